@@ -1,0 +1,1 @@
+//! From `cache.yaml` to a valid [`model::Config`], or all its problems at once. Pure.

@@ -1,0 +1,1 @@
+//! Observe, apply, journal, confirm: the only place where a plan becomes deeds.

@@ -1,0 +1,1 @@
+//! Nix's formats. Pure: no files, no network, no clock.

@@ -1,0 +1,1 @@
+//! One folder per outside system: how to observe it and how to change it.

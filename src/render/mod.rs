@@ -1,0 +1,1 @@
+//! From plans, problems and reports to text, JSON and Markdown; prints nothing itself.

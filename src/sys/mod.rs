@@ -1,0 +1,1 @@
+//! The only users of the machine: host facts, files, HTTP, commands, SQLite.

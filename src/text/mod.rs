@@ -1,0 +1,1 @@
+//! Lossless text: YAML with places, files of lines. Pure.

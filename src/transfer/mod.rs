@@ -1,0 +1,1 @@
+//! The push pipeline: source → NAR → hash → compress → sink, streaming and bounded.
