@@ -1,1 +1,5 @@
 //! From `cache.yaml` to a valid [`model::Config`], or all its problems at once. Pure.
+
+pub mod model;
+pub mod secret;
+pub mod units;

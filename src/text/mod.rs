@@ -1,1 +1,3 @@
 //! Lossless text: YAML with places, files of lines. Pure.
+
+pub mod place;
