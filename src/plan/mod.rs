@@ -1,1 +1,14 @@
-//! The core: what should be, what is, and the difference. Pure; `now` is an argument.
+//! The core: what should be ([`desired`]), what is ([`observed`]), and the difference ([`plan`]).
+//!
+//! Promises: pure (no files, network, clock, randomness; `now` is part of what was observed), and
+//! the same inputs give the same plan whatever their order. It never turns an unknown into a
+//! delete. It must not know any provider: what a cache can do is a value ([`observed::Capabilities`]).
+
+pub mod address;
+pub mod desired;
+pub mod observed;
+pub mod paths;
+pub mod plan;
+pub mod record;
+pub mod step;
+pub mod time;

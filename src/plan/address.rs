@@ -1,0 +1,78 @@
+//! Addresses of steps: `PHASE/PLACE/WHAT`, such as `push/dev/rust-dependencies`.
+//!
+//! An address is stable: the same `cache.yaml` gives the same address in every run, so a reviewer
+//! can name it to `--only`, and a saved plan can be compared with a new one.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+/// The four phases, in the order in which a plan is read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Phase {
+    /// nix.conf, cache folders, keys.
+    Setup,
+    /// Uploads, with the builds that they need, and pins.
+    Push,
+    /// Tuning and warming.
+    Optimize,
+    /// Deletes.
+    Prune,
+}
+
+impl Phase {
+    /// All phases, in order.
+    pub const ALL: [Self; 4] = [Self::Setup, Self::Push, Self::Optimize, Self::Prune];
+
+    /// The word for it, as in addresses.
+    #[must_use]
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Setup => "setup",
+            Self::Push => "push",
+            Self::Optimize => "optimize",
+            Self::Prune => "prune",
+        }
+    }
+}
+
+impl fmt::Display for Phase {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.word())
+    }
+}
+
+/// The address of a step.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Address(String);
+
+impl Address {
+    /// The address of `what` at `place` in `phase`.
+    #[must_use]
+    pub fn new(phase: Phase, place: &str, what: &str) -> Self {
+        Self(format!("{phase}/{place}/{what}"))
+    }
+
+    /// The address as text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// Whether `selector` (a phase, or any leading parts of an address) chooses this address.
+    #[must_use]
+    pub fn is_in(&self, selector: &str) -> bool {
+        let selector = selector.trim_end_matches('/');
+        self.0
+            .strip_prefix(selector)
+            .is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+    }
+}
+
+impl fmt::Display for Address {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(&self.0)
+    }
+}

@@ -1,0 +1,320 @@
+//! What should be: the configuration with every path resolved and every `{system}` expanded.
+
+use camino::{Utf8Path, Utf8PathBuf};
+use indexmap::IndexMap;
+
+use super::step::{Because, Scope};
+use crate::config::model::{
+    CacheKind, CacheName, ClassName, ClosureKind, Compression, Config, FileCache, NixConf,
+    PinName, PinTarget,
+};
+use crate::config::secret::SecretRef;
+use crate::nix::key::PublicKey;
+
+/// Facts of this machine that paths in `cache.yaml` depend on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Site {
+    /// Home folder of the user.
+    pub home: Utf8PathBuf,
+    /// Folder of `cache.yaml`.
+    pub base: Utf8PathBuf,
+    /// Folder of the user's nix.conf.
+    pub user_conf: Utf8PathBuf,
+    /// Folder of the machine's nix.conf.
+    pub system_conf: Utf8PathBuf,
+    /// The system of this machine, such as `x86_64-linux`.
+    pub system: String,
+}
+
+/// What should be.
+#[derive(Clone, Debug)]
+pub struct Desired {
+    /// The configuration it was made from.
+    pub config: Config,
+    /// Where it is to come true.
+    pub site: Site,
+    /// Writable caches.
+    pub caches: IndexMap<CacheName, Cache>,
+    /// Caches that are only read.
+    pub upstreams: IndexMap<CacheName, UpstreamCache>,
+    /// The files of setup and optimize; `None`: no nix.conf is managed.
+    pub conf: Option<ConfFiles>,
+    /// What is to be pushed, in the order of the file.
+    pub tops: Vec<Top>,
+    /// Paths to push besides, given on the command line or by a mark.
+    pub extra: Extra,
+}
+
+/// A writable cache.
+#[derive(Clone, Debug)]
+pub struct Cache {
+    /// Whether others share it.
+    pub scope: Scope,
+    /// Nix's own priority.
+    pub nix_priority: u32,
+    /// Its folder.
+    pub folder: Utf8PathBuf,
+    /// Accepted keys besides the signing key.
+    pub public_keys: Vec<PublicKey>,
+    /// The signing key.
+    pub signing: Option<Signing>,
+    /// How NARs are compressed.
+    pub compression: Compression,
+    /// Bytes of NAR files that it may hold.
+    pub max_size: Option<u64>,
+}
+
+/// A signing key.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Signing {
+    /// Where the secret key is, path resolved.
+    pub secret: SecretRef,
+    /// Whether to make it when it is missing.
+    pub generate: bool,
+    /// Name of a key to be made.
+    pub name: String,
+}
+
+/// A cache that is only read.
+#[derive(Clone, Debug)]
+pub struct UpstreamCache {
+    /// Where it answers, without a final slash.
+    pub url: String,
+    /// Nix's own priority.
+    pub nix_priority: u32,
+    /// Accepted keys.
+    pub public_keys: Vec<PublicKey>,
+}
+
+/// The files of setup and optimize.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ConfFiles {
+    /// nix.conf, which is the user's or the machine's.
+    pub nix_conf: Utf8PathBuf,
+    /// `nanna-cache.conf` beside it, which is ours.
+    pub fragment: Utf8PathBuf,
+    /// `nanna-cache-tuning.conf`, which is ours.
+    pub tuning: Utf8PathBuf,
+    /// Whether only this user reads them.
+    pub user: bool,
+}
+
+/// Something that is to be in the caches.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Top {
+    /// What it is.
+    pub source: TopSource,
+    /// Which closure goes with it.
+    pub closure: ClosureKind,
+    /// Its class, if `cache.yaml` puts it into one by name (`None`: by patterns).
+    pub class: Option<ClassName>,
+    /// Where `cache.yaml` asks for it.
+    pub because: Because,
+    /// Name of the pin that wants it, if it is one.
+    pub pin: Option<PinName>,
+}
+
+/// What a top is made from.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum TopSource {
+    /// An output of a flake (expanded installable).
+    Output(String),
+    /// A directory (absolute, glob not yet expanded).
+    Directory(String),
+    /// A store path or a link to one.
+    Path(String),
+    /// A file with one store path on each line.
+    PathsFrom(String),
+}
+
+/// What the command line adds.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Extra {
+    /// Store paths or links.
+    pub paths: Vec<String>,
+    /// Everything new since this mark.
+    pub mark: Option<String>,
+}
+
+impl Desired {
+    /// Resolves a configuration for a site.
+    #[must_use]
+    pub fn new(config: Config, site: Site, extra: Extra) -> Self {
+        let mut caches = IndexMap::new();
+        let mut upstreams = IndexMap::new();
+        for (name, cache) in &config.caches {
+            match &cache.kind {
+                CacheKind::File(file) => {
+                    caches.insert(name.clone(), folder_cache(cache, file, &site));
+                }
+                CacheKind::Upstream { url } => {
+                    upstreams.insert(
+                        name.clone(),
+                        UpstreamCache {
+                            url: url.clone(),
+                            nix_priority: cache.nix_priority,
+                            public_keys: cache.public_keys.clone(),
+                        },
+                    );
+                }
+            }
+        }
+        let conf = conf_files(&config.setup.nix_conf, &site);
+        let tops = tops(&config, &site, &extra);
+        Self { config, site, caches, upstreams, conf, tops, extra }
+    }
+
+    /// The *because* of a setting: a rule in words and where it stands.
+    #[must_use]
+    pub fn because(&self, rule: impl Into<String>, pointer: &str) -> Because {
+        because(&self.config, rule, pointer)
+    }
+
+    /// The classes of a cache that are pushed there.
+    pub fn pushes(&self, cache: &CacheName, class: &ClassName) -> bool {
+        self.config.push.enabled
+            && self.config.push.to.get(cache).is_some_and(|classes| classes.contains(class))
+    }
+}
+
+fn because(config: &Config, rule: impl Into<String>, pointer: &str) -> Because {
+    Because {
+        rule: rule.into(),
+        setting: pointer.to_owned(),
+        line: config.places.nearest(pointer).map(|place| place.line),
+    }
+}
+
+fn folder_cache(cache: &crate::config::model::Cache, file: &FileCache, site: &Site) -> Cache {
+    Cache {
+        scope: if cache.tier == Some(3) { Scope::Machine } else { Scope::Shared },
+        nix_priority: cache.nix_priority,
+        folder: resolve(&file.path, site),
+        public_keys: cache.public_keys.clone(),
+        signing: file.signing_key.as_ref().map(|key| Signing {
+            secret: match &key.secret {
+                SecretRef::File(path) => SecretRef::File(resolve(path, site).into_string()),
+                other => other.clone(),
+            },
+            generate: key.generate,
+            name: key.name.clone(),
+        }),
+        compression: file.compression,
+        max_size: file.max_size.map(|size| size.0),
+    }
+}
+
+fn conf_files(nix_conf: &NixConf, site: &Site) -> Option<ConfFiles> {
+    let (folder, user) = match nix_conf {
+        NixConf::None => return None,
+        NixConf::User => (site.user_conf.clone(), true),
+        NixConf::System => (site.system_conf.clone(), false),
+        NixConf::Dir(path) => (resolve(path, site), true),
+    };
+    Some(ConfFiles {
+        nix_conf: folder.join("nix.conf"),
+        fragment: folder.join("nanna-cache.conf"),
+        tuning: folder.join("nanna-cache-tuning.conf"),
+        user,
+    })
+}
+
+fn tops(config: &Config, site: &Site, extra: &Extra) -> Vec<Top> {
+    let mut tops = Vec::new();
+    for (class_name, class) in &config.classes {
+        for (at, output) in class.outputs.iter().enumerate() {
+            let pointer = format!("/artifacts/{class_name}/outputs/{at}");
+            for installable in expand(&output.installable, &config.systems) {
+                tops.push(Top {
+                    source: TopSource::Output(installable),
+                    closure: output.closure,
+                    class: Some(class_name.clone()),
+                    because: because(config, format!("an output of {class_name}"), &pointer),
+                    pin: None,
+                });
+            }
+        }
+        for (at, directory) in class.directories.iter().enumerate() {
+            let pointer = format!("/artifacts/{class_name}/directories/{at}");
+            tops.push(Top {
+                source: TopSource::Directory(resolve(directory, site).into_string()),
+                closure: ClosureKind::Runtime,
+                class: Some(class_name.clone()),
+                because: because(config, format!("a directory of {class_name}"), &pointer),
+                pin: None,
+            });
+        }
+    }
+    for (at, path) in config.push.paths.iter().enumerate() {
+        tops.push(Top {
+            source: TopSource::Path(resolve(path, site).into_string()),
+            closure: ClosureKind::Runtime,
+            class: None,
+            because: because(config, "listed in push.paths", &format!("/push/paths/{at}")),
+            pin: None,
+        });
+    }
+    for path in &extra.paths {
+        tops.push(Top {
+            source: TopSource::Path(resolve(path, site).into_string()),
+            closure: ClosureKind::Runtime,
+            class: None,
+            because: because(config, "given on the command line", ""),
+            pin: None,
+        });
+    }
+    for (name, pin) in &config.pins {
+        let because = because(config, format!("pinned as {name}"), &format!("/pins/{name}"));
+        let sources = match &pin.target {
+            PinTarget::Output(installable) => expand(installable, &config.systems)
+                .into_iter()
+                .map(TopSource::Output)
+                .collect(),
+            PinTarget::Path(path) => vec![TopSource::Path(resolve(path, site).into_string())],
+            PinTarget::PathsFrom(file) => {
+                vec![TopSource::PathsFrom(resolve(file, site).into_string())]
+            }
+        };
+        for source in sources {
+            tops.push(Top {
+                source,
+                closure: ClosureKind::Runtime,
+                class: None,
+                because: because.clone(),
+                pin: Some(name.clone()),
+            });
+        }
+    }
+    tops
+}
+
+/// Puts each system in the place of `{system}`; once, unchanged, where there is none.
+#[must_use]
+pub fn expand(installable: &str, systems: &[String]) -> Vec<String> {
+    if installable.contains("{system}") {
+        systems.iter().map(|system| installable.replace("{system}", system)).collect()
+    } else {
+        vec![installable.to_owned()]
+    }
+}
+
+/// Resolves `~` and paths relative to the folder of `cache.yaml`; `.` and `..` go, symlinks stay.
+#[must_use]
+pub fn resolve(path: &str, site: &Site) -> Utf8PathBuf {
+    let joined = match path.strip_prefix("~/") {
+        Some(rest) => site.home.join(rest),
+        None if path == "~" => site.home.clone(),
+        None => site.base.join(path),
+    };
+    let mut clean = Utf8PathBuf::new();
+    for part in joined.components() {
+        match part {
+            camino::Utf8Component::CurDir => {}
+            camino::Utf8Component::ParentDir => {
+                clean.pop();
+            }
+            other => clean.push(Utf8Path::new(other.as_str())),
+        }
+    }
+    clean
+}

@@ -1,0 +1,252 @@
+//! What is: everything that observers found, or could not find out.
+//!
+//! Observers fill these types and nothing else; they read only. Whatever could not be seen is
+//! [`Observation::Unknown`] with its reason, never an empty list.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde::{Deserialize, Serialize};
+
+use super::paths::{Paths, Row};
+use super::record::{Intent, PinRecord, PruneRecord, Root};
+use super::time::Time;
+use crate::config::model::CacheName;
+use crate::nix::hash::Sha256;
+use crate::nix::key::PublicKey;
+use crate::nix::store_path::{HashPart, StoreDir, StorePath};
+
+/// What an observer found.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Observation<T> {
+    /// It is there.
+    Present(T),
+    /// It is not there: the observer looked and is sure.
+    Absent,
+    /// It could not be seen.
+    Unknown(Why),
+}
+
+impl<T> Observation<T> {
+    /// The thing, if it is there.
+    pub const fn present(&self) -> Option<&T> {
+        match self {
+            Self::Present(thing) => Some(thing),
+            Self::Absent | Self::Unknown(_) => None,
+        }
+    }
+
+    /// Why it could not be seen, if so.
+    pub const fn unknown(&self) -> Option<&Why> {
+        match self {
+            Self::Unknown(why) => Some(why),
+            Self::Present(_) | Self::Absent => None,
+        }
+    }
+}
+
+/// Why something could not be seen: a sentence for the plan, without any secret in it.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Why(pub String);
+
+/// Everything that was observed, at one time.
+#[derive(Clone, Debug)]
+pub struct Observed {
+    /// When, by the local clock.
+    pub now: Time,
+    /// The Nix at hand.
+    pub nix: Observation<NixFacts>,
+    /// The local Nix store.
+    pub store: Observation<LocalStore>,
+    /// Our writable caches.
+    pub caches: BTreeMap<CacheName, Observation<CacheContent>>,
+    /// What upstreams say of the paths that were asked for.
+    pub upstreams: BTreeMap<CacheName, Upstream>,
+    /// Outputs by expanded installable.
+    pub outputs: BTreeMap<String, Observation<OutputFacts>>,
+    /// Directories to be pushed, by absolute path.
+    pub directories: BTreeMap<String, Observation<DirectoryFacts>>,
+    /// Given store paths, result links and files of paths, as written → what they name.
+    pub given: BTreeMap<String, Observation<Vec<StorePath>>>,
+    /// Files that setup and optimize manage or edit, by absolute path. `Absent`: no such file.
+    pub files: BTreeMap<String, Observation<FileFacts>>,
+    /// Public halves of signing keys, by cache. `Absent`: the key does not exist yet.
+    pub keys: BTreeMap<CacheName, Observation<PublicKey>>,
+    /// What this process's environment says that matters to a plan.
+    pub environment: Environment,
+}
+
+/// The Nix at hand and its effective settings.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct NixFacts {
+    /// Version, such as `2.8.0`; `None`: no Nix program, settings are from our own reading.
+    pub version: Option<String>,
+    /// Effective settings by main name, as one line each.
+    pub settings: BTreeMap<String, SettingFacts>,
+    /// Whether Nix works through a daemon.
+    pub daemon: bool,
+    /// Who the user is to the daemon (always trusted without one).
+    pub trusted: bool,
+    /// The user's name.
+    pub user: String,
+    /// The systems that can be built here.
+    pub systems: Vec<String>,
+}
+
+/// The effective value of a setting.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct SettingFacts {
+    /// Value as nix.conf would write it.
+    pub value: String,
+    /// `FILE:LINE` of the assignments that gave it, in load order; empty: a default.
+    pub origins: Vec<String>,
+}
+
+/// The local Nix store.
+#[derive(Clone, Debug, Default)]
+pub struct LocalStore {
+    /// Its directory, usually `/nix/store`.
+    pub dir: StoreDir,
+    /// All valid paths.
+    pub paths: Paths,
+    /// NAR hash of each row.
+    pub nar_hashes: Vec<Sha256>,
+    /// Derivation row → rows of its valid outputs.
+    pub outputs: BTreeMap<Row, Vec<Row>>,
+    /// Rows that the marks asked for saw as new, if a mark was asked for.
+    pub since_mark: Option<Vec<Row>>,
+    /// Free words on how it was read (`database`, `nix path-info`), for the plan.
+    pub source: String,
+}
+
+/// What a cache can do, whatever its kind.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a separate ability of a store")]
+pub struct Capabilities {
+    /// Its objects can be listed.
+    pub list: bool,
+    /// Objects can be deleted.
+    pub delete: bool,
+    /// It keeps our records.
+    pub records: bool,
+    /// It says how large objects are.
+    pub sizes: bool,
+    /// It says when objects were written.
+    pub times: bool,
+}
+
+/// A writable cache as it was found.
+#[derive(Clone, Debug, Default)]
+pub struct CacheContent {
+    /// What it can do.
+    pub capabilities: Capabilities,
+    /// The text of `nix-cache-info`; `None`: there is none.
+    pub info: Option<String>,
+    /// Folders that an opening Nix would otherwise create are there.
+    pub folders: bool,
+    /// Visible narinfos; `paths.nar_size` is `NarSize`.
+    pub paths: Paths,
+    /// By row: what else the narinfo says.
+    pub narinfos: Vec<Narinfo>,
+    /// NAR files.
+    pub nars: Vec<Nar>,
+    /// References to paths that are not visible here: (row, hash part), sorted.
+    pub elsewhere: Vec<(Row, HashPart)>,
+    /// Root records.
+    pub roots: Vec<Root>,
+    /// Pin records.
+    pub pins: Vec<PinRecord>,
+    /// Pushes under way, or dead.
+    pub intents: Vec<Intent>,
+    /// Prunes under way, or over.
+    pub prunes: Vec<PruneRecord>,
+    /// Left-over temporary files and listings: keys, with size and time.
+    pub leftovers: Vec<Nar>,
+    /// What is wrong with it, one sentence each; such objects are never deleted.
+    pub damages: Vec<String>,
+    /// Why the look is not whole; if so, nothing in it is deleted.
+    pub partial: Option<Why>,
+    /// The cache's own now.
+    pub now: Time,
+}
+
+/// What the core needs of a narinfo besides path, size and references.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Narinfo {
+    /// Index in [`CacheContent::nars`]; `None`: the NAR is missing.
+    pub nar: Option<u32>,
+    /// When the object was last written, by the clock of the cache.
+    pub modified: Time,
+}
+
+/// An object of a cache.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Nar {
+    /// Key, such as `nar/….nar.zst`.
+    pub key: String,
+    /// Bytes of the file.
+    pub size: u64,
+    /// When it was last written, by the clock of the cache.
+    pub modified: Time,
+}
+
+/// What an upstream says.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Upstream {
+    /// Paths that it has: known from signatures in the local store, or asked.
+    pub has: BTreeSet<HashPart>,
+    /// Paths that it was asked for and could not answer.
+    pub unanswered: BTreeSet<HashPart>,
+    /// Why it could not answer.
+    pub why: Option<Why>,
+}
+
+/// An evaluated output.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct OutputFacts {
+    /// Its derivation.
+    pub drv: Option<StorePath>,
+    /// Its output paths by output name, where they are known before a build.
+    pub outputs: BTreeMap<String, StorePath>,
+    /// The system it is built on.
+    pub system: Option<String>,
+}
+
+/// A directory that becomes a content-addressed path.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DirectoryFacts {
+    /// The path it becomes.
+    pub path: StorePath,
+    /// Hash of its NAR.
+    pub nar_hash: Sha256,
+    /// Bytes of its NAR.
+    pub nar_size: u64,
+}
+
+/// A text file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FileFacts {
+    /// Its text.
+    pub text: String,
+    /// Permission bits.
+    pub mode: u32,
+    /// Why it must not be edited by us, if so (it belongs to NixOS, Determinate Nix…).
+    pub managed: Option<String>,
+    /// Whether this process may write it.
+    pub writable: bool,
+}
+
+/// What the environment of this process says.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Environment {
+    /// Whether this is a job of GitHub Actions, and where its environment file is.
+    pub github_env: Option<String>,
+    /// Whether this is some CI.
+    pub ci: bool,
+    /// Text of `NIX_CONFIG`, with what the environment file will add.
+    pub nix_config: String,
+    /// Commit and run, for records.
+    pub commit: Option<String>,
+    /// Identity of the run, for records.
+    pub run: Option<String>,
+}

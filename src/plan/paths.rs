@@ -1,0 +1,156 @@
+//! Many store paths in flat columns: a path is its row.
+//!
+//! A million paths have to fit in memory beside everything else, so names share one text and
+//! references are row numbers, not strings.
+
+use crate::nix::closure::Graph;
+use crate::nix::store_path::{HashPart, StorePath};
+
+/// Number of a path in a [`Paths`].
+pub type Row = u32;
+
+/// Store paths of one place with what all places know of them.
+#[derive(Clone, Debug, Default)]
+pub struct Paths {
+    hashes: Vec<HashPart>,
+    names: String,
+    name_ends: Vec<u32>,
+    nar_sizes: Vec<u64>,
+    refs: Graph,
+    by_hash: Vec<Row>,
+}
+
+impl Paths {
+    /// Starts an empty table, with room for `capacity` rows.
+    #[must_use]
+    pub fn builder(capacity: usize) -> PathsBuilder {
+        PathsBuilder {
+            paths: Self {
+                hashes: Vec::with_capacity(capacity),
+                name_ends: Vec::with_capacity(capacity),
+                nar_sizes: Vec::with_capacity(capacity),
+                ..Self::default()
+            },
+        }
+    }
+
+    /// Number of paths.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.hashes.len()
+    }
+
+    /// Whether there is none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.hashes.is_empty()
+    }
+
+    /// All rows.
+    pub fn rows(&self) -> impl Iterator<Item = Row> + use<> {
+        0..Row::try_from(self.hashes.len()).unwrap_or(Row::MAX)
+    }
+
+    /// The row of the path with this hash part.
+    #[must_use]
+    pub fn row(&self, hash: &HashPart) -> Option<Row> {
+        self.by_hash
+            .binary_search_by(|row| self.hashes[*row as usize].cmp(hash))
+            .ok()
+            .map(|at| self.by_hash[at])
+    }
+
+    /// Hash part of a row.
+    #[must_use]
+    pub fn hash(&self, row: Row) -> HashPart {
+        self.hashes[row as usize]
+    }
+
+    /// Name of a row, without the hash part.
+    #[must_use]
+    pub fn name(&self, row: Row) -> &str {
+        let row = row as usize;
+        let start = if row == 0 { 0 } else { self.name_ends[row - 1] as usize };
+        &self.names[start..self.name_ends[row] as usize]
+    }
+
+    /// The path of a row.
+    #[must_use]
+    pub fn path(&self, row: Row) -> StorePath {
+        StorePath {
+            hash: self.hash(row),
+            name: self.name(row).into(),
+        }
+    }
+
+    /// Base name of a row, `<hash>-<name>`.
+    #[must_use]
+    pub fn base_name(&self, row: Row) -> String {
+        format!("{}-{}", self.hash(row), self.name(row))
+    }
+
+    /// Bytes of the NAR of a row; 0 where it is not known.
+    #[must_use]
+    pub fn nar_size(&self, row: Row) -> u64 {
+        self.nar_sizes[row as usize]
+    }
+
+    /// References between rows.
+    #[must_use]
+    pub fn refs(&self) -> &Graph {
+        &self.refs
+    }
+}
+
+/// Takes paths one by one; rows are numbered in the order of [`PathsBuilder::push`].
+#[derive(Debug)]
+pub struct PathsBuilder {
+    paths: Paths,
+}
+
+impl PathsBuilder {
+    /// Adds a path and returns its row.
+    ///
+    /// # Panics
+    /// When there are 2^32 paths, or 4 GiB of names.
+    pub fn push(&mut self, hash: HashPart, name: &str, nar_size: u64) -> Row {
+        let row = Row::try_from(self.paths.hashes.len()).expect("fewer than 2^32 paths");
+        self.paths.hashes.push(hash);
+        self.paths.names.push_str(name);
+        let end = u32::try_from(self.paths.names.len()).expect("less than 4 GiB of names");
+        self.paths.name_ends.push(end);
+        self.paths.nar_sizes.push(nar_size);
+        row
+    }
+
+    /// Number of paths so far.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.paths.len()
+    }
+
+    /// Whether there is none so far.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.paths.is_empty()
+    }
+
+    /// Sorts the rows by hash, so that [`Paths::row`] works; references can be resolved with it.
+    #[must_use]
+    pub fn index(mut self) -> Paths {
+        let mut by_hash: Vec<Row> = self.paths.rows().collect();
+        by_hash.sort_unstable_by_key(|row| self.paths.hashes[*row as usize]);
+        self.paths.by_hash = by_hash;
+        self.paths.names.shrink_to_fit();
+        self.paths
+    }
+}
+
+impl Paths {
+    /// The same paths with these references (row → rows).
+    #[must_use]
+    pub fn with_refs(mut self, refs: Graph) -> Self {
+        self.refs = refs;
+        self
+    }
+}

@@ -1,0 +1,150 @@
+//! The plan: all steps, and all that is no step.
+
+use serde::{Deserialize, Serialize};
+
+use super::address::{Address, Phase};
+use super::observed::Why;
+use super::step::{Because, Step};
+use super::time::Time;
+use crate::config::model::CacheName;
+use crate::nix::store_path::StorePath;
+
+/// Number of the plan format. Raised when a reader of an older format could misunderstand.
+pub const FORMAT: u32 = 1;
+
+/// What would have to be done, what could not be seen, what must not be done, and what a person
+/// must do.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Plan {
+    /// Number of the format ([`FORMAT`]).
+    pub format: u32,
+    /// Program and version that made it.
+    pub writer: String,
+    /// The project.
+    pub project: String,
+    /// SHA-256 of `cache.yaml`, in hex.
+    pub config: String,
+    /// The time it was planned for.
+    pub now: Time,
+    /// Numbers for the heading.
+    pub counts: Counts,
+    /// What would be done, in the order of reading.
+    pub steps: Vec<Step>,
+    /// What is not pushed though something asked for it.
+    pub held_back: Vec<HeldBack>,
+    /// How full each cache is and would be.
+    pub caches: Vec<CacheBudget>,
+    /// What could not be seen.
+    pub unknowns: Vec<Unknown>,
+    /// What will not be done, because it must not.
+    pub refusals: Vec<Refusal>,
+    /// What a person must do.
+    pub advice: Vec<Advice>,
+}
+
+/// Numbers for the heading.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Counts {
+    /// Caches in `cache.yaml`.
+    pub caches: u64,
+    /// Artifact classes in `cache.yaml`.
+    pub classes: u64,
+    /// Paths that were wanted in caches and compared.
+    pub compared: u64,
+}
+
+/// Paths that are not pushed, by cache and reason.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HeldBack {
+    /// The cache they would have gone to.
+    pub cache: CacheName,
+    /// Why not.
+    pub reason: HeldReason,
+    /// The paths, sorted.
+    pub paths: Vec<HeldPath>,
+}
+
+/// A path that is not pushed.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct HeldPath {
+    /// The path.
+    pub path: StorePath,
+    /// Bytes of its NAR.
+    pub nar_size: u64,
+    /// For [`HeldReason::NeedsHeld`]: the path that it needs and that is held back.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub needs: Option<StorePath>,
+}
+
+/// Why a path is not pushed.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum HeldReason {
+    /// An upstream has it.
+    Upstream(CacheName),
+    /// It matches `push.exclude`.
+    Excluded,
+    /// It is larger than its class allows.
+    TooLarge,
+    /// It needs a path that is held back.
+    NeedsHeld,
+    /// Its class does not go to this cache.
+    OtherClass,
+    /// No upstream could be asked, and the cap on such paths is reached.
+    Unasked,
+}
+
+/// How full a cache is.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CacheBudget {
+    /// The cache.
+    pub cache: CacheName,
+    /// Visible paths now.
+    pub paths: u64,
+    /// Bytes of NAR files now.
+    pub bytes: u64,
+    /// Bytes after the prune (known files only).
+    pub bytes_after: u64,
+    /// What it may hold.
+    pub max_size: Option<u64>,
+}
+
+/// Something that could not be seen.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Unknown {
+    /// What, such as `dev` or `.#nanna-coder`.
+    pub what: String,
+    /// Why.
+    pub why: Why,
+    /// What the plan does about it.
+    pub effect: String,
+}
+
+/// Something that must not be done.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Refusal {
+    /// Steps that will not run because of it; empty: the whole plan.
+    pub steps: Vec<Address>,
+    /// Stable code, such as `prune-share`.
+    pub code: String,
+    /// What is refused, with the numbers.
+    pub text: String,
+    /// The setting and the flag that permit it.
+    pub help: String,
+}
+
+/// Something that a person must do.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Advice {
+    /// The phase it belongs to.
+    pub phase: Phase,
+    /// What it is about.
+    pub about: String,
+    /// What to do and why.
+    pub text: String,
+    /// Lines to add or commands to run, ready to copy.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub lines: Vec<String>,
+    /// What asked for it.
+    pub because: Because,
+}
