@@ -23,7 +23,7 @@ pub fn plan(desired: &Desired, observed: &Observed, config: &str) -> Plan {
             step.waits_for.clone_from(&early);
         }
     }
-    let prune = prune::plan(desired, observed, &pushing.steps);
+    let prune = prune::plan(desired, observed, &pushing);
     let mut all = Changes::default();
     for changes in [setup, pushing, optimize, prune] {
         all.steps.extend(changes.steps);

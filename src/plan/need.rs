@@ -38,6 +38,8 @@ pub struct Rules<'a> {
     /// Roots (class, hash part) that are written again before the prune: they count as of now, and
     /// `max-size` does not end them.
     pub renewed: BTreeSet<(&'a str, HashPart)>,
+    /// Paths that a push before the prune relies on.
+    pub relied_on: &'a [HashPart],
     /// The pins that stay.
     pub pins: Vec<PinRecord>,
 }
@@ -174,7 +176,7 @@ fn ended_without_path(root: &Root, rules: &Rules<'_>, now: Time) -> bool {
 fn firm_rows(content: &CacheContent, rules: &Rules<'_>) -> Vec<Row> {
     let pins = rules.pins.iter().map(|pin| &pin.hash);
     let intents = content.intents.iter().filter(|intent| !intent.gone);
-    let named = pins.chain(intents.flat_map(|intent| &intent.paths));
+    let named = pins.chain(intents.flat_map(|intent| &intent.paths)).chain(rules.relied_on);
     let mut rows: Vec<Row> = named.filter_map(|hash| content.paths.row(hash)).collect();
     rows.extend(content.paths.rows().filter(|row| {
         content.now.since(content.narinfos[*row as usize].modified) < rules.grace

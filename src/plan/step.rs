@@ -46,6 +46,20 @@ pub struct Step {
     pub waits_for: Vec<Address>,
 }
 
+impl Step {
+    /// Whether it changes anything. Renewing root records that are there already does not count: a
+    /// push does that each time, also when it has nothing else to do.
+    #[must_use]
+    pub fn is_change(&self) -> bool {
+        match &self.op {
+            Op::Push { paths, selectors, roots, .. } => {
+                !paths.is_empty() || !selectors.is_empty() || roots.iter().any(|root| root.new)
+            }
+            _ => true,
+        }
+    }
+}
+
 /// What asked for something.
 #[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Because {

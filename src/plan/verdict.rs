@@ -40,6 +40,8 @@ pub struct Verdicts {
     pub pushed: RowSet,
     /// The rows that are in the cache, or will be.
     pub kept: RowSet,
+    /// Whether an upstream that may have some of the missing paths could not be asked.
+    pub unasked: bool,
     /// With `exclude-needed: refuse`: (row that would be pushed, row it needs that must not be).
     pub refused: Vec<(Row, Row)>,
 }
@@ -111,6 +113,10 @@ pub fn judge(
         of: Vec::with_capacity(first.len()),
         kept: RowSet::new(first.len()),
         refused: Vec::new(),
+        unasked: wanted.paths.rows().filter(|row| is_missing(&first[*row as usize])).any(|row| {
+            let hash = wanted.paths.hash(row);
+            observed.upstreams.values().any(|upstream| upstream.unanswered.contains(&hash))
+        }),
         pushed,
     };
     for row in wanted.paths.rows() {
