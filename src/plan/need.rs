@@ -90,10 +90,11 @@ pub fn need(content: &CacheContent, rules: &Rules<'_>) -> Need {
     by_need.sort_by_key(|term| (std::cmp::Reverse(term.until), term.row));
     let mut seen = RowSet::new(size);
     for term in &by_need {
-        visit(graph, term.row, &mut seen, |row| {
+        let each = |row: Row| {
             let known = &mut until[row as usize];
             *known = (*known).max(Some(term.until));
-        });
+        };
+        visit(term.row, &mut seen, each, |row| graph.references(row).iter().copied());
     }
     let mut kept: Vec<Term> = terms.iter().copied().filter(|term| term.until >= now).collect();
     let (over, too_big) = match rules.max_size {
@@ -244,7 +245,8 @@ fn end_over(
     let fitting = kept
         .iter()
         .take_while(|term| {
-            visit(graph, term.row, &mut seen, |row| bytes += count(row));
+            let each = |row: Row| bytes += count(row);
+            visit(term.row, &mut seen, each, |row| graph.references(row).iter().copied());
             bytes <= limit
         })
         .count();

@@ -9,7 +9,7 @@ use super::desired::{Cache, Desired};
 use super::observed::{CacheContent, Observation, Observed};
 use super::paths::Row;
 use super::plan::{Advice, HeldBack, HeldPath, HeldReason, Refusal, Unknown};
-use super::roots::roots;
+use super::roots::{Ground, roots};
 use super::step::{
     Because, Effect, Known, Op, PathToPush, RootToWrite, Scope, Selector, Step,
 };
@@ -51,10 +51,12 @@ pub fn plan(desired: &Desired, observed: &Observed) -> Changes {
                 .or_insert_with(|| (build.clone(), cache.scope));
             known.1 = known.1.max(cache.scope);
         }
-        let present = wanted.paths.rows().filter(|row| verdicts.kept.contains(*row));
+        let tops: Vec<_> = wanted.tops.iter().map(|top| (top.row, 0)).collect();
+        let relied_on = ground(&wanted, &verdicts).reach(&tops);
+        let relied_on = relied_on.iter().chain(verdicts.pushed.iter());
         changes
             .relied_on
-            .insert(name.clone(), present.map(|row| wanted.paths.hash(row)).collect());
+            .insert(name.clone(), relied_on.map(|row| wanted.paths.hash(row)).collect());
         if wanted.unseen || verdicts.unasked || observed.store.unknown().is_some() {
             changes.unseen.insert(name.clone());
         }
@@ -73,6 +75,16 @@ pub fn plan(desired: &Desired, observed: &Observed) -> Changes {
     changes.advice.sort();
     changes.advice.dedup();
     changes
+}
+
+fn ground<'a>(wanted: &'a Wanted<'a>, verdicts: &'a Verdicts) -> Ground<'a> {
+    Ground {
+        graph: wanted.paths.refs(),
+        kept: &verdicts.kept,
+        upstream: &verdicts.upstream,
+        classifier: &wanted.classifier,
+        classes: &wanted.classes,
+    }
 }
 
 /// The paths that upstreams have to be asked for: wanted somewhere, and not there.
@@ -204,13 +216,7 @@ impl Target<'_> {
         let wanted = self.wanted;
         let tops: Vec<(Row, ClassId)> =
             wanted.tops.iter().map(|top| (top.row, wanted.class(top.row))).collect();
-        let rows = roots(
-            wanted.paths.refs(),
-            &tops,
-            &self.verdicts.kept,
-            &wanted.classifier,
-            |row| wanted.class(row),
-        );
+        let rows = roots(&ground(wanted, self.verdicts), &tops);
         let known: BTreeSet<(&str, HashPart)> =
             self.content.roots.iter().map(|root| (root.class.as_str(), root.hash)).collect();
         let attrs: BTreeMap<Row, &String> = wanted
