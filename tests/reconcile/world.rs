@@ -533,10 +533,13 @@ fn cache(dice: &mut Dice, desired: &Desired, all: &[Item], upstream: &BTreeSet<H
         if upstream.contains(&hash) && dice.percent(70) || broken && dice.percent(12) {
             continue;
         }
-        let nar = format!("nar/{}.nar.zst", item.path.name());
+        let mut nar = format!("nar/{}.nar.zst", item.path.name());
         let modified = ago(dice);
         if !broken || dice.percent(92) {
             cache.nars.entry(nar.clone()).or_insert((item.nar_size / 2, modified));
+        } else {
+            // Lost for good: no push of equal content brings it back by the way.
+            nar = format!("nar/lost-{hash}.nar.zst");
         }
         let narinfo = SimNarinfo { item: item.clone(), nar, modified };
         cache.narinfos.insert(hash, narinfo);
