@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::address::{Address, Phase};
 use super::change::Changes;
 use super::class::{ClassId, Classifier};
-use super::desired::{Cache, Desired};
+use super::desired::{Cache, Desired, TopSource};
 use super::need::{Need, Rules, need, recorded_classes};
 use super::observed::{CacheContent, Nar, Observation, Observed};
 use super::paths::Row;
@@ -29,11 +29,14 @@ use crate::nix::store_path::HashPart;
 pub fn plan(desired: &Desired, observed: &Observed, pushing: &Changes) -> Changes {
     let mut changes = Changes::default();
     let classifier = classifier(desired, observed);
+    // The class of what could not be seen is not known either, and with it the retention.
+    let unseen = desired.tops.iter().any(|top| is_unseen(observed, &top.source));
     for (name, cache) in &desired.caches {
         match observed.caches.get(name) {
             Some(Observation::Present(content)) => {
                 let place = Place { desired, name, cache, content, classifier: &classifier };
-                place.plan(pushing, &mut changes);
+                let unseen = unseen || pushing.unseen.contains(name);
+                place.plan(pushing, unseen, &mut changes);
             }
             Some(Observation::Unknown(why)) => changes.unknowns.push(Unknown {
                 what: name.to_string(),
@@ -72,6 +75,18 @@ pub fn sweep_address(cache: &CacheName) -> Address {
     Address::new(Phase::Prune, cache.as_str(), "unnamed-files")
 }
 
+fn is_unseen(observed: &Observed, source: &TopSource) -> bool {
+    match source {
+        TopSource::Output(output) => is_unknown(observed.outputs.get(output)),
+        TopSource::Directory(glob) => is_unknown(observed.directories.get(glob)),
+        TopSource::Path(given) | TopSource::PathsFrom(given) => is_unknown(observed.given.get(given)),
+    }
+}
+
+fn is_unknown<T>(seen: Option<&Observation<T>>) -> bool {
+    seen.is_some_and(|seen| seen.unknown().is_some())
+}
+
 struct Place<'a> {
     desired: &'a Desired,
     name: &'a CacheName,
@@ -81,13 +96,13 @@ struct Place<'a> {
 }
 
 impl Place<'_> {
-    fn plan(&self, pushing: &Changes, changes: &mut Changes) {
+    fn plan(&self, pushing: &Changes, unseen: bool, changes: &mut Changes) {
         let need = self.need(pushing);
         let mut budget = self.budget();
         self.report(&need, changes);
         if self.desired.config.prune.enabled && !self.is_hidden(changes) {
             let mut steps = self.steps(&need, &pushing.steps);
-            if pushing.unseen.contains(self.name) {
+            if unseen {
                 steps.retain_mut(only_files);
             }
             budget.bytes_after -= steps.iter().map(|step| step.effect.bytes).sum::<u64>().min(budget.bytes);
