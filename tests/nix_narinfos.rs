@@ -4,6 +4,12 @@
 //! `NANNA_NARINFOS` names a file of narinfos with an empty line between them, signed by
 //! cache.nixos.org; without it, those in `tests/fixtures/nix/` stand in, which Nix 2.8 wrote.
 
+#![expect(
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    reason = "helpers of tests: a panic is a failure, and what was skipped is said"
+)]
+
 use nanna_cache::nix::key::PublicKey;
 use nanna_cache::nix::narinfo::{Brief, NarInfo};
 use nanna_cache::nix::store_path::{StoreDir, StorePath};

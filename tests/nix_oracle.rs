@@ -1,6 +1,12 @@
 //! Our formats against the real Nix on this machine: NARs, store paths, hashes, path-info JSON
 //! and settings. Each test says so and passes when there is no `nix`.
 
+#![expect(
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    reason = "helpers of tests: a panic is a failure, and what was skipped is said"
+)]
+
 use std::collections::BTreeMap;
 use std::fs;
 use std::os::unix::fs::{PermissionsExt, symlink};
