@@ -166,6 +166,10 @@ pub fn check_name(name: &str) -> Result<(), StorePathError> {
 }
 
 /// Whether a name may hold this byte.
+#[expect(
+    clippy::needless_bitwise_bool,
+    reason = "without branches the compiler looks at many bytes at once"
+)]
 const fn is_name_byte(byte: u8) -> bool {
     (byte.wrapping_sub(b'0') < 10)
         | ((byte | 0x20).wrapping_sub(b'a') < 26)
