@@ -154,6 +154,15 @@ impl Default for RawCompression {
     }
 }
 
+/// What a key's schema demands beyond the one that all types share.
+fn stricter(own: &Json, shared: &Json) -> Option<Json> {
+    let mut demands = own.as_object()?.clone();
+    demands.retain(|keyword, value| {
+        !matches!(keyword.as_str(), "description" | "default" | "examples") && shared.get(keyword) != Some(value)
+    });
+    (!demands.is_empty()).then_some(Json::Object(demands))
+}
+
 impl JsonSchema for RawCache {
     fn inline_schema() -> bool {
         true
@@ -183,12 +192,14 @@ impl JsonSchema for RawCache {
             .iter()
             .map(|(name, schema)| {
                 let own = keys(schema);
-                let foreign = all.keys().filter(|key| !own.contains_key(*key));
-                let foreign: Map<String, Json> =
-                    foreign.map(|key| (key.clone(), Json::Bool(false))).collect();
+                let of_type = all.iter().filter_map(|(key, shared)| match own.get(key) {
+                    None => Some((key.clone(), Json::Bool(false))),
+                    Some(value) => stricter(value, shared).map(|value| (key.clone(), value)),
+                });
+                let of_type: Map<String, Json> = of_type.collect();
                 json!({
                     "if": { "properties": { "type": { "const": name } }, "required": ["type"] },
-                    "then": { "required": of(schema, "required"), "properties": foreign }
+                    "then": { "required": of(schema, "required"), "properties": of_type }
                 })
             })
             .collect();
