@@ -130,6 +130,13 @@ fn every_code_has_sample_golden_and_paragraph() {
         assert!(prose.len() > 60, "`{name}` has no paragraph");
         let links = format!("tests/fixtures/invalid/{name}.yaml");
         assert!(section.contains(&links), "`{name}` does not name its sample");
+        if let Some((_, block)) = section.split_once("```yaml\n") {
+            let sample = fs::read_to_string(root.join(links)).unwrap();
+            let body = sample.split_once('\n').unwrap().1;
+            assert_eq!(block.split("```").next().unwrap(), body, "the sample of `{name}` in the docs");
+        } else {
+            assert!(["too-large", "not-text", "empty"].contains(&name), "`{name}` shows no sample");
+        }
     }
 }
 
