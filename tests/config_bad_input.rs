@@ -16,7 +16,11 @@ fn codes(bytes: &[u8]) -> Vec<String> {
         Err(problems) => problems,
     };
     // Unoptimised and on a busy machine; what this is about would take minutes or all memory.
-    assert!(begun.elapsed() < Duration::from_secs(20), "took {:?}", begun.elapsed());
+    assert!(
+        begun.elapsed() < Duration::from_secs(20),
+        "took {:?}",
+        begun.elapsed()
+    );
     sound(&problems);
     let code = |problem: &nanna_cache::config::problem::Problem| problem.code.name().to_owned();
     problems.iter().map(code).collect()
@@ -25,7 +29,10 @@ fn codes(bytes: &[u8]) -> Vec<String> {
 /// What holds for problems of any input: places are inside the text, at whole characters.
 fn sound(problems: &Problems) {
     for problem in problems.iter() {
-        assert!(!problem.message.is_empty() && problem.help.as_ref().is_none_or(|help| !help.is_empty()));
+        assert!(
+            !problem.message.is_empty()
+                && problem.help.as_ref().is_none_or(|help| !help.is_empty())
+        );
         for label in &problem.labels {
             let range = label.span.start..label.span.end();
             assert!(problems.source().get(range).is_some(), "{problem:?}");
@@ -33,13 +40,26 @@ fn sound(problems: &Problems) {
     }
     for located in problems.located() {
         let lines = u32::try_from(problems.source().lines().count()).unwrap() + 1;
-        assert!(located.labels.iter().all(|label| label.start.line <= lines && label.start <= label.end));
+        assert!(
+            located
+                .labels
+                .iter()
+                .all(|label| label.start.line <= lines && label.start <= label.end)
+        );
     }
 }
 
 #[test]
 fn nothing_at_all() {
-    for bytes in [&b""[..], b"\n\n", b"# words\n", b"---\n", b"\xef\xbb\xbf", b"   \r\n", b"null\n"] {
+    for bytes in [
+        &b""[..],
+        b"\n\n",
+        b"# words\n",
+        b"---\n",
+        b"\xef\xbb\xbf",
+        b"   \r\n",
+        b"null\n",
+    ] {
         assert_eq!(codes(bytes), ["empty"], "{bytes:?}");
     }
 }
@@ -57,7 +77,12 @@ fn other_kinds_of_file() {
 #[test]
 fn a_hundred_megabytes() {
     let line = b"# nothing that matters\n";
-    let bytes: Vec<u8> = line.iter().copied().cycle().take(100 * 1024 * 1024).collect();
+    let bytes: Vec<u8> = line
+        .iter()
+        .copied()
+        .cycle()
+        .take(100 * 1024 * 1024)
+        .collect();
     assert_eq!(codes(&bytes), ["too-large"]);
 }
 
@@ -74,18 +99,26 @@ fn nearly_too_large_is_still_read() {
 fn alias_bombs_and_deep_nesting() {
     let mut bomb = String::from("a0: &a0 [x, x, x, x, x, x, x, x, x]\n");
     for at in 1..40 {
-        bomb += &format!("a{at}: &a{at} [{}]\n", vec![format!("*a{}", at - 1); 9].join(", "));
+        bomb += &format!(
+            "a{at}: &a{at} [{}]\n",
+            vec![format!("*a{}", at - 1); 9].join(", ")
+        );
     }
     assert_eq!(codes(bomb.as_bytes()), ["too-complex"]);
     let flow = format!("caches: {}{}", "[".repeat(200_000), "]".repeat(200_000));
-    let block: String = (0..1_000).map(|at| format!("{}a:\n", " ".repeat(at))).collect();
+    let block: String = (0..1_000)
+        .map(|at| format!("{}a:\n", " ".repeat(at)))
+        .collect();
     let maps = format!("a: {}1{}", "{a: ".repeat(50_000), "}".repeat(50_000));
     for text in [flow, block, maps, "- ".repeat(50_000)] {
         let found = codes(text.as_bytes());
         assert!(found == ["too-complex"] || found == ["syntax"], "{found:?}");
     }
     let recursive = codes(b"a: &a [*a]\n");
-    assert!(recursive == ["syntax"] || recursive == ["too-complex"], "{recursive:?}");
+    assert!(
+        recursive == ["syntax"] || recursive == ["too-complex"],
+        "{recursive:?}"
+    );
 }
 
 #[test]
@@ -99,9 +132,17 @@ fn marks_and_line_ends_change_nothing() {
     let marked = format!("\u{feff}{}", GOOD.replace('\n', "\r\n"));
     let (config, warnings) = read("cache.yaml", marked.as_bytes()).unwrap();
     assert!(warnings.is_empty());
-    assert_eq!(format!("{:?}", config.classes), format!("{:?}", plain.classes));
-    let place = |config: &nanna_cache::config::model::Config| config.places.nearest("/pins/v3/paths-from");
-    assert_eq!(place(&config), place(&plain), "lines and columns are those that an editor shows");
+    assert_eq!(
+        format!("{:?}", config.classes),
+        format!("{:?}", plain.classes)
+    );
+    let place =
+        |config: &nanna_cache::config::model::Config| config.places.nearest("/pins/v3/paths-from");
+    assert_eq!(
+        place(&config),
+        place(&plain),
+        "lines and columns are those that an editor shows"
+    );
 }
 
 #[test]
@@ -114,16 +155,35 @@ fn all_problems_at_once() {
     let mut found = codes(text.as_bytes());
     found.sort();
     let expected = [
-        "duplicate-key", "grace-too-short", "insecure-url", "invalid-duration", "invalid-name", "invalid-public-key", "invalid-regex",
-        "invalid-share", "managed-nix-setting", "foreign-key", "read-only-target", "unknown-key", "unknown-name", "wrong-type", "wrong-type",
+        "duplicate-key",
+        "grace-too-short",
+        "insecure-url",
+        "invalid-duration",
+        "invalid-name",
+        "invalid-public-key",
+        "invalid-regex",
+        "invalid-share",
+        "managed-nix-setting",
+        "foreign-key",
+        "read-only-target",
+        "unknown-key",
+        "unknown-name",
+        "wrong-type",
+        "wrong-type",
     ];
     let mut expected = expected.to_vec();
     expected.sort_unstable();
     // The class `one` is of wrong shape: its own pattern is not looked at, but it is known by name.
     // The upstream is too, for its `max-size`; what is said of the rest of it still is.
-    let missing: Vec<_> = expected.iter().filter(|code| !found.iter().any(|found| found == **code)).collect();
+    let missing: Vec<_> = expected
+        .iter()
+        .filter(|code| !found.iter().any(|found| found == **code))
+        .collect();
     assert!(missing.is_empty(), "missing {missing:?} in {found:?}");
-    assert!(!found.contains(&"missing-default".to_owned()) && !found.contains(&"nowhere-to-push".to_owned()));
+    assert!(
+        !found.contains(&"missing-default".to_owned())
+            && !found.contains(&"nowhere-to-push".to_owned())
+    );
 }
 
 #[test]
@@ -135,7 +195,10 @@ fn a_problem_of_shape_brings_no_false_ones() {
     let text = "version: 1\nproject: p\ncaches: { dev: { type: file, path: x, signing-key: { env: K } } }\nartifacts: { a: { default: true } }\n";
     assert_eq!(codes(text.as_bytes()), ["missing-key"]);
     let text = "version: 1\n";
-    assert_eq!(codes(text.as_bytes()), ["missing-key", "missing-key", "missing-key"]);
+    assert_eq!(
+        codes(text.as_bytes()),
+        ["missing-key", "missing-key", "missing-key"]
+    );
 }
 
 #[test]
@@ -155,7 +218,10 @@ fn places_are_told_as_lines_and_columns() {
 
 /// A line of a valid file, changed.
 fn mutation() -> impl Strategy<Value = String> {
-    let words = prop::sample::select(vec!["", "null", "[]", "{}", "7", "-1", "true", "x y", "*a", "'", "~", "none", "all", "20 GiB", "é", "[[", "!x y", "|", "? a", "file"]);
+    let words = prop::sample::select(vec![
+        "", "null", "[]", "{}", "7", "-1", "true", "x y", "*a", "'", "~", "none", "all", "20 GiB",
+        "é", "[[", "!x y", "|", "? a", "file",
+    ]);
     (0..GOOD.lines().count(), 0..GOOD.len(), words, 0..4).prop_map(|(line, at, word, how)| {
         let mut lines: Vec<String> = GOOD.lines().map(str::to_owned).collect();
         let chosen = lines[line].clone();

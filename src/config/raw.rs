@@ -126,7 +126,9 @@ mod tests {
     #[test]
     fn the_two_size_patterns_agree() {
         assert_eq!(
-            SIZE_OR_NONE_PATTERN.replace("(none|", "").replace("))$", ")$"),
+            SIZE_OR_NONE_PATTERN
+                .replace("(none|", "")
+                .replace("))$", ")$"),
             SIZE_PATTERN
         );
     }

@@ -41,8 +41,15 @@ pub(crate) struct Shaped {
 pub(crate) fn check(check: &mut Check<'_>) -> Option<Shaped> {
     let mut json = check.document.root.to_json();
     if !json.is_object() {
-        let problem = Problem::new(Code::WrongType, format!("the file is {}, not a mapping", kind(&json)));
-        check.report(problem.at(check.value(""), "").help("start with `version: 1`"));
+        let problem = Problem::new(
+            Code::WrongType,
+            format!("the file is {}, not a mapping", kind(&json)),
+        );
+        check.report(
+            problem
+                .at(check.value(""), "")
+                .help("start with `version: 1`"),
+        );
         return None;
     }
     let mut refused = Vec::new();
@@ -50,14 +57,20 @@ pub(crate) fn check(check: &mut Check<'_>) -> Option<Shaped> {
         let mut remove = Vec::new();
         for error in SCHEMA.validator.iter_errors(&json) {
             let pointer = error.instance_path().as_str().to_owned();
-            if matches!(error.kind(), Kind::Pattern { .. } | Kind::PropertyNames { .. }) {
+            if matches!(
+                error.kind(),
+                Kind::Pattern { .. } | Kind::PropertyNames { .. }
+            ) {
                 if round == 0 {
                     refused.push(pointer);
                 }
                 continue;
             }
             // Of one value say one thing; of a mapping, every key that is missing or unknown.
-            let of_keys = matches!(error.kind(), Kind::Required { .. } | Kind::AdditionalProperties { .. });
+            let of_keys = matches!(
+                error.kind(),
+                Kind::Required { .. } | Kind::AdditionalProperties { .. }
+            );
             if round == 0 && (of_keys || !remove.contains(&pointer)) {
                 report(check, &error, &pointer);
             }
@@ -86,8 +99,14 @@ fn take(json: &mut Json, pointer: &str) {
             for (key, value) in [
                 ("version", json!(1)),
                 ("project", json!("project")),
-                ("caches", json!({ "placeholder": { "type": "file", "path": "placeholder" } })),
-                ("artifacts", json!({ "placeholder": { "priority": 0, "default": true } })),
+                (
+                    "caches",
+                    json!({ "placeholder": { "type": "file", "path": "placeholder" } }),
+                ),
+                (
+                    "artifacts",
+                    json!({ "placeholder": { "priority": 0, "default": true } }),
+                ),
             ] {
                 map.entry(key).or_insert(value);
             }
@@ -107,9 +126,19 @@ fn take(json: &mut Json, pointer: &str) {
 fn report(check: &mut Check<'_>, error: &ValidationError<'_>, pointer: &str) {
     let name = pointer.rsplit('/').next().unwrap_or_default();
     let schema_path = error.schema_path().as_str();
-    let schema = schema_path.rsplit_once('/').map_or("", |(parent, _)| parent);
-    let name = if name.is_empty() { "the file".to_owned() } else { format!("`{}`", name.replace("~1", "/").replace("~0", "~")) };
-    let name = if name.trim_matches('`').parse::<usize>().is_ok() { "this item".to_owned() } else { name };
+    let schema = schema_path
+        .rsplit_once('/')
+        .map_or("", |(parent, _)| parent);
+    let name = if name.is_empty() {
+        "the file".to_owned()
+    } else {
+        format!("`{}`", name.replace("~1", "/").replace("~0", "~"))
+    };
+    let name = if name.trim_matches('`').parse::<usize>().is_ok() {
+        "this item".to_owned()
+    } else {
+        name
+    };
     let value = error.instance();
     match error.kind() {
         Kind::AdditionalProperties { unexpected } => {
@@ -120,10 +149,24 @@ fn report(check: &mut Check<'_>, error: &ValidationError<'_>, pointer: &str) {
         }
         Kind::FalseSchema => {
             let owner = pointer.rsplit_once('/').map_or("", |(owner, _)| owner);
-            let type_ = check.document.root.to_json().pointer(&below(owner, "type")).and_then(Json::as_str).unwrap_or_default().to_owned();
-            let problem = Problem::new(Code::ForeignKey, format!("{name} is no key of a cache of type `{type_}`"));
+            let type_ = check
+                .document
+                .root
+                .to_json()
+                .pointer(&below(owner, "type"))
+                .and_then(Json::as_str)
+                .unwrap_or_default()
+                .to_owned();
+            let problem = Problem::new(
+                Code::ForeignKey,
+                format!("{name} is no key of a cache of type `{type_}`"),
+            );
             let help = "take it out, or change the `type`";
-            check.report(problem.at(check.entry(pointer), "belongs to another type of cache").help(help));
+            check.report(
+                problem
+                    .at(check.entry(pointer), "belongs to another type of cache")
+                    .help(help),
+            );
         }
         Kind::Required { property } => {
             let key = property.as_str().unwrap_or_default();
@@ -141,29 +184,44 @@ fn report(check: &mut Check<'_>, error: &ValidationError<'_>, pointer: &str) {
             check.report(with_example(problem, schema));
         }
         Kind::Enum { options } => {
-            let words: Vec<String> = options.as_array().into_iter().flatten().map(plain).collect();
+            let words: Vec<String> = options
+                .as_array()
+                .into_iter()
+                .flatten()
+                .map(plain)
+                .collect();
             let word = plain(value);
             let problem = Problem::new(Code::UnknownValue, format!("{name} cannot be `{word}`"));
             let help = match nearest(&word, words.iter().map(String::as_str)) {
-                Some(near) if !near.is_empty() && value.is_string() => format!("did you mean `{near}`?"),
+                Some(near) if !near.is_empty() && value.is_string() => {
+                    format!("did you mean `{near}`?")
+                }
                 _ => format!("possible: {}", list(&words)),
             };
             check.report(problem.at(check.value(pointer), "").help(help));
         }
         Kind::Minimum { limit } | Kind::Maximum { limit } => {
-            let side = if matches!(error.kind(), Kind::Minimum { .. }) { "less" } else { "more" };
+            let side = if matches!(error.kind(), Kind::Minimum { .. }) {
+                "less"
+            } else {
+                "more"
+            };
             let message = format!("{name} is {}, {side} than {limit}", plain(value));
             let problem = Problem::new(Code::OutOfRange, message).at(check.value(pointer), "");
             check.report(with_example(problem, schema));
         }
         other => {
             let fact = match other {
-                Kind::MinLength { .. } | Kind::MinItems { .. } | Kind::MinProperties { .. } => "is empty",
+                Kind::MinLength { .. } | Kind::MinItems { .. } | Kind::MinProperties { .. } => {
+                    "is empty"
+                }
                 Kind::UniqueItems => "has an item twice",
                 _ => "is not possible here",
             };
             let code = match (other, pointer) {
-                (Kind::MinItems { .. }, _) if pointer.ends_with("/public-keys") => Code::MissingPublicKeys,
+                (Kind::MinItems { .. }, _) if pointer.ends_with("/public-keys") => {
+                    Code::MissingPublicKeys
+                }
                 _ => Code::InvalidValue,
             };
             let problem = Problem::new(code, format!("{name} {fact}")).at(check.value(pointer), "");
@@ -174,7 +232,12 @@ fn report(check: &mut Check<'_>, error: &ValidationError<'_>, pointer: &str) {
 
 fn unknown_key(check: &Check<'_>, pointer: &str, schema: &str, key: &str) -> Problem {
     let properties = SCHEMA.json.pointer(&format!("{schema}/properties"));
-    let known: Vec<&str> = properties.and_then(Json::as_object).into_iter().flatten().map(|(key, _)| key.as_str()).collect();
+    let known: Vec<&str> = properties
+        .and_then(Json::as_object)
+        .into_iter()
+        .flatten()
+        .map(|(key, _)| key.as_str())
+        .collect();
     let present = check.names(pointer);
     let free = known.iter().copied().filter(|key| !present.contains(key));
     let help = if let Some(near) = nearest(key, free) {
@@ -185,7 +248,9 @@ fn unknown_key(check: &Check<'_>, pointer: &str, schema: &str, key: &str) -> Pro
         format!("possible here: {}", list(&known))
     };
     let problem = Problem::new(Code::UnknownKey, format!("there is no key `{key}` here"));
-    problem.at(check.entry(&below(pointer, key)), "unknown").help(help)
+    problem
+        .at(check.entry(&below(pointer, key)), "unknown")
+        .help(help)
 }
 
 fn missing_key(check: &Check<'_>, pointer: &str, schema: &str, name: &str, key: &str) -> Problem {
@@ -226,9 +291,15 @@ fn home(schema: &Json, key: &str, path: &str) -> Option<String> {
         return Some(path.to_owned());
     }
     properties.iter().find_map(|(name, inner)| {
-        let inner_path = if path.is_empty() { name.clone() } else { format!("{path}.{name}") };
+        let inner_path = if path.is_empty() {
+            name.clone()
+        } else {
+            format!("{path}.{name}")
+        };
         let named = || {
-            let inner = inner.get("additionalProperties").filter(|inner| inner.is_object())?;
+            let inner = inner
+                .get("additionalProperties")
+                .filter(|inner| inner.is_object())?;
             home(inner, key, &format!("{inner_path}.NAME"))
         };
         home(inner, key, &inner_path).or_else(named)
@@ -239,14 +310,22 @@ fn home(schema: &Json, key: &str, path: &str) -> Option<String> {
 pub(crate) fn flow(value: &Json) -> String {
     match value {
         Json::Object(map) => {
-            let entries: Vec<String> = map.iter().map(|(key, value)| format!("{key}: {}", flow(value))).collect();
+            let entries: Vec<String> = map
+                .iter()
+                .map(|(key, value)| format!("{key}: {}", flow(value)))
+                .collect();
             format!("{{ {} }}", entries.join(", "))
         }
         Json::Array(items) => {
             let items: Vec<String> = items.iter().map(flow).collect();
             format!("[{}]", items.join(", "))
         }
-        Json::String(text) if text.contains(['#', '{', '*', '[', ',', '\\', '%']) || text.starts_with(['.', '-']) => format!("'{text}'"),
+        Json::String(text)
+            if text.contains(['#', '{', '*', '[', ',', '\\', '%'])
+                || text.starts_with(['.', '-']) =>
+        {
+            format!("'{text}'")
+        }
         other => plain(other),
     }
 }

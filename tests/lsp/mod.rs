@@ -30,8 +30,15 @@ pub fn program() -> Option<PathBuf> {
         return Some(program);
     }
     let set = |name| std::env::var(name).is_ok_and(|value| value == "1");
-    assert!(!set("NANNA_REQUIRE_TOOLS") && !set("NANNA_REQUIRE_NIX"), "{} is not installed", program.display());
-    eprintln!("SKIPPED: yaml-language-server is not at {}", program.display());
+    assert!(
+        !set("NANNA_REQUIRE_TOOLS") && !set("NANNA_REQUIRE_NIX"),
+        "{} is not installed",
+        program.display()
+    );
+    eprintln!(
+        "SKIPPED: yaml-language-server is not at {}",
+        program.display()
+    );
     None
 }
 
@@ -57,7 +64,14 @@ impl Server {
             }
         });
         let uri = format!("file://{}", file.display());
-        let mut server = Self { child, input, messages, uri, requests: 0, diagnostics: None };
+        let mut server = Self {
+            child,
+            input,
+            messages,
+            uri,
+            requests: 0,
+            diagnostics: None,
+        };
         let capabilities = json!({
             "workspace": { "configuration": true },
             "textDocument": {
@@ -65,10 +79,14 @@ impl Server {
                 "hover": { "contentFormat": ["markdown"] }
             }
         });
-        server.ask("initialize", json!({ "processId": null, "rootUri": null, "capabilities": capabilities }));
+        server.ask(
+            "initialize",
+            json!({ "processId": null, "rootUri": null, "capabilities": capabilities }),
+        );
         server.tell("initialized", json!({}));
         let text = std::fs::read_to_string(file).unwrap();
-        let document = json!({ "uri": server.uri, "languageId": "yaml", "version": 1, "text": text });
+        let document =
+            json!({ "uri": server.uri, "languageId": "yaml", "version": 1, "text": text });
         server.tell("textDocument/didOpen", json!({ "textDocument": document }));
         server
     }
@@ -86,7 +104,10 @@ impl Server {
     /// The result of a request about a place; line and column from 0.
     pub fn at(&mut self, method: &str, line: usize, column: usize) -> Json {
         let position = json!({ "line": line, "character": column });
-        self.ask(method, json!({ "textDocument": { "uri": self.uri.clone() }, "position": position }))
+        self.ask(
+            method,
+            json!({ "textDocument": { "uri": self.uri.clone() }, "position": position }),
+        )
     }
 
     fn ask(&mut self, method: &str, params: Json) -> Json {
@@ -110,14 +131,22 @@ impl Server {
     /// Takes one message; answers it if it is a question.
     fn step(&mut self, end: Instant) -> Json {
         let left = end.saturating_duration_since(Instant::now());
-        let message = self.messages.recv_timeout(left).expect("the language server answers in time");
+        let message = self
+            .messages
+            .recv_timeout(left)
+            .expect("the language server answers in time");
         let method = message["method"].as_str().unwrap_or_default();
-        if method == "textDocument/publishDiagnostics" && message["params"]["uri"] == json!(self.uri) {
+        if method == "textDocument/publishDiagnostics"
+            && message["params"]["uri"] == json!(self.uri)
+        {
             self.diagnostics = Some(message["params"].clone());
         }
         if !method.is_empty() && message.get("id").is_some() {
             let result = if method == "workspace/configuration" {
-                let items = message["params"]["items"].as_array().cloned().unwrap_or_default();
+                let items = message["params"]["items"]
+                    .as_array()
+                    .cloned()
+                    .unwrap_or_default();
                 items.iter().map(settings).collect()
             } else {
                 Json::Null

@@ -158,7 +158,8 @@ impl Default for RawCompression {
 fn stricter(own: &Json, shared: &Json) -> Option<Json> {
     let mut demands = own.as_object()?.clone();
     demands.retain(|keyword, value| {
-        !matches!(keyword.as_str(), "description" | "default" | "examples") && shared.get(keyword) != Some(value)
+        !matches!(keyword.as_str(), "description" | "default" | "examples")
+            && shared.get(keyword) != Some(value)
     });
     (!demands.is_empty()).then_some(Json::Object(demands))
 }
