@@ -1,5 +1,11 @@
 //! Whatever the bytes of a cache.yaml are: a clear answer, soon, and all problems at once.
 
+#![expect(
+    clippy::format_push_string,
+    clippy::format_collect,
+    reason = "plain to read, and speed does not matter"
+)]
+
 use std::time::{Duration, Instant};
 
 use nanna_cache::config::problem::{Problems, Severity};

@@ -1,5 +1,7 @@
 //! The schema in a real editor's engine: completion, hover and diagnostics of cache.yaml.
 
+#![expect(clippy::unwrap_used, clippy::print_stderr, reason = "helpers of tests")]
+
 mod lsp;
 
 use std::path::Path;

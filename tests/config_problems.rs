@@ -2,6 +2,8 @@
 //!
 //! A sample's first line says its code and the line where it is: `# CODE at line N` (0: no place).
 
+#![expect(clippy::unwrap_used, reason = "helpers of tests")]
+
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};

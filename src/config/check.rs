@@ -8,7 +8,7 @@ use super::problem::Problem;
 
 use super::units::{Share, Size, Span, UnitError};
 use crate::text::place::{ByteSpan, escape};
-use crate::text::yaml::{Document, Value};
+use crate::text::yaml::{Document, Found, Value};
 
 /// The state of a validation.
 pub(crate) struct Check<'a> {
@@ -35,23 +35,20 @@ impl<'a> Check<'a> {
 
     /// What to underline for the value at `pointer`, or for the nearest thing above it.
     pub(crate) fn value(&self, pointer: &str) -> ByteSpan {
-        self.locate(pointer, |found| found.value_span())
+        self.locate(pointer).value_span()
     }
 
     /// What to underline for the entry at `pointer`, or for the nearest thing above it.
     pub(crate) fn entry(&self, pointer: &str) -> ByteSpan {
-        self.locate(pointer, |found| found.entry_span())
+        self.locate(pointer).entry_span()
     }
 
-    fn locate(
-        &self,
-        pointer: &str,
-        span: impl Fn(&crate::text::yaml::Found<'_>) -> ByteSpan,
-    ) -> ByteSpan {
+    /// What stands at `pointer`, or the nearest thing above it; the whole file at last.
+    fn locate(&self, pointer: &str) -> Found<'a> {
         let mut pointer = pointer;
         loop {
             if let Some(found) = self.document.find(pointer) {
-                return span(&found);
+                return found;
             }
             pointer = &pointer[..pointer.rfind('/').unwrap_or(0)];
         }

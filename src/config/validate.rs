@@ -3,7 +3,7 @@
 //! The order: text, shape (the schema), meaning (the rules). Each step goes on with what the step
 //! before found nothing wrong with, so that one run shows everything.
 
-use super::check::Check;
+use super::check::{Check, below};
 use super::code::Code;
 use super::model::Config;
 use super::problem::{Problem, Problems, Severity};
@@ -156,10 +156,11 @@ fn unexplained(check: &mut Check<'_>, refused: &[String]) {
     for pointer in refused {
         let (value, entry) = (check.value(pointer), check.entry(pointer));
         let inside = |start: usize| start == value.start || start == entry.start;
-        let names = check.names(pointer);
-        let named: Vec<usize> = names
-            .iter()
-            .map(|name| check.entry(&super::check::below(pointer, name)).start)
+        // `propertyNames` refuses a key of the mapping that is meant here.
+        let keys: Vec<usize> = check
+            .names(pointer)
+            .into_iter()
+            .map(|key| check.entry(&below(pointer, key)).start)
             .collect();
         let said = check
             .problems
@@ -168,7 +169,7 @@ fn unexplained(check: &mut Check<'_>, refused: &[String]) {
         let mut starts = said
             .flat_map(|problem| &problem.labels)
             .map(|label| label.span.start);
-        if !starts.any(|start| inside(start) || named.contains(&start)) {
+        if !starts.any(|start| inside(start) || keys.contains(&start)) {
             check.report(
                 Problem::new(Code::InvalidValue, "this value is not possible here").at(value, ""),
             );

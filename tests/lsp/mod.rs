@@ -1,6 +1,6 @@
 //! A small client of a language server: one file, opened once, asked a few questions.
 
-use std::io::{BufRead, BufReader, Read, Write};
+use std::io::{BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, Command, Stdio};
 use std::sync::mpsc::{Receiver, channel};
@@ -9,10 +9,10 @@ use std::time::{Duration, Instant};
 use serde_json::{Value as Json, json};
 
 /// Longer than any answer takes on a busy machine.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 /// A running server with one open file.
-pub struct Server {
+pub(crate) struct Server {
     child: Child,
     input: ChildStdin,
     messages: Receiver<Json>,
@@ -22,7 +22,7 @@ pub struct Server {
 }
 
 /// The server's program, if it is installed. `NANNA_REQUIRE_TOOLS=1` makes its absence a failure.
-pub fn program() -> Option<PathBuf> {
+pub(crate) fn program() -> Option<PathBuf> {
     let target = std::env::var_os("CARGO_TARGET_DIR").map(PathBuf::from);
     let target = target.unwrap_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("target"));
     let program = target.join("tools/node_modules/.bin/yaml-language-server");
@@ -44,7 +44,7 @@ pub fn program() -> Option<PathBuf> {
 
 impl Server {
     /// Starts the server and opens `file`.
-    pub fn open(program: &Path, file: &Path) -> Self {
+    pub(crate) fn open(program: &Path, file: &Path) -> Self {
         let mut child = Command::new(program)
             .arg("--stdio")
             .stdin(Stdio::piped())
@@ -81,18 +81,18 @@ impl Server {
         });
         server.ask(
             "initialize",
-            json!({ "processId": null, "rootUri": null, "capabilities": capabilities }),
+            &json!({ "processId": null, "rootUri": null, "capabilities": capabilities }),
         );
-        server.tell("initialized", json!({}));
+        server.tell("initialized", &json!({}));
         let text = std::fs::read_to_string(file).unwrap();
         let document =
             json!({ "uri": server.uri, "languageId": "yaml", "version": 1, "text": text });
-        server.tell("textDocument/didOpen", json!({ "textDocument": document }));
+        server.tell("textDocument/didOpen", &json!({ "textDocument": document }));
         server
     }
 
     /// The diagnostics of the file.
-    pub fn diagnostics(&mut self) -> Vec<Json> {
+    pub(crate) fn diagnostics(&mut self) -> Vec<Json> {
         let end = Instant::now() + PATIENCE;
         while self.diagnostics.is_none() {
             self.step(end);
@@ -102,15 +102,15 @@ impl Server {
     }
 
     /// The result of a request about a place; line and column from 0.
-    pub fn at(&mut self, method: &str, line: usize, column: usize) -> Json {
+    pub(crate) fn at(&mut self, method: &str, line: usize, column: usize) -> Json {
         let position = json!({ "line": line, "character": column });
         self.ask(
             method,
-            json!({ "textDocument": { "uri": self.uri.clone() }, "position": position }),
+            &json!({ "textDocument": { "uri": self.uri.clone() }, "position": position }),
         )
     }
 
-    fn ask(&mut self, method: &str, params: Json) -> Json {
+    fn ask(&mut self, method: &str, params: &Json) -> Json {
         self.requests += 1;
         let id = self.requests;
         self.send(&json!({ "jsonrpc": "2.0", "id": id, "method": method, "params": params }));
@@ -124,7 +124,7 @@ impl Server {
         }
     }
 
-    fn tell(&mut self, method: &str, params: Json) {
+    fn tell(&mut self, method: &str, params: &Json) {
         self.send(&json!({ "jsonrpc": "2.0", "method": method, "params": params }));
     }
 

@@ -222,7 +222,7 @@ fn retention(check: &mut Check<'_>, raw: &RawConfig, classes: &IndexMap<ClassNam
                 continue;
             }
             default_reported = true;
-            pointer = "/defaults/retention".to_owned();
+            "/defaults/retention".clone_into(&mut pointer);
         }
         let message = format!(
             "a retention of {} is shorter than the grace of {grace}",
