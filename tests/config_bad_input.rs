@@ -3,6 +3,7 @@
 #![expect(
     clippy::format_push_string,
     clippy::format_collect,
+    clippy::unwrap_used,
     reason = "plain to read, and speed does not matter"
 )]
 
@@ -93,12 +94,28 @@ fn a_hundred_megabytes() {
 }
 
 #[test]
-fn nearly_too_large_is_still_read() {
-    let mut text = String::from("version: 1\nproject: demo\nsystems:\n");
-    while text.len() < 1024 * 1024 {
-        text += "  - x86_64-linux\n";
+fn thousands_of_classes_and_as_many_problems() {
+    let mut text = String::from(
+        "version: 1\nproject: demo\ncaches: { dev: { type: file, path: a, signing-key: { env: K } } }\nartifacts:\n",
+    );
+    for at in 0..2_000 {
+        text += &format!("  c{at}: {{ priority: 1, match: ['('] }}\n");
     }
-    assert!(!codes(text.as_bytes()).is_empty());
+    let found = codes(text.as_bytes());
+    assert_eq!(
+        found.iter().filter(|code| *code == "invalid-regex").count(),
+        2_000
+    );
+    text += "systems:\n";
+    text += &"  - x86_64-linux\n".repeat(20_000);
+    assert_eq!(codes(text.as_bytes()), ["too-complex"]);
+}
+
+#[test]
+fn nearly_too_large_is_still_read() {
+    let comment = format!("# {}\n", "nothing that matters ".repeat(40)).repeat(4_500);
+    assert!(comment.len() > 3_500_000);
+    assert!(read("cache.yaml", format!("{comment}{GOOD}").as_bytes()).is_ok());
 }
 
 #[test]

@@ -54,7 +54,10 @@ fn unreadable(file_name: &str, fault: Fault) -> Problems {
             "keep one document: take the `---` and what follows out",
         ),
         FaultKind::Tab => (Code::Tab, "indent with spaces"),
-        FaultKind::TooComplex => (Code::TooComplex, "write it out, without aliases of aliases"),
+        FaultKind::TooComplex => (
+            Code::TooComplex,
+            "is this the right file? If so, write it flatter and without aliases of aliases",
+        ),
         FaultKind::Syntax => (
             Code::Syntax,
             "texts with `: `, ` #`, or that begin with one of `*&!|>%@[]{}'\"`, need quotes: '…'",

@@ -102,7 +102,8 @@ pub(crate) struct RawSigningKey {
     /// Name of the environment variable that holds the secret key.
     #[schemars(length(min = 1), extend("examples" = ["CACHE_SIGNING_KEY"]))]
     pub(crate) env: Option<String>,
-    /// The file that holds the secret key; `~` is the home folder.
+    /// The file that holds the secret key; `~` is the home folder, and a relative path starts at
+    /// the folder of this file.
     #[schemars(length(min = 1), extend("examples" = ["~/.config/nanna-cache/dev.sec"]))]
     pub(crate) file: Option<String>,
     /// A command, with its arguments, that prints the secret key.
