@@ -1,1 +1,6 @@
 //! The only users of the machine: host facts, files, HTTP, commands, SQLite.
+
+pub mod command;
+pub mod host;
+pub mod http;
+pub mod sqlite;
