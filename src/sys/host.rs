@@ -6,9 +6,10 @@
 use std::collections::BTreeMap;
 use std::fmt;
 use std::io::IsTerminal as _;
-use std::time::{SystemTime, UNIX_EPOCH};
 
 use camino::{Utf8Path, Utf8PathBuf};
+
+use super::clock::{Clock as _, SystemClock};
 
 /// Folder name of ours below the state, cache and configuration folders.
 const OURS: &str = "nanna-cache";
@@ -33,31 +34,6 @@ pub struct Terminals {
     pub stdout: bool,
     /// Standard error.
     pub stderr: bool,
-}
-
-/// Where the current time comes from.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Clock {
-    /// The clock of the machine.
-    System,
-    /// Always this second since 1970-01-01 UTC.
-    Fixed(i64),
-}
-
-impl Clock {
-    /// Seconds since 1970-01-01 UTC; negative where a clock is before that.
-    #[must_use]
-    pub fn now(self) -> i64 {
-        match self {
-            Self::Fixed(seconds) => seconds,
-            Self::System => match SystemTime::now().duration_since(UNIX_EPOCH) {
-                Ok(since) => i64::try_from(since.as_secs()).unwrap_or(i64::MAX),
-                Err(before) => {
-                    i64::try_from(before.duration().as_secs()).map_or(i64::MIN, |seconds| -seconds)
-                }
-            },
-        }
-    }
 }
 
 /// What GitHub Actions says of the job.
@@ -94,8 +70,9 @@ pub struct Host {
     pub cpus: usize,
     /// Which streams are terminals.
     pub terminals: Terminals,
-    /// The clock.
-    pub clock: Clock,
+    /// The time that it is to be, instead of what the clock of the machine says: seconds since
+    /// 1970-01-01 UTC.
+    pub fixed_now: Option<i64>,
 }
 
 impl fmt::Debug for Host {
@@ -151,7 +128,7 @@ impl Host {
                 stdout: std::io::stdout().is_terminal(),
                 stderr: std::io::stderr().is_terminal(),
             },
-            clock: Clock::System,
+            fixed_now: None,
             variables,
         })
     }
@@ -175,7 +152,7 @@ impl Host {
             system: system(),
             cpus: 1,
             terminals: Terminals::default(),
-            clock: Clock::System,
+            fixed_now: None,
             variables,
         }
     }
@@ -207,7 +184,7 @@ impl Host {
     /// Seconds since 1970-01-01 UTC.
     #[must_use]
     pub fn now(&self) -> i64 {
-        self.clock.now()
+        self.fixed_now.unwrap_or_else(|| SystemClock::new().unix())
     }
 
     /// Our folder for what should outlive a cache clean-up (marks, journals).
