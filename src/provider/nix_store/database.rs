@@ -11,7 +11,7 @@ use super::location::Location;
 use super::marks::Mark;
 use crate::nix::closure::GraphBuilder;
 use crate::nix::hash::Sha256;
-use crate::nix::store_path::{HashPart, StorePathError, split_base_name};
+use crate::nix::store_path::{StorePathError, StorePathRef};
 use crate::plan::observed::{LocalStore, Observation, Why};
 use crate::plan::paths::{Paths, Row};
 use crate::sys::sqlite::{self, SqliteError};
@@ -255,14 +255,14 @@ fn rows(
     let mut cursor = statement.query([])?;
     while let Some(row) = cursor.next()? {
         let path = text(row.get_ref(1)?)?;
-        let (hash, name) = base_name(path, &prefix)?;
+        let parsed = store_path(path, &prefix)?;
         let nar_hash = nar_hash(text(row.get_ref(2)?)?, path)?;
         let size = match row.get_ref(3)? {
             ValueRef::Null => 0,
             ValueRef::Integer(size) => u64::try_from(size).unwrap_or(0),
             _ => return Err(content(format!("the size of `{path}` is not a number"))),
         };
-        builder.push(hash, name, size);
+        builder.push(parsed.hash(), parsed.name(), size);
         nar_hashes.push(nar_hash);
         ids.push(row.get(0)?);
     }
@@ -287,23 +287,11 @@ fn text(value: ValueRef<'_>) -> Result<&str, Fault> {
     value.as_str().map_err(|_| content("a column does not hold UTF-8 text"))
 }
 
-pub(super) fn base_name<'a>(
-    path: &'a str,
-    prefix: &str,
-) -> Result<(HashPart, &'a str), StorePathFault> {
-    let base = path
-        .strip_prefix(prefix)
-        .ok_or_else(|| StorePathFault(path.to_owned(), StorePathError::Form))?;
-    split_base_name(base).map_err(|error| StorePathFault(path.to_owned(), error))
-}
-
-/// A text that should have been a store path.
-pub(super) struct StorePathFault(String, StorePathError);
-
-impl From<StorePathFault> for Fault {
-    fn from(StorePathFault(path, error): StorePathFault) -> Self {
-        content(format!("`{path}` is not a path of this store: {error}"))
-    }
+fn store_path<'a>(path: &'a str, prefix: &str) -> Result<StorePathRef<'a>, Fault> {
+    path.strip_prefix(prefix)
+        .ok_or(StorePathError::Form)
+        .and_then(StorePathRef::parse)
+        .map_err(|error| content(format!("`{path}` is not a path of this store: {error}")))
 }
 
 /// `sha256:` and 64 hex digits.
@@ -355,11 +343,10 @@ fn outputs(
     let mut pairs: Vec<(Row, Row)> = Vec::new();
     while let Some(row) = cursor.next()? {
         let path = text(row.get_ref(1)?)?;
-        let (hash, name) = base_name(path, prefix)?;
+        let parsed = store_path(path, prefix)?;
         // Most outputs of a store full of derivations were never built here.
-        let Some(output) = paths.row(&hash).filter(|row| paths.name(*row) == name) else {
-            continue;
-        };
+        let found = paths.row(&parsed.hash());
+        let Some(output) = found.filter(|row| paths.name(*row) == parsed.name()) else { continue };
         let drv: i64 = row.get(0)?;
         let drv = ids
             .row(drv)

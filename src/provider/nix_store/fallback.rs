@@ -2,71 +2,39 @@
 
 use std::collections::BTreeMap;
 
-use serde_json::Value;
-
 use crate::nix::closure::Graph;
-use crate::nix::hash::Sha256;
-use crate::nix::store_path::{StoreDir, StorePath};
+use crate::nix::path_info::PathInfos;
+use crate::nix::store_path::StoreDir;
 use crate::plan::observed::LocalStore;
 use crate::plan::paths::{Paths, Row};
 
-/// Reads any of the forms that Nix has had: a list (2.8), an object by path (2.19), an object with
-/// `info` by base name (2.33). Which derivation made a path is taken from its deriver.
+/// Reads any of the forms that Nix has had. Which derivation made a path is taken from its
+/// deriver, as this answer says nothing of the outputs of derivations.
 pub(super) fn read(store: &StoreDir, json: &[u8]) -> Result<LocalStore, String> {
-    let value: Value = serde_json::from_slice(json).map_err(|error| error.to_string())?;
-    let mut entries: Vec<(StorePath, &Value)> = Vec::new();
-    let path_of = |text: &str| {
-        let parsed = if text.contains('/') { store.parse(text) } else { text.parse() };
-        parsed.map_err(|error| format!("`{text}` is no path of this store: {error}"))
-    };
-    match &value {
-        Value::Array(list) => {
-            for entry in list {
-                let path = entry.get("path").and_then(Value::as_str).ok_or("a path without name")?;
-                entries.push((path_of(path)?, entry));
-            }
-        }
-        Value::Object(object) => {
-            let object = object.get("info").and_then(Value::as_object).unwrap_or(object);
-            for (path, entry) in object {
-                entries.push((path_of(path)?, entry));
-            }
-        }
-        _ => return Err("neither a list nor an object of paths".to_owned()),
-    }
-    entries.retain(|(_, entry)| !entry.is_null() && entry.get("valid") != Some(&Value::Bool(false)));
-    let mut builder = Paths::builder(entries.len());
-    let mut nar_hashes = Vec::with_capacity(entries.len());
-    for (path, entry) in &entries {
-        let hash = entry.get("narHash").and_then(Value::as_str);
-        let hash = hash.and_then(|text| Sha256::parse(text).ok());
-        nar_hashes.push(hash.ok_or_else(|| format!("`{path}` has no NAR hash"))?);
-        let size = entry.get("narSize").and_then(Value::as_u64).unwrap_or(0);
-        builder.push(path.hash(), path.name(), size);
+    let text = std::str::from_utf8(json).map_err(|error| error.to_string())?;
+    let infos = PathInfos::parse(text, store).map_err(|error| error.to_string())?.known;
+    let mut builder = Paths::builder(infos.len());
+    for info in &infos {
+        builder.push(info.path.hash(), info.path.name(), info.nar_size);
     }
     let paths = builder.index();
-    let row_of = |text: &str| -> Result<Option<Row>, String> { Ok(paths.row(&path_of(text)?.hash())) };
     let mut edges: Vec<(Row, Row)> = Vec::new();
     let mut outputs: BTreeMap<Row, Vec<Row>> = BTreeMap::new();
-    for (row, (path, entry)) in paths.rows().zip(&entries) {
-        let references = entry.get("references").and_then(Value::as_array);
-        for reference in references.into_iter().flatten() {
-            let text = reference.as_str().ok_or_else(|| format!("a reference of `{path}` is no text"))?;
-            let reference =
-                row_of(text)?.ok_or_else(|| format!("`{path}` refers to `{text}`, which is not valid"))?;
-            edges.push((row, reference));
+    for (row, info) in paths.rows().zip(&infos) {
+        for reference in &info.references {
+            let found = paths.row(&reference.hash());
+            let missing = || format!("`{}` refers to `{reference}`, which is not valid", info.path);
+            edges.push((row, found.ok_or_else(missing)?));
         }
-        if let Some(deriver) = entry.get("deriver").and_then(Value::as_str)
-            && let Ok(Some(deriver)) = row_of(deriver)
-        {
+        if let Some(deriver) = info.deriver.as_ref().and_then(|drv| paths.row(&drv.hash())) {
             outputs.entry(deriver).or_default().push(row);
         }
     }
-    let graph = Graph::from_edges(entries.len(), &edges).map_err(|error| error.to_string())?;
+    let graph = Graph::from_edges(infos.len(), &edges).map_err(|error| error.to_string())?;
     Ok(LocalStore {
         dir: store.clone(),
         paths: paths.with_refs(graph),
-        nar_hashes,
+        nar_hashes: infos.iter().map(|info| info.nar_hash).collect(),
         outputs,
         since_mark: None,
         source: "nix path-info".to_owned(),
@@ -76,6 +44,7 @@ pub(super) fn read(store: &StoreDir, json: &[u8]) -> Result<LocalStore, String> 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::nix::store_path::StorePath;
 
     const A: &str = "ivdsi7k2110sa5dkz830w8y523sr23ry-a";
     const B: &str = "gjnl1zk0xjcm7h0xqm5wimp3ic42cjf3-b.drv";
@@ -117,7 +86,7 @@ mod tests {
         for text in ["", "3", "[{}]", "{\"x\":{}}"] {
             assert!(read(&StoreDir::default(), text.as_bytes()).is_err(), "{text}");
         }
-        let missing = format!(r#"{{"/nix/store/{A}":{{"narHash":"{HASH}","references":["/nix/store/{B}"]}}}}"#);
+        let missing = format!(r#"{{"/nix/store/{A}":{{"narHash":"{HASH}","narSize":1,"references":["/nix/store/{B}"]}}}}"#);
         assert!(read(&StoreDir::default(), missing.as_bytes()).unwrap_err().contains("not valid"));
     }
 }
