@@ -17,6 +17,7 @@
 pub mod fetch;
 pub mod folder;
 pub mod index;
+mod lease;
 pub mod observe;
 pub mod pins;
 pub mod prune;

@@ -1,0 +1,78 @@
+//! A record of this process that others see as long as it is written again in time.
+
+use std::time::Duration;
+
+use super::records::Lease;
+use super::{CacheStore, StoreError};
+use crate::config::units::Span;
+use crate::plan::time::Time;
+use crate::sys::clock::Clock;
+
+/// The record was not written again in time: others may count it as gone by now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Lapsed;
+
+/// A record of this process.
+pub(super) struct Held<'a> {
+    store: &'a dyn CacheStore,
+    clock: &'a dyn Clock,
+    pub(super) key: String,
+    lease: Lease,
+    bytes: Vec<u8>,
+    /// When the last successful writing began. Trust counts from here.
+    begun: Duration,
+    /// The cache's now at some moment of ours.
+    anchor: (Time, Duration),
+}
+
+impl<'a> Held<'a> {
+    /// Writes the record for the first time.
+    pub(super) fn begin(
+        store: &'a dyn CacheStore,
+        clock: &'a dyn Clock,
+        key: String,
+        lease: Lease,
+        bytes: Vec<u8>,
+    ) -> Result<Self, StoreError> {
+        let begun = clock.elapsed();
+        let meta = store.put_record(&key, bytes.clone())?;
+        let anchor = (meta.modified, begun);
+        Ok(Self { store, clock, key, lease, bytes, begun, anchor })
+    }
+
+    /// Writes the record again with another body.
+    pub(super) fn rewrite(&mut self, bytes: Vec<u8>) -> Result<(), StoreError> {
+        let begun = self.clock.elapsed();
+        let meta = self.store.put_record(&self.key, bytes.clone())?;
+        (self.bytes, self.begun, self.anchor) = (bytes, begun, (meta.modified, begun));
+        Ok(())
+    }
+
+    /// Writes the record again if it is time to.
+    pub(super) fn renew(&mut self) -> Result<(), StoreError> {
+        if self.clock.elapsed().saturating_sub(self.begun) < self.lease.renewal {
+            return Ok(());
+        }
+        self.rewrite(self.bytes.clone())
+    }
+
+    /// Whether something may still be sent that relies on the record.
+    pub(super) fn trusted(&self) -> Result<(), Lapsed> {
+        if self.clock.elapsed().saturating_sub(self.begun) < self.lease.trust {
+            Ok(())
+        } else {
+            Err(Lapsed)
+        }
+    }
+
+    /// The cache's now.
+    pub(super) fn now(&self) -> Time {
+        let (time, at) = self.anchor;
+        time.after(Span(self.clock.elapsed().saturating_sub(at).as_secs()))
+    }
+
+    /// Removes the record.
+    pub(super) fn remove(self) -> Result<(), StoreError> {
+        self.store.delete(&[self.key]).into_iter().collect()
+    }
+}
