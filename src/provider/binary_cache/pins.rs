@@ -9,13 +9,15 @@ use crate::nix::store_path::{HashPart, StorePath};
 use crate::plan::record::{Head, PinBody, PinRecord};
 use crate::plan::time::Time;
 
-/// Writes the pin record of a path; the newest record of a name is its newest revision.
+/// Writes the pin record of a path for a project; the newest record of a name is its newest
+/// revision.
 ///
 /// # Errors
 /// It cannot be written.
 pub fn write(
     store: &dyn CacheStore,
     name: &PinName,
+    project: &str,
     path: &StorePath,
     because: Option<&str>,
     now: Time,
@@ -24,6 +26,7 @@ pub fn write(
         head: Head::ours(),
         path: path.clone(),
         name: name.clone(),
+        project: Some(project.to_owned()),
         pinned: now,
         because: because.map(str::to_owned),
         other: Map::new(),

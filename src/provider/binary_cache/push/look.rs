@@ -62,7 +62,7 @@ fn is_of_use(
     bytes: &[u8],
 ) -> Result<bool, StoreError> {
     let Ok(brief) = Brief::from_bytes(bytes, &batch.store_dir) else { return Ok(false) };
-    if brief.store_path != item.path.to_string() || brief.malformed_signatures > 0 {
+    if brief.store_path != item.path.as_ref() || brief.malformed_signatures > 0 {
         return Ok(false);
     }
     if brief.ca.is_some() && !brief.to_nar_info().has_valid_ca(&batch.store_dir) {

@@ -11,6 +11,7 @@ use super::batch::Order;
 use super::look::Presence;
 use super::{Early, Failed, Item, Push, PushError};
 use crate::nix::narinfo::NarInfo;
+use crate::nix::store_path::HashPart;
 use crate::provider::binary_cache::lease::Held;
 use crate::provider::binary_cache::records::Trace;
 use crate::provider::binary_cache::{IfThere, Outcome, Put, StoreError, narinfo_key};
@@ -69,8 +70,9 @@ impl Push<'_> {
         for &at in &presence.absent {
             uploads.states[at] = State::Making;
         }
+        let hashes: HashSet<HashPart> = items.iter().map(|item| item.path.hash()).collect();
         for &at in &presence.absent {
-            if let Some(why) = self.obstacle(&items[at])? {
+            if let Some(why) = self.obstacle(&items[at], &hashes)? {
                 self.fail(&mut uploads, at, &why);
             }
         }
@@ -101,14 +103,15 @@ impl Push<'_> {
     }
 
     /// Why an item cannot be pushed whatever its NAR is.
-    fn obstacle(&self, item: &Item) -> Result<Option<String>, StoreError> {
+    fn obstacle(
+        &self,
+        item: &Item,
+        hashes: &HashSet<HashPart>,
+    ) -> Result<Option<String>, StoreError> {
         for reference in &item.references {
             let hash = reference.hash();
-            let known = hash == item.path.hash()
-                || self.batch.upstream.contains(&hash)
-                || self.batch.items.binary_search_by_key(&hash, |i| i.path.hash()).is_ok();
-            if !known
-                && !self.batch.items.iter().any(|i| i.path.hash() == hash)
+            if !hashes.contains(&hash)
+                && !self.batch.upstream.contains(&hash)
                 && self.store.view().head(&narinfo_key(hash))?.is_none()
             {
                 return Ok(Some(format!(
