@@ -12,6 +12,15 @@ use crate::sys::clock::Clock;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Lapsed;
 
+/// Why a record was not written again.
+#[derive(Debug)]
+pub(super) enum RenewError {
+    /// It is too late.
+    Lapsed,
+    /// The cache refuses.
+    Store(StoreError),
+}
+
 /// A record of this process.
 pub(super) struct Held<'a> {
     store: &'a dyn CacheStore,
@@ -48,12 +57,37 @@ impl<'a> Held<'a> {
         Ok(())
     }
 
-    /// Writes the record again if it is time to.
-    pub(super) fn renew(&mut self) -> Result<(), StoreError> {
-        if self.clock.elapsed().saturating_sub(self.begun) < self.lease.renewal {
-            return Ok(());
+    /// Writes the record again if it is time to. A record that lapsed is never taken up again:
+    /// others may have acted as if it were gone.
+    pub(super) fn renew(&mut self) -> Result<(), RenewError> {
+        self.trusted().map_err(|Lapsed| RenewError::Lapsed)?;
+        if self.clock.elapsed().saturating_sub(self.begun) >= self.lease.renewal {
+            self.rewrite(self.bytes.clone()).map_err(RenewError::Store)?;
         }
-        self.rewrite(self.bytes.clone())
+        Ok(())
+    }
+
+    /// Keeps the record alive while `work` runs, which may take long. Answers whether it is still
+    /// to be trusted, too.
+    pub(super) fn renew_during<T: Send>(
+        &mut self,
+        work: impl FnOnce() -> T + Send,
+    ) -> (T, Result<(), RenewError>) {
+        std::thread::scope(|scope| {
+            let task = scope.spawn(work);
+            let mut renewed = Ok(());
+            let mut pause = Duration::from_millis(1);
+            while !task.is_finished() {
+                std::thread::sleep(pause);
+                pause = (pause * 2).min(Duration::from_millis(250));
+                renewed = renewed.and_then(|()| self.renew());
+            }
+            let renewed = renewed.and_then(|()| self.renew());
+            match task.join() {
+                Ok(result) => (result, renewed),
+                Err(panic) => std::panic::resume_unwind(panic),
+            }
+        })
     }
 
     /// Whether something may still be sent that relies on the record.

@@ -15,7 +15,7 @@ use std::sync::Arc;
 
 use serde_json::Map;
 
-use super::lease::{Held, Lapsed};
+use super::lease::{Held, Lapsed, RenewError};
 use super::records::{self, INTENT, bytes, intent_key, new_id};
 use super::{CacheStore, IfThere, Put, StoreError};
 use crate::config::model::{ClassName, Compression};
@@ -158,6 +158,15 @@ enum Early {
 impl From<Lapsed> for Early {
     fn from(_: Lapsed) -> Self {
         Self::Lapsed
+    }
+}
+
+impl From<RenewError> for Early {
+    fn from(error: RenewError) -> Self {
+        match error {
+            RenewError::Lapsed => Self::Lapsed,
+            RenewError::Store(error) => error.into(),
+        }
     }
 }
 

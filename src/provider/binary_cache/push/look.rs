@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 use std::time::Duration;
 
-use super::{Batch, Item, Push, PushError};
+use super::{Batch, Early, Item, Push, PushError};
 use crate::nix::narinfo::Brief;
 use crate::nix::store_path::HashPart;
 use crate::provider::binary_cache::lease::Held;
@@ -86,7 +86,7 @@ impl Push<'_> {
         &self,
         held: &mut Held<'_>,
         relies: &HashSet<HashPart>,
-    ) -> Result<Option<Trace>, StoreError> {
+    ) -> Result<Option<Trace>, Early> {
         self.wait(held, |condemned| match condemned {
             Condemned::Nothing | Condemned::Nars(_) => false,
             Condemned::Everything => true,
@@ -99,7 +99,7 @@ impl Push<'_> {
         &self,
         held: &mut Held<'_>,
         keys: &HashSet<&str>,
-    ) -> Result<Option<Trace>, StoreError> {
+    ) -> Result<Option<Trace>, Early> {
         self.wait(held, |condemned| match condemned {
             Condemned::Nothing | Condemned::Paths(_) => false,
             Condemned::Everything => true,
@@ -111,7 +111,7 @@ impl Push<'_> {
         &self,
         held: &mut Held<'_>,
         concerns: impl Fn(&Condemned) -> bool,
-    ) -> Result<Option<Trace>, StoreError> {
+    ) -> Result<Option<Trace>, Early> {
         let view = self.store.view();
         let mut told = false;
         loop {
