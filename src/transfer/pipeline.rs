@@ -294,8 +294,10 @@ fn encode(
     }
     Err(match error {
         // The stream refuses bytes beyond the size that was announced to the compressor.
-        TreeOrIo::Tree(TreeError::Output { path, source }) if source.kind() == io::ErrorKind::FileTooLarge => {
-            match super::tree::hash_tree(&path, settings.progress) {
+        TreeOrIo::Tree(TreeError::Output { source, .. }) | TreeOrIo::Io(source)
+            if source.kind() == io::ErrorKind::FileTooLarge =>
+        {
+            match super::tree::hash_tree(&job.root, settings.progress) {
                 Ok((found, found_size)) => mismatch(job, found, found_size),
                 Err(error) => error.into(),
             }

@@ -189,5 +189,3 @@ pub fn fetch(
     Ok((info, unpacked))
 }
 
-#[cfg(test)]
-mod tests;

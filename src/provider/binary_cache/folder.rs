@@ -360,5 +360,3 @@ impl CacheStore for FolderStore {
     }
 }
 
-#[cfg(test)]
-mod tests;

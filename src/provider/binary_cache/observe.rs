@@ -110,7 +110,7 @@ struct Reader<'a> {
     view: &'a dyn CacheView,
     content: &'a mut CacheContent,
     damages: Vec<String>,
-    /// NARs that damaged narinfos seem to name: not to be taken for left over.
+    /// NARs that only damaged narinfos seem to name: not to be taken for left over.
     named: HashSet<String>,
 }
 
@@ -261,7 +261,8 @@ impl Reader<'_> {
         }
         let mut nars = Vec::new();
         let mut left = Vec::new();
-        let named = std::mem::take(&mut self.named);
+        let mut named = std::mem::take(&mut self.named);
+        named.retain(|key| !found.rows.name(key));
         let listed = self.view.list(Area::Nars, &mut |listed| {
             let Some(meta) = listed.meta else { return };
             if is_temporary(listed.key) {
@@ -320,5 +321,3 @@ fn is_temporary(key: &str) -> bool {
 }
 
 
-#[cfg(test)]
-mod tests;

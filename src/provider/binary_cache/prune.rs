@@ -360,5 +360,3 @@ impl Prune<'_> {
     }
 }
 
-#[cfg(test)]
-mod tests;

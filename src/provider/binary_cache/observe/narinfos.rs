@@ -314,6 +314,12 @@ impl Segment {
 }
 
 impl Rows {
+    /// Whether any row names this NAR. Slow: for the few that are in doubt.
+    pub(super) fn name(&self, key: &str) -> bool {
+        let hash = self.state.hash_one(key);
+        self.segments.iter().any(|segment| segment.nars.contains(&hash))
+    }
+
     /// Puts the rows into `content`, whose NARs are known.
     pub(super) fn fill(self, content: &mut CacheContent) {
         let Self { slots, segments, state } = self;
