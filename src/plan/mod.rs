@@ -6,9 +6,13 @@
 
 pub mod address;
 pub mod desired;
+pub mod explain;
 pub mod observed;
 pub mod paths;
 pub mod plan;
 pub mod record;
+pub mod report;
+pub mod schema;
 pub mod step;
+pub mod summary;
 pub mod time;
