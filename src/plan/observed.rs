@@ -64,9 +64,9 @@ pub struct Observed {
     pub upstreams: BTreeMap<CacheName, Upstream>,
     /// Outputs by expanded installable.
     pub outputs: BTreeMap<String, Observation<OutputFacts>>,
-    /// Directories to be pushed, by absolute path.
-    pub directories: BTreeMap<String, Observation<DirectoryFacts>>,
-    /// Given store paths, result links and files of paths, as written → what they name.
+    /// Directories to be pushed, by resolved glob.
+    pub directories: BTreeMap<String, Observation<Vec<DirectoryFacts>>>,
+    /// Given store paths, result links and files of paths, resolved → what they name.
     pub given: BTreeMap<String, Observation<Vec<StorePath>>>,
     /// Files that setup and optimize manage or edit, by absolute path. `Absent`: no such file.
     pub files: BTreeMap<String, Observation<FileFacts>>,
@@ -91,6 +91,17 @@ pub struct NixFacts {
     pub user: String,
     /// The systems that can be built here.
     pub systems: Vec<String>,
+    /// The substituters in effect, in the order of the setting.
+    pub substituters: Vec<SubstituterFacts>,
+}
+
+/// A substituter in effect.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct SubstituterFacts {
+    /// Its URL as the setting has it.
+    pub url: String,
+    /// Its priority by URL or by its `nix-cache-info` (0 where that has none); `None`: not known.
+    pub priority: Option<i64>,
 }
 
 /// The effective value of a setting.
@@ -215,6 +226,8 @@ pub struct OutputFacts {
 /// A directory that becomes a content-addressed path.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DirectoryFacts {
+    /// Absolute path of the directory.
+    pub directory: String,
     /// The path it becomes.
     pub path: StorePath,
     /// Hash of its NAR.

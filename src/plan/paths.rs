@@ -75,12 +75,12 @@ impl Paths {
     }
 
     /// The path of a row.
+    ///
+    /// # Panics
+    /// When the builder was given a name that is none (see [`PathsBuilder::push`]).
     #[must_use]
     pub fn path(&self, row: Row) -> StorePath {
-        StorePath {
-            hash: self.hash(row),
-            name: self.name(row).into(),
-        }
+        StorePath::new(self.hash(row), self.name(row)).expect("names are checked before they come here")
     }
 
     /// Base name of a row, `<hash>-<name>`.
@@ -109,7 +109,8 @@ pub struct PathsBuilder {
 }
 
 impl PathsBuilder {
-    /// Adds a path and returns its row.
+    /// Adds a path and returns its row. The caller has checked the name (`store_path::check_name`,
+    /// or `split_base_name`, which does).
     ///
     /// # Panics
     /// When there are 2^32 paths, or 4 GiB of names.

@@ -38,6 +38,9 @@ pub struct Plan {
     pub steps: Vec<Step>,
     /// What is not pushed though something asked for it.
     pub held_back: Vec<HeldBack>,
+    /// In which order Nix asks the caches, if the plan changes that.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub order: Option<AskingOrder>,
     /// How full each cache is and would be.
     pub caches: Vec<CacheBudget>,
     /// What could not be seen.
@@ -96,8 +99,6 @@ pub enum HeldReason {
     NeedsHeld,
     /// Its class does not go to this cache.
     OtherClass,
-    /// No upstream could be asked, and the cap on such paths is reached.
-    Unasked,
 }
 
 /// How full a cache is.
@@ -119,6 +120,24 @@ pub struct CacheBudget {
     pub bytes_after: u64,
     /// What it may hold.
     pub max_size: Option<u64>,
+}
+
+/// In which order Nix asks the caches.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AskingOrder {
+    /// Now.
+    pub before: Vec<Asked>,
+    /// After the plan.
+    pub after: Vec<Asked>,
+}
+
+/// A cache that Nix asks.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Asked {
+    /// Its URL.
+    pub url: String,
+    /// Its priority; lower is asked first. `None`: not known.
+    pub priority: Option<i64>,
 }
 
 /// Something that could not be seen.

@@ -205,6 +205,9 @@ pub struct PathToPush {
     pub nar_size: u64,
     /// Hash of its NAR.
     pub nar_hash: Sha256,
+    /// Place in the order of uploading, from 0: what has the highest priority first, with what it
+    /// refers to before it.
+    pub rank: u32,
     /// Directory that it is made from, if it is not in the Nix store.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub directory: Option<String>,

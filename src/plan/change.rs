@@ -1,0 +1,25 @@
+//! What one phase wants: the parts of a plan, before they are put together.
+
+use super::plan::{Advice, AskingOrder, CacheBudget, HeldBack, Refusal, Unknown};
+use super::step::Step;
+
+/// The outcome of planning one phase.
+#[derive(Clone, Debug, Default)]
+pub struct Changes {
+    /// What would be done.
+    pub steps: Vec<Step>,
+    /// What is not pushed though something asked for it.
+    pub held_back: Vec<HeldBack>,
+    /// How full each cache is and would be.
+    pub caches: Vec<CacheBudget>,
+    /// In which order Nix asks the caches.
+    pub order: Option<AskingOrder>,
+    /// What could not be seen.
+    pub unknowns: Vec<Unknown>,
+    /// What must not be done.
+    pub refusals: Vec<Refusal>,
+    /// What a person must do.
+    pub advice: Vec<Advice>,
+    /// Paths that were wanted in caches and compared.
+    pub compared: u64,
+}
