@@ -182,7 +182,9 @@ pub struct Output {
 }
 
 /// Which paths go with a top path.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize,
+)]
 #[serde(rename_all = "kebab-case")]
 pub enum ClosureKind {
     /// What it needs to run: its references, and theirs.
