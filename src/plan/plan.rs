@@ -123,7 +123,7 @@ pub struct CacheBudget {
 }
 
 /// In which order Nix asks the caches.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct AskingOrder {
     /// Now.
     pub before: Vec<Asked>,
@@ -132,7 +132,7 @@ pub struct AskingOrder {
 }
 
 /// A cache that Nix asks.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Asked {
     /// Its URL.
     pub url: String,

@@ -6,7 +6,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::plan::Plan;
+use super::plan::{Plan, Refusal};
 use super::step::{Known, Op, Step};
 
 /// What a step is to somebody who counts.
@@ -79,6 +79,17 @@ impl Step {
     }
 }
 
+impl Plan {
+    /// The refusal that keeps a step from running, if there is one.
+    #[must_use]
+    pub fn refusal(&self, step: &Step) -> Option<&Refusal> {
+        let concerns = |refusal: &&Refusal| {
+            refusal.steps.is_empty() || refusal.steps.contains(&step.address)
+        };
+        self.refusals.iter().find(concerns)
+    }
+}
+
 /// The numbers of a plan's last line.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Summary {
@@ -114,6 +125,8 @@ pub struct Summary {
     pub delete_bytes: u64,
     /// Root records that ended.
     pub roots_ended: u64,
+    /// Steps that will not run because of a refusal; they are in none of the numbers above.
+    pub withheld: u64,
     /// Things that could not be seen.
     pub unknown: u64,
     /// Things that must not be done.
@@ -131,7 +144,8 @@ impl Summary {
     /// Counts a whole plan.
     #[must_use]
     pub fn of(plan: &Plan) -> Self {
-        let mut sum = Self::of_steps(&plan.steps);
+        let mut sum = Self::of_steps(plan.steps.iter().filter(|step| plan.refusal(step).is_none()));
+        sum.withheld = number(plan.steps.iter().filter(|step| plan.refusal(step).is_some()).count());
         sum.unknown = number(plan.unknowns.len());
         sum.refused = number(plan.refusals.len());
         sum.advice = number(plan.advice.len());
@@ -147,10 +161,10 @@ impl Summary {
         sum
     }
 
-    /// Whether nothing would change.
+    /// Whether nothing would change, and nothing is refused that would.
     #[must_use]
     pub const fn is_empty(&self) -> bool {
-        self.changes == 0
+        self.changes == 0 && self.withheld == 0
     }
 
     fn add(&mut self, step: &Step) {

@@ -7,3 +7,4 @@
 pub mod layout;
 pub mod style;
 pub mod units;
+pub mod view;
