@@ -8,8 +8,6 @@ use std::fmt;
 use std::str::FromStr;
 use std::sync::Arc;
 
-use serde::{Deserialize, Deserializer, Serialize, Serializer};
-
 use super::base32::{self, Base32Error};
 
 /// The longest name of a store path, in bytes.
@@ -175,24 +173,66 @@ const NAME_BYTES: [bool; 256] = {
     allowed
 };
 
-/// Checks and splits `<hash>-<name>` without allocating.
-///
-/// # Errors
-///
-/// The text is no valid base name of a store path.
-pub fn split_base_name(text: &str) -> Result<(HashPart, &str), StorePathError> {
-    let bytes = text.as_bytes();
-    if bytes.len() < HASH_LEN + 1 {
-        return Err(StorePathError::Form);
+/// A [`StorePath`] that borrows its name; reading it allocates nothing.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct StorePathRef<'a> {
+    hash: HashPart,
+    name: &'a str,
+}
+
+impl<'a> StorePathRef<'a> {
+    /// Reads `<hash>-<name>`.
+    ///
+    /// # Errors
+    ///
+    /// The text is no valid base name of a store path.
+    pub fn parse(text: &'a str) -> Result<Self, StorePathError> {
+        let (hash, rest) = text
+            .as_bytes()
+            .split_at_checked(HASH_LEN)
+            .ok_or(StorePathError::Form)?;
+        let hash = HashPart::parse(hash)?;
+        if rest.first() != Some(&b'-') {
+            return Err(StorePathError::Form);
+        }
+        // All bytes up to here are ASCII, so this is a character boundary.
+        let name = &text[HASH_LEN + 1..];
+        check_name(name)?;
+        Ok(Self { hash, name })
     }
-    let hash = HashPart::parse(&bytes[..HASH_LEN])?;
-    if bytes[HASH_LEN] != b'-' {
-        return Err(StorePathError::Form);
+
+    /// The number in front.
+    #[must_use]
+    pub const fn hash(self) -> HashPart {
+        self.hash
     }
-    // All bytes up to here are ASCII, so this is a character boundary.
-    let name = &text[HASH_LEN + 1..];
-    check_name(name)?;
-    Ok((hash, name))
+
+    /// What follows the dash.
+    #[must_use]
+    pub const fn name(self) -> &'a str {
+        self.name
+    }
+}
+
+impl From<StorePathRef<'_>> for StorePath {
+    fn from(path: StorePathRef<'_>) -> Self {
+        Self {
+            hash: path.hash,
+            name: path.name.into(),
+        }
+    }
+}
+
+impl fmt::Display for StorePathRef<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}-{}", self.hash, self.name)
+    }
+}
+
+impl fmt::Debug for StorePathRef<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
 }
 
 /// The base name of a store path: `<hash>-<name>`, always valid.
@@ -228,6 +268,15 @@ impl StorePath {
         &self.name
     }
 
+    /// The same, borrowed.
+    #[must_use]
+    pub fn as_ref(&self) -> StorePathRef<'_> {
+        StorePathRef {
+            hash: self.hash,
+            name: &self.name,
+        }
+    }
+
     /// Whether this is a derivation (`.drv`).
     #[must_use]
     pub fn is_derivation(&self) -> bool {
@@ -239,11 +288,7 @@ impl FromStr for StorePath {
     type Err = StorePathError;
 
     fn from_str(text: &str) -> Result<Self, StorePathError> {
-        let (hash, name) = split_base_name(text)?;
-        Ok(Self {
-            hash,
-            name: name.into(),
-        })
+        StorePathRef::parse(text).map(Self::from)
     }
 }
 
@@ -259,25 +304,7 @@ impl fmt::Debug for StorePath {
     }
 }
 
-/// Serialises a type as its text.
-macro_rules! serde_as_text {
-    ($($type:ty),*) => {$(
-        impl Serialize for $type {
-            fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-                serializer.collect_str(self)
-            }
-        }
-
-        impl<'de> Deserialize<'de> for $type {
-            fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-                let text = std::borrow::Cow::<'de, str>::deserialize(deserializer)?;
-                text.parse().map_err(serde::de::Error::custom)
-            }
-        }
-    )*};
-}
-
-serde_as_text!(HashPart, StorePath, StoreDir);
+super::serde_as_text!(HashPart, StorePath, StoreDir);
 
 /// The directory that store paths live in, `/nix/store` unless somebody chose another.
 ///
