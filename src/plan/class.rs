@@ -95,6 +95,18 @@ impl<'a> Classifier<'a> {
         }
     }
 
+    /// The number of a class, if `cache.yaml` has it.
+    #[must_use]
+    pub fn id(&self, class: &ClassName) -> Option<ClassId> {
+        self.config.classes.get_index_of(class)
+    }
+
+    /// The number of the class of this name, if `cache.yaml` has it.
+    #[must_use]
+    pub fn id_of(&self, name: &str) -> Option<ClassId> {
+        self.config.classes.keys().position(|class| class.as_str() == name)
+    }
+
     /// Name of a class.
     #[must_use]
     pub fn name_of(&self, id: ClassId) -> &'a ClassName {

@@ -5,14 +5,30 @@
 //! delete. It must not know any provider: what a cache can do is a value ([`observed::Capabilities`]).
 
 pub mod address;
+pub mod change;
+pub mod class;
 pub mod desired;
 pub mod explain;
+pub mod guard;
+pub mod make;
+pub mod need;
 pub mod observed;
+pub mod optimize;
 pub mod paths;
+pub mod pins;
 pub mod plan;
+pub mod prune;
+pub mod push;
 pub mod record;
 pub mod report;
 pub mod schema;
+pub mod roots;
+pub mod select;
+pub mod setup;
+pub mod simulate;
+pub mod stages;
 pub mod step;
 pub mod summary;
 pub mod time;
+pub mod verdict;
+pub mod wanted;

@@ -50,6 +50,8 @@ pub struct PinRecord {
     pub hash: HashPart,
     /// When the record was written; orders the revisions of a name.
     pub modified: Time,
+    /// Project that pinned it, from the body; only its own pins may a project remove.
+    pub project: Option<String>,
 }
 
 impl PinRecord {
@@ -165,6 +167,9 @@ pub struct PinBody {
     pub path: StorePath,
     /// Name of the pin.
     pub name: PinName,
+    /// Project that pinned it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub project: Option<String>,
     /// When, by the writer's clock (for people only).
     pub pinned: Time,
     /// Why.

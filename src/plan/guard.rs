@@ -1,0 +1,162 @@
+//! The guard: what must not be applied, and the only way to an [`ApprovedPlan`].
+
+use std::collections::BTreeMap;
+
+use super::address::Phase;
+use super::desired::Desired;
+use super::plan::{Plan, Refusal};
+use super::step::{Op, Step};
+use crate::config::model::{CacheName, PruneLimits};
+use crate::config::units::{Share, Size};
+
+/// A plan that may be applied. Only [`approve`] makes one.
+#[derive(Debug)]
+pub struct ApprovedPlan(Plan);
+
+impl ApprovedPlan {
+    /// The plan.
+    #[must_use]
+    pub const fn plan(&self) -> &Plan {
+        &self.0
+    }
+}
+
+/// What the command line permits beyond `cache.yaml` (`--allow share=45%`).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Allowances {
+    /// Share of a cache that a prune may delete.
+    pub share: Option<Share>,
+    /// Bytes that a prune may delete.
+    pub bytes: Option<Size>,
+    /// Paths that a prune may delete.
+    pub count: Option<u64>,
+    /// Bytes that may be pushed though an upstream could not be asked.
+    pub unasked: Option<Size>,
+}
+
+/// What a prune deletes from one cache.
+#[derive(Clone, Copy, Debug, Default)]
+struct Toll {
+    paths: u64,
+    bytes: u64,
+}
+
+/// Everything in a plan that must not be done: what the phases refused, and the brakes of prune.
+#[must_use]
+pub fn check(desired: &Desired, plan: &Plan, allowed: &Allowances) -> Vec<Refusal> {
+    let mut refusals: Vec<Refusal> = plan
+        .refusals
+        .iter()
+        .filter(|refusal| refusal.code != "push-unasked" || !unasked_is_allowed(plan, allowed))
+        .cloned()
+        .collect();
+    for (cache, toll) in tolls(&plan.steps) {
+        refusals.extend(brake(desired, plan, cache, toll, allowed));
+    }
+    refusals.sort();
+    refusals.dedup();
+    refusals
+}
+
+/// Approves a plan, or says why not.
+///
+/// # Errors
+/// Every refusal that stands, with the setting and the flag that permit it.
+pub fn approve(
+    desired: &Desired,
+    plan: Plan,
+    allowed: &Allowances,
+) -> Result<ApprovedPlan, Vec<Refusal>> {
+    let refusals = check(desired, &plan, allowed);
+    if refusals.is_empty() { Ok(ApprovedPlan(plan)) } else { Err(refusals) }
+}
+
+fn unasked_is_allowed(plan: &Plan, allowed: &Allowances) -> bool {
+    let mut by_cache: BTreeMap<&CacheName, u64> = BTreeMap::new();
+    for step in &plan.steps {
+        if let Op::Push { cache, paths, .. } = &step.op {
+            *by_cache.entry(cache).or_default() +=
+                paths.iter().filter(|path| path.unasked).map(|path| path.nar_size).sum::<u64>();
+        }
+    }
+    allowed.unasked.is_some_and(|limit| by_cache.values().all(|bytes| *bytes <= limit.0))
+}
+
+fn tolls(steps: &[Step]) -> BTreeMap<&CacheName, Toll> {
+    let mut tolls: BTreeMap<&CacheName, Toll> = BTreeMap::new();
+    for step in steps {
+        if let Op::Prune { cache, .. } | Op::Sweep { cache, .. } = &step.op {
+            let toll = tolls.entry(cache).or_default();
+            toll.paths += step.effect.paths;
+            toll.bytes += step.effect.bytes;
+        }
+    }
+    tolls
+}
+
+fn brake(
+    desired: &Desired,
+    plan: &Plan,
+    cache: &CacheName,
+    toll: Toll,
+    allowed: &Allowances,
+) -> Vec<Refusal> {
+    let PruneLimits { share, bytes, count } = desired.config.prune.limits;
+    let steps = plan
+        .steps
+        .iter()
+        .filter(|step| step.phase == Phase::Prune)
+        .filter(|step| matches!(&step.op, Op::Prune { cache: of, .. } | Op::Sweep { cache: of, .. } if of == cache))
+        .map(|step| step.address.clone())
+        .collect::<Vec<_>>();
+    let refuse = |code: &str, text: String, help: String| Refusal {
+        steps: steps.clone(),
+        code: code.to_owned(),
+        text,
+        help,
+    };
+    let mut refusals = Vec::new();
+    let share = allowed.share.unwrap_or(share);
+    if let Some(budget) = plan.caches.iter().find(|budget| &budget.cache == cache) {
+        for (part, whole, what) in
+            [(toll.paths, budget.paths, "paths"), (toll.bytes, budget.bytes, "bytes")]
+        {
+            let deleted = share_of(part, whole);
+            if deleted > share {
+                refusals.push(refuse(
+                    "prune-share",
+                    format!("{deleted} of the {what} of {cache} would be deleted; the limit is {share}"),
+                    format!("raise prune.limits.share, or pass --allow share={deleted}"),
+                ));
+            }
+        }
+    }
+    if let Some(limit) = allowed.bytes.or(bytes)
+        && toll.bytes > limit.0
+    {
+        refusals.push(refuse(
+            "prune-bytes",
+            format!("{} would be deleted from {cache}; the limit is {limit}", Size(toll.bytes)),
+            "raise prune.limits.bytes, or pass --allow bytes=SIZE".to_owned(),
+        ));
+    }
+    if let Some(limit) = allowed.count.or(count)
+        && toll.paths > limit
+    {
+        refusals.push(refuse(
+            "prune-count",
+            format!("{} paths would be deleted from {cache}; the limit is {limit}", toll.paths),
+            format!("raise prune.limits.count, or pass --allow count={}", toll.paths),
+        ));
+    }
+    refusals
+}
+
+/// Part of a whole, rounded up to a hundredth of a percent; more than nothing of nothing is all.
+fn share_of(part: u64, whole: u64) -> Share {
+    if part == 0 {
+        return Share(0);
+    }
+    let hundredths = (u128::from(part) * 10_000).div_ceil(u128::from(whole.max(1)));
+    Share(u32::try_from(hundredths.min(10_000)).unwrap_or(10_000))
+}

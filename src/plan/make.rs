@@ -1,0 +1,76 @@
+//! Puts the phases together: `(desired, observed) → Plan`.
+
+use super::address::Phase;
+use super::change::Changes;
+use super::desired::Desired;
+use super::observed::Observed;
+use super::plan::{Counts, FORMAT, Plan};
+use super::{optimize, prune, push, setup};
+
+/// Makes the plan. The same inputs give the same plan, byte for byte.
+///
+/// `config` is the digest of `cache.yaml` that the plan will carry.
+#[must_use]
+pub fn plan(desired: &Desired, observed: &Observed, config: &str) -> Plan {
+    let setup = setup::plan(desired, observed);
+    let mut pushing = push::plan(desired, observed);
+    // Tuning and warming come before any build, wherever they stand in the reading.
+    let optimize = optimize::plan(desired, observed);
+    let early: Vec<_> =
+        setup.steps.iter().chain(&optimize.steps).map(|step| step.address.clone()).collect();
+    for step in &mut pushing.steps {
+        if matches!(step.op, super::step::Op::Build { .. }) {
+            step.waits_for.clone_from(&early);
+        }
+    }
+    let prune = prune::plan(desired, observed, &pushing.steps);
+    let mut all = Changes::default();
+    for changes in [setup, pushing, optimize, prune] {
+        all.steps.extend(changes.steps);
+        all.held_back.extend(changes.held_back);
+        all.caches.extend(changes.caches);
+        all.order = all.order.or(changes.order);
+        all.unknowns.extend(changes.unknowns);
+        all.refusals.extend(changes.refusals);
+        all.advice.extend(changes.advice);
+        all.compared += changes.compared;
+    }
+    if let Some(why) = observed.nix.unknown() {
+        all.unknowns.push(super::plan::Unknown {
+            what: "Nix settings".to_owned(),
+            why: why.clone(),
+            effect: "which settings are in effect is not compared".to_owned(),
+        });
+    }
+    all.unknowns.sort();
+    all.unknowns.dedup();
+    all.refusals.sort();
+    all.refusals.dedup();
+    all.advice.sort();
+    all.advice.dedup();
+    Plan {
+        format: FORMAT,
+        writer: concat!("nanna-cache ", env!("CARGO_PKG_VERSION")).to_owned(),
+        project: desired.config.project.clone(),
+        config: config.to_owned(),
+        now: observed.now,
+        counts: Counts {
+            caches: desired.config.caches.len() as u64,
+            classes: desired.config.classes.len() as u64,
+            compared: all.compared,
+        },
+        steps: in_order(all.steps),
+        held_back: all.held_back,
+        caches: all.caches,
+        order: all.order,
+        unknowns: all.unknowns,
+        refusals: all.refusals,
+        advice: all.advice,
+    }
+}
+
+/// The order of reading: by phase; within a phase as planned.
+fn in_order(mut steps: Vec<super::step::Step>) -> Vec<super::step::Step> {
+    steps.sort_by_key(|step| Phase::ALL.iter().position(|phase| *phase == step.phase));
+    steps
+}

@@ -1,0 +1,324 @@
+//! The optimize phase: tuning that takes effect, the order of asking, and warming.
+//!
+//! Settings stand in `nanna-cache-tuning.conf`, which is ours and which `nanna-cache.conf` includes
+//! last; in a job of GitHub Actions they also go to the later steps, by the environment file.
+
+use std::collections::BTreeSet;
+use std::fmt::Write as _;
+
+use super::address::{Address, Phase};
+use super::change::Changes;
+use super::desired::{ConfFiles, Desired, expand};
+use super::observed::{NixFacts, Observation, Observed, OutputFacts};
+use super::plan::{Advice, AskingOrder, Asked, Unknown};
+use super::setup::{self, HEADER};
+use super::step::{Effect, Known, Op, Scope, Step};
+use super::wanted::is_upstream;
+use crate::config::model::{Jobs, NixConf};
+use crate::nix::store_path::{HashPart, StorePath};
+
+/// Plans tuning and warming.
+#[must_use]
+pub fn plan(desired: &Desired, observed: &Observed) -> Changes {
+    let mut changes = Changes::default();
+    let settings = settings(desired, observed.nix.present());
+    if let Some(conf) = &desired.conf {
+        tuning_file(desired, observed, conf, &settings, &mut changes);
+        asking_order(desired, observed, conf, &mut changes);
+    }
+    export(desired, observed, &settings, &mut changes);
+    for installable in warm_outputs(desired) {
+        warm(desired, observed, &installable, &mut changes);
+    }
+    changes
+}
+
+/// The paths of outputs to be warmed, for the questions to upstreams.
+#[must_use]
+pub fn questions(desired: &Desired, observed: &Observed) -> BTreeSet<HashPart> {
+    warm_outputs(desired)
+        .iter()
+        .filter_map(|installable| observed.outputs.get(installable)?.present())
+        .flat_map(|facts| facts.outputs.values().map(StorePath::hash))
+        .collect()
+}
+
+/// The outputs to be warmed, `{system}` expanded.
+#[must_use]
+pub fn warm_outputs(desired: &Desired) -> Vec<String> {
+    let outputs = desired.config.optimize.warm.iter();
+    outputs.flat_map(|output| expand(output, &desired.config.systems)).collect()
+}
+
+/// The settings that are tuned, as nix.conf names and writes them.
+fn settings(desired: &Desired, nix: Option<&NixFacts>) -> Vec<(String, String)> {
+    let tuning = &desired.config.optimize;
+    let mut settings: Vec<(String, String)> = Vec::new();
+    let mut set = |name: &str, value: Option<String>| {
+        settings.extend(value.map(|value| (name.to_owned(), value)));
+    };
+    set(
+        "max-jobs",
+        tuning.max_jobs.map(|jobs| match jobs {
+            Jobs::Auto => "auto".to_owned(),
+            Jobs::Count(count) => count.to_string(),
+        }),
+    );
+    set("cores", tuning.cores.map(|cores| cores.to_string()));
+    set("http-connections", tuning.http_connections.map(|count| count.to_string()));
+    if nix.is_none_or(knows_substitution_jobs) {
+        let jobs = tuning.max_substitution_jobs;
+        set("max-substitution-jobs", jobs.map(|count| count.to_string()));
+    }
+    let positive = tuning.narinfo_ttl_positive;
+    set("narinfo-cache-positive-ttl", positive.map(|span| span.0.to_string()));
+    let negative = tuning.narinfo_ttl_negative;
+    set("narinfo-cache-negative-ttl", negative.map(|span| span.0.to_string()));
+    let further = tuning.nix_settings.iter();
+    settings.extend(further.map(|(name, value)| (name.clone(), value.clone())));
+    settings
+}
+
+/// `max-substitution-jobs` came with Nix 2.16; an older Nix warns of it in every command.
+fn knows_substitution_jobs(nix: &NixFacts) -> bool {
+    let Some(version) = &nix.version else { return true };
+    let mut parts = version.split(['.', '-', '_', '+', 'p']).map(|part| part.parse::<u32>().unwrap_or(0));
+    (parts.next().unwrap_or(0), parts.next().unwrap_or(0)) >= (2, 16)
+}
+
+fn tuning_text(desired: &Desired, settings: &[(String, String)]) -> String {
+    let mut text = HEADER.replace("{project}", &desired.config.project);
+    for (name, value) in settings {
+        let _ = writeln!(text, "{name} = {value}");
+    }
+    text
+}
+
+fn tuning_file(
+    desired: &Desired,
+    observed: &Observed,
+    conf: &ConfFiles,
+    settings: &[(String, String)],
+    changes: &mut Changes,
+) {
+    let path = conf.tuning.as_str();
+    let known = observed.files.get(path);
+    if settings.is_empty() && !matches!(known, Some(Observation::Present(_))) {
+        return;
+    }
+    let after = tuning_text(desired, settings);
+    let before = match setup::own_file(path, known, changes) {
+        setup::Own::Write(before) => before,
+        setup::Own::Leave => return,
+    };
+    if before.as_deref() == Some(after.as_str()) {
+        check_effect(desired, observed, conf, settings, changes);
+        return;
+    }
+    changes.steps.push(Step {
+        address: Address::new(Phase::Optimize, "nix", "tuning"),
+        phase: Phase::Optimize,
+        scope: Scope::Machine,
+        because: desired.because("the settings of optimize", "/optimize"),
+        effect: Effect::default(),
+        known: Known::Now,
+        revision: None,
+        waits_for: Vec::new(),
+        op: Op::WriteFile { path: path.to_owned(), before, after },
+    });
+}
+
+/// Where the file is as it should be, but Nix sees another value all the same.
+fn check_effect(
+    desired: &Desired,
+    observed: &Observed,
+    conf: &ConfFiles,
+    settings: &[(String, String)],
+    changes: &mut Changes,
+) {
+    if matches!(desired.config.setup.nix_conf, NixConf::Dir(_) | NixConf::None) {
+        return;
+    }
+    let Some(nix) = observed.nix.present() else { return };
+    let included = setup::is_included(observed, conf);
+    for (name, wanted) in settings.iter().filter(|_| included) {
+        let Some(effective) = nix.settings.get(name) else { continue };
+        if same_value(&effective.value, wanted) {
+            continue;
+        }
+        let winner = effective.origins.last().cloned().unwrap_or_else(|| "a default".to_owned());
+        changes.advice.push(Advice {
+            phase: Phase::Optimize,
+            about: name.clone(),
+            text: format!("Nix uses `{}`, not `{wanted}`: {winner} wins", effective.value),
+            lines: Vec::new(),
+            because: desired.because(format!("{name} is tuned"), "/optimize"),
+        });
+    }
+}
+
+fn same_value(effective: &str, wanted: &str) -> bool {
+    let words = |text: &str| text.split_whitespace().map(str::to_owned).collect::<BTreeSet<_>>();
+    // `auto` is printed as the number of CPUs.
+    wanted == "auto" || words(effective) == words(wanted)
+}
+
+/// In which order Nix asks, before and after.
+fn asking_order(desired: &Desired, observed: &Observed, conf: &ConfFiles, changes: &mut Changes) {
+    if matches!(desired.config.setup.nix_conf, NixConf::Dir(_)) {
+        return;
+    }
+    let Some(nix) = observed.nix.present() else { return };
+    let ours = setup::substituters(desired);
+    let bare = |url: &str| url.split('?').next().unwrap_or(url).trim_end_matches('/').to_owned();
+    let mut before: Vec<Asked> = nix
+        .substituters
+        .iter()
+        .map(|facts| Asked { url: facts.url.clone(), priority: facts.priority })
+        .collect();
+    let formerly = setup::included_substituters(observed, conf);
+    let mut after: Vec<Asked> = before
+        .iter()
+        .filter(|asked| !formerly.contains(&asked.url))
+        .filter(|asked| ours.iter().all(|(url, _)| bare(url) != bare(&asked.url)))
+        .cloned()
+        .collect();
+    after.extend(ours.iter().map(|(url, priority)| Asked {
+        url: url.clone(),
+        priority: Some(i64::from(*priority)),
+    }));
+    // A stable sort, as Nix's; what is not known comes last.
+    before.sort_by_key(|asked| asked.priority.unwrap_or(i64::MAX));
+    after.sort_by_key(|asked| asked.priority.unwrap_or(i64::MAX));
+    if let Some(first) = after.first()
+        && first.priority == Some(0)
+        && ours.iter().all(|(url, _)| url != &first.url)
+    {
+        changes.advice.push(Advice {
+            phase: Phase::Optimize,
+            about: first.url.clone(),
+            text: "it has no Priority in its nix-cache-info, so Nix asks it before all others; give \
+                   it one where it is declared"
+                .to_owned(),
+            lines: vec![format!("{}?priority=50", first.url)],
+            because: desired.because("the order of asking", "/caches"),
+        });
+    }
+    if before != after {
+        changes.order = Some(AskingOrder { before, after });
+    }
+}
+
+/// Hands the settings to the later steps of a job.
+fn export(
+    desired: &Desired,
+    observed: &Observed,
+    settings: &[(String, String)],
+    changes: &mut Changes,
+) {
+    let Some(file) = &observed.environment.github_env else { return };
+    let mut lines: Vec<String> =
+        settings.iter().map(|(name, value)| format!("{name} = {value}")).collect();
+    if let (Some(conf), NixConf::Dir(_)) = (&desired.conf, &desired.config.setup.nix_conf) {
+        lines.insert(0, format!("!include {}", conf.fragment));
+    }
+    let before = &observed.environment.nix_config;
+    let known: BTreeSet<&str> = before.lines().map(str::trim).collect();
+    let missing: Vec<&str> =
+        lines.iter().map(String::as_str).filter(|line| !known.contains(line)).collect();
+    if missing.is_empty() {
+        return;
+    }
+    let mut after = before.clone();
+    for line in missing {
+        if !after.is_empty() && !after.ends_with('\n') {
+            after.push('\n');
+        }
+        after.push_str(line);
+    }
+    changes.steps.push(Step {
+        address: Address::new(Phase::Optimize, "job", "NIX_CONFIG"),
+        phase: Phase::Optimize,
+        scope: Scope::Machine,
+        because: desired.because("later steps of this job have to see the settings", "/optimize"),
+        effect: Effect::default(),
+        known: Known::Now,
+        revision: None,
+        waits_for: Vec::new(),
+        op: Op::ExportVariable {
+            file: file.clone(),
+            name: "NIX_CONFIG".to_owned(),
+            before: before.clone(),
+            after,
+        },
+    });
+}
+
+fn warm(desired: &Desired, observed: &Observed, installable: &str, changes: &mut Changes) {
+    let facts = match observed.outputs.get(installable) {
+        Some(Observation::Present(facts)) => facts,
+        Some(Observation::Unknown(why)) => {
+            changes.unknowns.push(Unknown {
+                what: installable.to_owned(),
+                why: why.clone(),
+                effect: "it is not warmed".to_owned(),
+            });
+            return;
+        }
+        Some(Observation::Absent) | None => return,
+    };
+    let elsewhere = facts.system.as_ref().is_some_and(|system| *system != desired.site.system);
+    if elsewhere || facts.outputs.is_empty() || is_local(observed, facts) {
+        return;
+    }
+    let cached = facts.outputs.values().all(|path| is_cached(observed, path));
+    if !cached {
+        advise_cold(desired, installable, changes);
+        return;
+    }
+    let mut waits_for = vec![
+        Address::new(Phase::Setup, "nix", "nix.conf"),
+        Address::new(Phase::Setup, "nix", "fragment"),
+        Address::new(Phase::Optimize, "nix", "tuning"),
+    ];
+    waits_for.sort();
+    changes.steps.push(Step {
+        address: Address::new(Phase::Optimize, "warm", installable),
+        phase: Phase::Optimize,
+        scope: Scope::Machine,
+        because: desired.because("it is to be warm before anything is built", "/optimize/warm"),
+        effect: Effect { paths: facts.outputs.len() as u64, bytes: 0 },
+        known: Known::Now,
+        revision: None,
+        waits_for,
+        op: Op::Warm {
+            installable: installable.to_owned(),
+            paths: facts.outputs.values().cloned().collect(),
+        },
+    });
+}
+
+fn is_local(observed: &Observed, facts: &OutputFacts) -> bool {
+    observed.store.present().is_some_and(|store| {
+        facts.outputs.values().all(|path| store.paths.row(&path.hash()).is_some())
+    })
+}
+
+fn is_cached(observed: &Observed, path: &StorePath) -> bool {
+    let mut caches = observed.caches.values().filter_map(Observation::present);
+    caches.any(|content| {
+        let row = content.paths.row(&path.hash());
+        row.is_some_and(|row| content.narinfos[row as usize].nar.is_some())
+    }) || is_upstream(observed, &path.hash())
+}
+
+fn advise_cold(desired: &Desired, installable: &str, changes: &mut Changes) {
+    changes.advice.push(Advice {
+        phase: Phase::Optimize,
+        about: installable.to_owned(),
+        text: "it is to be warmed, but no declared cache has it: push it from a machine that built it"
+            .to_owned(),
+        lines: Vec::new(),
+        because: desired.because("it is listed in optimize.warm", "/optimize/warm"),
+    });
+}

@@ -1,0 +1,140 @@
+//! Pins: what is kept for ever, as records in each cache that is pushed to.
+//!
+//! Promise: a pin that could not be resolved loses nothing, and pins of other projects are never
+//! touched.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::address::{Address, Phase};
+use super::desired::{Cache, Desired};
+use super::observed::CacheContent;
+use super::record::PinRecord;
+use super::step::{Effect, Known, Op, Step};
+use super::verdict::Verdicts;
+use super::wanted::Wanted;
+use crate::config::model::{CacheName, PinName};
+use crate::nix::store_path::{HashPart, StorePath};
+
+/// The address of the step that writes the records of a pin.
+#[must_use]
+pub fn pin_address(cache: &CacheName, pin: &PinName) -> Address {
+    Address::new(Phase::Push, cache.as_str(), &format!("pin-{pin}"))
+}
+
+/// Plans the pins of one cache.
+#[must_use]
+pub fn steps(
+    desired: &Desired,
+    name: &CacheName,
+    cache: &Cache,
+    content: &CacheContent,
+    wanted: &Wanted<'_>,
+    verdicts: &Verdicts,
+) -> Vec<Step> {
+    let mut recorded: BTreeMap<&PinName, Vec<&PinRecord>> = BTreeMap::new();
+    for record in &content.pins {
+        recorded.entry(&record.name).or_default().push(record);
+    }
+    let names: BTreeSet<&PinName> =
+        desired.config.pins.keys().chain(recorded.keys().copied()).collect();
+    let mut steps = Vec::new();
+    for pin in names {
+        let records = recorded.remove(pin).unwrap_or_default();
+        let (add, remove) = match desired.config.pins.get(pin) {
+            Some(declared) => {
+                let current = current(pin, wanted, verdicts);
+                revise(&current, &records, declared.revisions)
+            }
+            None => (Vec::new(), ended(desired, &records)),
+        };
+        let remove: Vec<StorePath> = remove
+            .into_iter()
+            .filter_map(|hash| content.paths.row(&hash).map(|row| content.paths.path(row)).or_else(|| gone(hash)))
+            .collect();
+        if add.is_empty() && remove.is_empty() {
+            continue;
+        }
+        let mut waits_for = super::setup::cache_addresses(name);
+        let classes = desired.config.classes.keys();
+        waits_for.extend(classes.map(|class| super::push::push_address(name, class.as_str())));
+        steps.push(Step {
+            address: pin_address(name, pin),
+            phase: Phase::Push,
+            scope: cache.scope,
+            because: desired.because(format!("pin {pin}"), &format!("/pins/{pin}")),
+            effect: Effect { paths: (add.len() + remove.len()) as u64, bytes: 0 },
+            known: Known::Now,
+            revision: None,
+            waits_for,
+            op: Op::Pin { cache: name.clone(), name: pin.clone(), add, remove },
+        });
+    }
+    steps
+}
+
+/// A name for the path of a record whose narinfo is gone: the record is all that is left of it.
+fn gone(hash: HashPart) -> Option<StorePath> {
+    StorePath::new(hash, "gone").ok()
+}
+
+/// What a pin names now, as far as the cache has it or gets it.
+fn current(pin: &PinName, wanted: &Wanted<'_>, verdicts: &Verdicts) -> BTreeSet<StorePath> {
+    wanted
+        .tops
+        .iter()
+        .filter(|top| top.pin.as_ref() == Some(pin) && verdicts.kept.contains(top.row))
+        .map(|top| wanted.paths.path(top.row))
+        .collect()
+}
+
+/// Which records to write and which to remove so that what is pinned now and the newest other
+/// revisions stay. Without anything current, nothing changes.
+fn revise(
+    current: &BTreeSet<StorePath>,
+    records: &[&PinRecord],
+    revisions: u32,
+) -> (Vec<StorePath>, Vec<HashPart>) {
+    if current.is_empty() {
+        return (Vec::new(), Vec::new());
+    }
+    let now: BTreeSet<HashPart> = current.iter().map(StorePath::hash).collect();
+    let mut others: Vec<&&PinRecord> =
+        records.iter().filter(|record| !now.contains(&record.hash)).collect();
+    others.sort_by_key(|record| (std::cmp::Reverse(record.modified), record.hash));
+    let newest = others.first().map(|record| record.modified);
+    let add = current
+        .iter()
+        .filter(|path| {
+            let record = records.iter().find(|record| record.hash == path.hash());
+            // A revision that comes back becomes the newest again.
+            record.is_none_or(|record| newest.is_some_and(|newest| record.modified < newest))
+        })
+        .cloned()
+        .collect();
+    let room = (revisions.saturating_sub(1) as usize).saturating_mul(current.len());
+    let remove = others.into_iter().skip(room).map(|record| record.hash).collect();
+    (add, remove)
+}
+
+/// The records of a pin that is no longer declared, if this project wrote them.
+fn ended(desired: &Desired, records: &[&PinRecord]) -> Vec<HashPart> {
+    records
+        .iter()
+        .filter(|record| record.project.as_deref() == Some(desired.config.project.as_str()))
+        .map(|record| record.hash)
+        .collect()
+}
+
+/// The pin records that stay after these steps: those that are there, less those that go.
+pub(super) fn remaining(content: &CacheContent, steps: &[Step], cache: &CacheName) -> Vec<PinRecord> {
+    let mut going: BTreeSet<(&PinName, HashPart)> = BTreeSet::new();
+    for step in steps {
+        if let Op::Pin { cache: of, name, remove, .. } = &step.op
+            && of == cache
+        {
+            going.extend(remove.iter().map(|path| (name, path.hash())));
+        }
+    }
+    let pins = content.pins.iter();
+    pins.filter(|pin| !going.contains(&(&pin.name, pin.hash))).cloned().collect()
+}

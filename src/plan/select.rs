@@ -1,0 +1,86 @@
+//! A part of a plan: by phase or address, by cache, by scope.
+//!
+//! A part never does more than the whole: steps are only taken out, and what concerned only them
+//! goes with them.
+
+use super::address::Address;
+use super::plan::Plan;
+use super::step::{Op, Scope, Step};
+use crate::config::model::CacheName;
+
+/// What to take of a plan; empty lists take everything.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Selection {
+    /// Phases or leading parts of addresses.
+    pub only: Vec<String>,
+    /// Caches.
+    pub caches: Vec<CacheName>,
+    /// One scope.
+    pub scope: Option<Scope>,
+}
+
+/// The cache that a step concerns.
+#[must_use]
+pub const fn cache_of(step: &Step) -> Option<&CacheName> {
+    match &step.op {
+        Op::GenerateKey { cache, .. }
+        | Op::CreateCache { cache, .. }
+        | Op::Push { cache, .. }
+        | Op::Pin { cache, .. }
+        | Op::Prune { cache, .. }
+        | Op::Sweep { cache, .. } => Some(cache),
+        Op::WriteFile { .. }
+        | Op::EditFile { .. }
+        | Op::ExportVariable { .. }
+        | Op::Warm { .. }
+        | Op::Build { .. } => None,
+    }
+}
+
+impl Selection {
+    /// Whether everything is taken.
+    #[must_use]
+    pub fn is_all(&self) -> bool {
+        *self == Self::default()
+    }
+
+    /// Whether a step is taken.
+    #[must_use]
+    pub fn takes(&self, step: &Step) -> bool {
+        let only = self.only.is_empty() || self.only.iter().any(|part| step.address.is_in(part));
+        let cache = self.caches.is_empty()
+            || cache_of(step).is_none_or(|cache| self.caches.contains(cache));
+        only && cache && self.scope.is_none_or(|scope| step.scope == scope)
+    }
+
+    /// The part of a plan that is taken.
+    #[must_use]
+    pub fn apply(&self, mut plan: Plan) -> Plan {
+        if self.is_all() {
+            return plan;
+        }
+        plan.steps.retain(|step| self.takes(step));
+        let taken = |address: &Address| plan.steps.iter().any(|step| step.address == *address);
+        plan.refusals.retain(|refusal| {
+            refusal.steps.is_empty() || refusal.steps.iter().any(taken)
+        });
+        if !self.only.is_empty() {
+            let phases: Vec<_> = self.only.iter().filter_map(|part| part.split('/').next()).collect();
+            plan.advice.retain(|advice| phases.contains(&advice.phase.word()));
+            if !phases.contains(&"push") {
+                plan.held_back.clear();
+            }
+            if !phases.contains(&"prune") {
+                plan.caches.clear();
+            }
+            if !phases.contains(&"optimize") {
+                plan.order = None;
+            }
+        }
+        if !self.caches.is_empty() {
+            plan.held_back.retain(|held| self.caches.contains(&held.cache));
+            plan.caches.retain(|budget| self.caches.contains(&budget.cache));
+        }
+        plan
+    }
+}

@@ -1,0 +1,409 @@
+//! A world in memory, in which plans can be tried out: the truth, what of it is hidden, and what each
+//! step does to it.
+//!
+//! It is for tests of the core's promises (a second plan is empty, any prefix can be finished), and it is
+//! deliberately simpler than the real thing: nothing fails here, and nothing happens at once.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::desired::Desired;
+use super::make;
+use super::observed::{
+    CacheContent, Capabilities, DirectoryFacts, Environment, FileFacts, LocalStore, Nar, Narinfo,
+    NixFacts, Observation, Observed, OutputFacts, Upstream, Why,
+};
+use super::paths::{Paths, Row};
+use super::plan::Plan;
+use super::record::{Intent, PinRecord, Root};
+use super::stages::{StageKind, stages};
+use super::step::{Known, Op, Step};
+use super::time::Time;
+use crate::config::model::{CacheName, ClassName, PinName};
+use crate::nix::closure::Graph;
+use crate::nix::hash::Sha256;
+use crate::nix::key::PublicKey;
+use crate::nix::store_path::{HashPart, StorePath};
+
+/// A path with its references.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Item {
+    /// The path.
+    pub path: StorePath,
+    /// Bytes of its NAR.
+    pub nar_size: u64,
+    /// What it refers to.
+    pub references: Vec<HashPart>,
+}
+
+/// A narinfo in a cache.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SimNarinfo {
+    /// The path.
+    pub item: Item,
+    /// Key of its NAR.
+    pub nar: String,
+    /// When it was written.
+    pub modified: Time,
+}
+
+/// A cache in a folder.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct SimCache {
+    /// `nix-cache-info`.
+    pub info: Option<String>,
+    /// Visible narinfos.
+    pub narinfos: BTreeMap<HashPart, SimNarinfo>,
+    /// NAR files: size and time.
+    pub nars: BTreeMap<String, (u64, Time)>,
+    /// Root records.
+    pub roots: BTreeMap<(ClassName, HashPart), Time>,
+    /// Pin records: time and project.
+    pub pins: BTreeMap<(PinName, HashPart), (Time, String)>,
+    /// Intents.
+    pub intents: Vec<(String, Vec<HashPart>)>,
+}
+
+/// The truth.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct World {
+    /// Now.
+    pub now: Time,
+    /// The local store.
+    pub store: BTreeMap<HashPart, Item>,
+    /// What a build of an output adds to it.
+    pub builds: BTreeMap<String, Vec<Item>>,
+    /// What outputs evaluate to.
+    pub outputs: BTreeMap<String, OutputFacts>,
+    /// Directories by glob.
+    pub directories: BTreeMap<String, Vec<DirectoryFacts>>,
+    /// What upstreams have.
+    pub upstreams: BTreeMap<CacheName, BTreeSet<HashPart>>,
+    /// Our caches; one that is missing does not exist yet.
+    pub caches: BTreeMap<CacheName, SimCache>,
+    /// Text files.
+    pub files: BTreeMap<String, String>,
+    /// Keys that exist.
+    pub keys: BTreeMap<CacheName, PublicKey>,
+    /// A key for each cache that may be asked to make one.
+    pub future_keys: BTreeMap<CacheName, PublicKey>,
+    /// The environment.
+    pub environment: Environment,
+    /// What observers do not see: `store`, or names of caches, upstreams, outputs, files.
+    pub hidden: BTreeSet<String>,
+}
+
+impl World {
+    /// What observers see of it.
+    #[must_use]
+    pub fn observe(&self, desired: &Desired) -> Observed {
+        let hidden = |name: &str| self.hidden.contains(name);
+        let why = || Why("it is hidden".to_owned());
+        let caches = desired.caches.keys().map(|name| {
+            let seen = match self.caches.get(name) {
+                _ if hidden(name.as_str()) => Observation::Unknown(why()),
+                Some(cache) => Observation::Present(cache.content(self.now)),
+                None => Observation::Absent,
+            };
+            (name.clone(), seen)
+        });
+        let upstreams = desired.upstreams.keys().map(|name| {
+            let has = self.upstreams.get(name).cloned().unwrap_or_default();
+            let unseen = hidden(name.as_str());
+            let upstream = Upstream {
+                unanswered: if unseen { self.store.keys().copied().collect() } else { BTreeSet::new() },
+                has: if unseen { BTreeSet::new() } else { has },
+                why: unseen.then(why),
+            };
+            (name.clone(), upstream)
+        });
+        let outputs = self.outputs.iter().map(|(name, facts)| {
+            let seen = if hidden(name) {
+                Observation::Unknown(why())
+            } else {
+                Observation::Present(facts.clone())
+            };
+            (name.clone(), seen)
+        });
+        let conf = desired.conf.iter().flat_map(|conf| {
+            [conf.nix_conf.to_string(), conf.fragment.to_string(), conf.tuning.to_string()]
+        });
+        let files = conf.map(|path| {
+            let seen = match self.files.get(&path) {
+                _ if hidden(&path) => Observation::Unknown(why()),
+                Some(text) => Observation::Present(FileFacts {
+                    text: text.clone(),
+                    mode: 0o644,
+                    managed: None,
+                    writable: true,
+                }),
+                None => Observation::Absent,
+            };
+            (path, seen)
+        });
+        let keys = desired.caches.keys().map(|name| {
+            (name.clone(), self.keys.get(name).map_or(Observation::Absent, |key| Observation::Present(key.clone())))
+        });
+        Observed {
+            now: self.now,
+            nix: Observation::Present(NixFacts {
+                trusted: true,
+                systems: vec![desired.site.system.clone()],
+                ..NixFacts::default()
+            }),
+            store: if hidden("store") {
+                Observation::Unknown(why())
+            } else {
+                Observation::Present(self.local_store())
+            },
+            caches: caches.collect(),
+            upstreams: upstreams.collect(),
+            outputs: outputs.collect(),
+            directories: self
+                .directories
+                .iter()
+                .map(|(glob, found)| (glob.clone(), Observation::Present(found.clone())))
+                .collect(),
+            given: BTreeMap::new(),
+            files: files.collect(),
+            keys: keys.collect(),
+            environment: self.environment.clone(),
+        }
+    }
+
+    fn local_store(&self) -> LocalStore {
+        let paths = table(self.store.values());
+        let hashes = paths.rows().map(|row| nar_hash(paths.hash(row))).collect();
+        LocalStore { nar_hashes: hashes, paths, ..LocalStore::default() }
+    }
+
+    /// Runs the stages of a plan, at most so many (all: `usize::MAX`), as the engine would: what is
+    /// known only after a step is planned again when that step is done. Of a push stage that is cut
+    /// off, `part` paths get there.
+    pub fn run(&mut self, desired: &Desired, plan: &Plan, most: usize, part: usize) {
+        let mut plan = plan.clone();
+        let order = stages(&plan.steps);
+        for (number, stage) in order.iter().enumerate() {
+            if number > most {
+                return;
+            }
+            let steps: Vec<Step> = stage.steps.iter().map(|step| plan.steps[*step].clone()).collect();
+            let late = steps.iter().any(|step| step.known != Known::Now);
+            let steps = if late { self.again(desired, &mut plan, &stage.kind, steps) } else { steps };
+            if number == most {
+                if let StageKind::Push(cache) = &stage.kind {
+                    self.push_part(cache, &steps, part);
+                }
+                return;
+            }
+            for step in &steps {
+                self.apply(desired, step);
+            }
+        }
+    }
+
+    fn again(&self, desired: &Desired, plan: &mut Plan, kind: &StageKind, old: Vec<Step>) -> Vec<Step> {
+        let fresh = make::plan(desired, &self.observe(desired), &plan.config);
+        let steps = fresh.steps.into_iter();
+        match kind {
+            StageKind::Push(cache) => steps
+                .filter(|step| matches!(&step.op, Op::Push { cache: of, .. } if of == cache))
+                .collect(),
+            _ => steps.filter(|step| old.iter().any(|old| old.address == step.address)).collect(),
+        }
+    }
+
+    /// A push that died: some paths are there, no roots, and its intent is left.
+    fn push_part(&mut self, cache: &CacheName, steps: &[Step], part: usize) {
+        let mut paths: Vec<_> = steps
+            .iter()
+            .filter_map(|step| match &step.op {
+                Op::Push { paths, .. } => Some(paths),
+                _ => None,
+            })
+            .flatten()
+            .collect();
+        paths.sort_by_key(|path| path.rank);
+        let absent = paths.iter().map(|path| path.path.hash()).collect();
+        let items: Vec<Item> =
+            paths.iter().take(part).map(|path| self.item(&path.path, path.nar_size)).collect();
+        let now = self.now;
+        let Some(target) = self.caches.get_mut(cache) else { return };
+        target.intents.push((format!("dead{}", target.intents.len()), absent));
+        for item in items {
+            target.add(item, now);
+        }
+    }
+
+    fn item(&self, path: &StorePath, nar_size: u64) -> Item {
+        let known = self.store.get(&path.hash()).cloned();
+        known.unwrap_or_else(|| Item { path: path.clone(), nar_size, references: Vec::new() })
+    }
+
+    /// Does what a step says.
+    pub fn apply(&mut self, desired: &Desired, step: &Step) {
+        let now = self.now;
+        match &step.op {
+            Op::WriteFile { path, after, .. } | Op::EditFile { path, after, .. } => {
+                self.files.insert(path.clone(), after.clone());
+            }
+            Op::GenerateKey { cache, .. } => {
+                if let Some(key) = self.future_keys.get(cache) {
+                    self.keys.insert(cache.clone(), key.clone());
+                }
+            }
+            Op::CreateCache { cache, info, .. } => {
+                self.caches.entry(cache.clone()).or_default().info = Some(info.clone());
+            }
+            Op::ExportVariable { after, .. } => self.environment.nix_config.clone_from(after),
+            Op::Warm { paths, .. } => {
+                for path in paths {
+                    let item = self.item(path, 1);
+                    self.store.insert(path.hash(), item);
+                }
+            }
+            Op::Build { installable, .. } => {
+                for item in self.builds.get(installable).cloned().unwrap_or_default() {
+                    self.store.insert(item.path.hash(), item);
+                }
+            }
+            Op::Push { cache, paths, roots, .. } => {
+                let items: Vec<Item> =
+                    paths.iter().map(|path| self.item(&path.path, path.nar_size)).collect();
+                let target = self.caches.entry(cache.clone()).or_default();
+                for item in items {
+                    target.add(item, now);
+                }
+                for root in roots {
+                    target.roots.insert((root.class.clone(), root.path.hash()), now);
+                }
+            }
+            Op::Pin { cache, name, add, remove } => {
+                let target = self.caches.entry(cache.clone()).or_default();
+                for path in remove {
+                    target.pins.remove(&(name.clone(), path.hash()));
+                }
+                for path in add {
+                    let project = desired.config.project.clone();
+                    target.pins.insert((name.clone(), path.hash()), (now, project));
+                }
+            }
+            Op::Prune { cache, paths, roots, .. } => {
+                let Some(target) = self.caches.get_mut(cache) else { return };
+                for path in paths {
+                    target.narinfos.remove(&path.path.hash());
+                }
+                target.roots.retain(|(class, hash), _| !roots.contains(&Root::key(class, *hash)));
+                target.drop_nars(desired, now);
+            }
+            Op::Sweep { cache, objects } => {
+                let Some(target) = self.caches.get_mut(cache) else { return };
+                for object in objects {
+                    target.nars.remove(&object.key);
+                    target.intents.retain(|(id, _)| !object.key.ends_with(&format!("/{id}.json")));
+                }
+            }
+        }
+    }
+}
+
+impl SimCache {
+    fn add(&mut self, item: Item, now: Time) {
+        // Half as large when compressed; equal names stand for equal content, which shares a file.
+        let key = format!("nar/{}.nar.zst", item.path.name());
+        self.nars.insert(key.clone(), (item.nar_size / 2, now));
+        let narinfo = SimNarinfo { item, nar: key, modified: now };
+        self.narinfos.insert(narinfo.item.path.hash(), narinfo);
+    }
+
+    /// Removes old NARs that no narinfo names, as a prune does after the narinfos.
+    fn drop_nars(&mut self, desired: &Desired, now: Time) {
+        let named: BTreeSet<&String> = self.narinfos.values().map(|narinfo| &narinfo.nar).collect();
+        let grace = desired.config.prune.grace;
+        self.nars.retain(|key, (_, modified)| named.contains(key) || now.since(*modified) < grace);
+    }
+
+    fn content(&self, now: Time) -> CacheContent {
+        let nars: Vec<Nar> = self
+            .nars
+            .iter()
+            .map(|(key, (size, modified))| Nar { key: key.clone(), size: *size, modified: *modified })
+            .collect();
+        let narinfo = |narinfo: &SimNarinfo| Narinfo {
+            nar: nars
+                .binary_search_by(|nar| nar.key.cmp(&narinfo.nar))
+                .ok()
+                .and_then(|at| u32::try_from(at).ok()),
+            modified: narinfo.modified,
+        };
+        let paths = table(self.narinfos.values().map(|narinfo| &narinfo.item));
+        let elsewhere = self
+            .narinfos
+            .values()
+            .filter_map(|narinfo| Some((paths.row(&narinfo.item.path.hash())?, narinfo)))
+            .flat_map(|(row, narinfo)| narinfo.item.references.iter().map(move |to| (row, *to)))
+            .filter(|(_, to)| !self.narinfos.contains_key(to))
+            .collect();
+        CacheContent {
+            capabilities: Capabilities { list: true, delete: true, records: true, sizes: true, times: true },
+            info: self.info.clone(),
+            folders: self.info.is_some(),
+            narinfos: self.narinfos.values().map(narinfo).collect(),
+            paths,
+            elsewhere,
+            roots: self
+                .roots
+                .iter()
+                .map(|((class, hash), modified)| Root {
+                    class: class.clone(),
+                    hash: *hash,
+                    modified: *modified,
+                    path: None,
+                    attr: None,
+                })
+                .collect(),
+            pins: self
+                .pins
+                .iter()
+                .map(|((name, hash), (modified, project))| PinRecord {
+                    name: name.clone(),
+                    hash: *hash,
+                    modified: *modified,
+                    project: Some(project.clone()),
+                })
+                .collect(),
+            intents: self
+                .intents
+                .iter()
+                .map(|(id, absent)| Intent {
+                    id: id.clone(),
+                    modified: now,
+                    gone: true,
+                    paths: absent.clone(),
+                    absent: absent.clone(),
+                })
+                .collect(),
+            nars,
+            now,
+            ..CacheContent::default()
+        }
+    }
+}
+
+/// Items as a table, in their order; references to what is not among them are left out.
+fn table<'i>(items: impl Iterator<Item = &'i Item> + Clone) -> Paths {
+    let mut builder = Paths::builder(0);
+    for item in items.clone() {
+        builder.push(item.path.hash(), item.path.name(), item.nar_size);
+    }
+    let paths = builder.index();
+    let lists: Vec<Vec<Row>> = items
+        .map(|item| item.references.iter().filter_map(|hash| paths.row(hash)).collect())
+        .collect();
+    let graph = Graph::from_lists(lists).expect("references are looked up among the rows");
+    paths.with_refs(graph)
+}
+
+/// A NAR hash that stands for the content of a path.
+fn nar_hash(hash: HashPart) -> Sha256 {
+    Sha256::of(hash.as_bytes())
+}
