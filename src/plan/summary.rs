@@ -80,7 +80,7 @@ impl Step {
 }
 
 impl Plan {
-    /// The refusal that keeps a step from running, if there is one.
+    /// The first refusal that names a step, or the whole plan.
     #[must_use]
     pub fn refusal(&self, step: &Step) -> Option<&Refusal> {
         let concerns = |refusal: &&Refusal| {
@@ -125,8 +125,6 @@ pub struct Summary {
     pub delete_bytes: u64,
     /// Root records that ended.
     pub roots_ended: u64,
-    /// Steps that will not run because of a refusal; they are in none of the numbers above.
-    pub withheld: u64,
     /// Things that could not be seen.
     pub unknown: u64,
     /// Things that must not be done.
@@ -144,8 +142,7 @@ impl Summary {
     /// Counts a whole plan.
     #[must_use]
     pub fn of(plan: &Plan) -> Self {
-        let mut sum = Self::of_steps(plan.steps.iter().filter(|step| plan.refusal(step).is_none()));
-        sum.withheld = number(plan.steps.iter().filter(|step| plan.refusal(step).is_some()).count());
+        let mut sum = Self::of_steps(&plan.steps);
         sum.unknown = number(plan.unknowns.len());
         sum.refused = number(plan.refusals.len());
         sum.advice = number(plan.advice.len());
@@ -161,10 +158,10 @@ impl Summary {
         sum
     }
 
-    /// Whether nothing would change, and nothing is refused that would.
+    /// Whether nothing would change.
     #[must_use]
     pub const fn is_empty(&self) -> bool {
-        self.changes == 0 && self.withheld == 0
+        self.changes == 0
     }
 
     fn add(&mut self, step: &Step) {

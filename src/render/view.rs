@@ -213,10 +213,7 @@ impl PlanView {
         let shown = |step: &&Step| options.scope.is_none_or(|scope| step.scope == scope);
         let steps: Vec<&Step> = plan.steps.iter().filter(shown).collect();
         let notices = notice::all(plan, options, &steps);
-        let withheld = |step: &&&Step| plan.refusal(step).is_some();
-        let mut summary =
-            Summary::of_steps(steps.iter().copied().filter(|step| plan.refusal(step).is_none()));
-        summary.withheld = steps.iter().filter(withheld).count() as u64;
+        let mut summary = Summary::of_steps(steps.iter().copied());
         for notice in &notices {
             match notice.symbol {
                 Symbol::Refusal => summary.refused += 1,

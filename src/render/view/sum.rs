@@ -51,9 +51,6 @@ pub(super) fn parts(sum: &Summary) -> Vec<String> {
 /// What is no step.
 fn others(sum: &Summary) -> Vec<String> {
     let mut parts = Vec::new();
-    if sum.withheld > 0 {
-        parts.push(format!("{} withheld", things(sum.withheld, "step")));
-    }
     if sum.refused > 0 {
         parts.push(plural(sum.refused, "refusal", "refusals"));
     }
@@ -82,13 +79,12 @@ pub(super) fn sentence(plan: &Plan, sum: &Summary, notices: &[Notice], options: 
         }
     } else {
         let mut all = parts(sum);
-        if all.is_empty() {
-            all.push("nothing that may be done".to_owned());
-        }
         all.extend(others(sum));
         sentences.push(format!("Plan: {}.", all.join(", ")));
         sentences.extend(renews);
-        if !options.applying {
+        if sum.refused > 0 {
+            sentences.push("Refused as it stands: nothing of it will be applied.".to_owned());
+        } else if !options.applying {
             sentences.push("Nothing has been changed.".to_owned());
         }
     }
