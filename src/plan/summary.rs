@@ -6,7 +6,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::plan::{Plan, Refusal};
+use super::plan::Plan;
 use super::step::{Known, Op, Step};
 
 /// What a step is to somebody who counts.
@@ -76,17 +76,6 @@ impl Step {
     #[must_use]
     pub fn is_change(&self) -> bool {
         self.op.kind() != Kind::Renew
-    }
-}
-
-impl Plan {
-    /// The first refusal that names a step, or the whole plan.
-    #[must_use]
-    pub fn refusal(&self, step: &Step) -> Option<&Refusal> {
-        let concerns = |refusal: &&Refusal| {
-            refusal.steps.is_empty() || refusal.steps.contains(&step.address)
-        };
-        self.refusals.iter().find(concerns)
     }
 }
 

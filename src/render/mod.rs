@@ -4,7 +4,10 @@
 //! computed from data that is passed in; nothing here reads, decides or prints. Whatever comes
 //! from outside is escaped before it is shown.
 
+pub mod json;
 pub mod layout;
+pub mod markdown;
 pub mod style;
+pub mod text;
 pub mod units;
 pub mod view;

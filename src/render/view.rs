@@ -60,10 +60,10 @@ pub enum Symbol {
     Renew,
     /// A path stays out of a cache.
     Kept,
-    /// Something could not be seen.
-    Unknown,
     /// Something that a person must do.
     Advice,
+    /// Something could not be seen.
+    Unknown,
     /// Something that will not be done.
     Refusal,
 }
@@ -95,8 +95,8 @@ impl Symbol {
             Self::Work => "build or fetch",
             Self::Renew => "renew",
             Self::Kept => "kept back",
-            Self::Unknown => "not seen",
-            Self::Advice => "for you to do",
+            Self::Unknown => "unknown",
+            Self::Advice => "advice",
             Self::Refusal => "refused",
         }
     }
@@ -228,7 +228,7 @@ impl PlanView {
         let folded = folded(&phases, options.detail);
         Self {
             heading: heading(plan),
-            legend: legend(&phases, &notices, options.detail),
+            legend: if phases.is_empty() { Vec::new() } else { legend(&phases, &notices, options.detail) },
             hidden: hidden(plan, options, plan.steps.len() - steps.len()),
             folded,
             sum: sum::sentence(plan, &summary, &notices, options),

@@ -9,7 +9,7 @@ use crate::plan::plan::{AskingOrder, CacheBudget, Plan};
 use crate::plan::step::{Op, Scope, Step};
 use crate::plan::summary::{Kind, Summary};
 use crate::render::layout::safe;
-use crate::render::units::{count, list, size, size_of, things};
+use crate::render::units::{count, size, size_of, things};
 
 /// The cache that a step's line stands under, if it stands under one.
 const fn cache_of(op: &Op) -> Option<&CacheName> {
@@ -169,7 +169,7 @@ fn asking_order(order: &AskingOrder) -> (String, String) {
                 format!("{} ({priority})", safe(&asked.url))
             })
             .collect();
-        if words.is_empty() { "nobody".to_owned() } else { list(&words).replace(" and ", ", then ") }
+        if words.is_empty() { "none".to_owned() } else { words.join(" → ") }
     };
     (words(&order.before), words(&order.after))
 }

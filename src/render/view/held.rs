@@ -25,9 +25,9 @@ pub(super) struct KeptBack {
 pub(crate) fn words(reason: &HeldReason) -> String {
     match reason {
         HeldReason::Upstream(cache) => format!("in {}", safe(cache.as_str())),
-        HeldReason::Excluded => "match push.exclude".to_owned(),
+        HeldReason::Excluded => "matched by push.exclude".to_owned(),
         HeldReason::TooLarge => "over max-path-size".to_owned(),
-        HeldReason::NeedsHeld => "need one of those".to_owned(),
+        HeldReason::NeedsHeld => "needing a path that is kept back".to_owned(),
         HeldReason::OtherClass => "of a class that does not go here".to_owned(),
     }
 }
@@ -72,7 +72,7 @@ fn item(path: &HeldPath, reason: &HeldReason) -> Item {
     let note = match (&path.needs, reason) {
         (Some(needs), _) => format!("needs {}, which is kept back", safe(&needs.to_string())),
         (None, HeldReason::NeedsHeld) => "needs a path that is kept back".to_owned(),
-        (None, HeldReason::Excluded) => "matches push.exclude".to_owned(),
+        (None, HeldReason::Excluded) => "matched by push.exclude".to_owned(),
         (None, reason) => words(reason),
     };
     Item {

@@ -6,7 +6,7 @@ use super::{Item, Line, Symbol, refused};
 use crate::nix::store_path::StorePath;
 use crate::plan::address::Address;
 use crate::plan::observed::Nar;
-use crate::plan::plan::Plan;
+use crate::plan::plan::{Plan, Refusal};
 use crate::plan::step::{DropReason, Known, Op, PathToDrop, PathToPush, RootToWrite, Selector, Step};
 use crate::plan::summary::Kind;
 use crate::plan::time::Time;
@@ -17,7 +17,7 @@ use crate::render::units::{count, duration, list, size, things};
 const CONTEXT: usize = 1;
 
 pub(super) fn line(plan: &Plan, step: &Step) -> Line {
-    let refusal = plan.refusal(step);
+    let refusal = refusal_of(plan, step);
     let mut line = Line {
         symbol: if refusal.is_some() { Symbol::Refusal } else { symbol(step.op.kind()) },
         label: String::new(),
@@ -32,6 +32,9 @@ pub(super) fn line(plan: &Plan, step: &Step) -> Line {
     };
     let mut notes: Vec<String> = refusal.map(refused).into_iter().collect();
     fill(plan, step, &mut line, &mut notes);
+    if notes.is_empty() {
+        notes.push(safe(&step.because.rule));
+    }
     line.note = notes.join("; ");
     line
 }
@@ -137,9 +140,14 @@ fn push(plan: &Plan, step: &Step, line: &mut Line, notes: &mut Vec<String>, (pat
         notes.push("all there; only the record that keeps them is new".to_owned());
     }
     if new > 0 {
-        notes.push(format!("{} new", things(new, "root")));
+        notes.push(things(new, "new root"));
     }
     line.items = paths.iter().map(pushed).collect();
+}
+
+/// The refusal that names this very step; one of the whole plan is said once, not on every line.
+fn refusal_of<'a>(plan: &'a Plan, step: &Step) -> Option<&'a Refusal> {
+    plan.refusals.iter().find(|refusal| refusal.steps.contains(&step.address))
 }
 
 const fn symbol(kind: Kind) -> Symbol {

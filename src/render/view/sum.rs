@@ -27,7 +27,10 @@ pub(super) fn parts(sum: &Summary) -> Vec<String> {
             format!("{} to push ({}{later})", count(sum.push_paths), size(sum.push_bytes)),
         );
     } else {
-        add(sum.push_later, format!("{} to push, known after the build", things(sum.push_later, "output")));
+        add(
+            sum.push_later,
+            format!("{} to push (paths known after the build)", things(sum.push_later, "output")),
+        );
     }
     add(sum.roots_new, plural(sum.roots_new, "new root", "new roots"));
     add(sum.pin, format!("{} to pin", count(sum.pin)));
