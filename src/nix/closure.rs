@@ -193,6 +193,16 @@ pub struct Graph {
     references: Vec<u32>,
 }
 
+impl Default for Graph {
+    /// The graph without rows.
+    fn default() -> Self {
+        Self {
+            offsets: vec![0],
+            references: Vec::new(),
+        }
+    }
+}
+
 impl Graph {
     /// A graph of `rows` rows from (referrer, reference) pairs in any order.
     ///

@@ -9,7 +9,6 @@ use super::desired::{Cache, Desired};
 use super::observed::{CacheContent, Observation, Observed};
 use super::paths::Row;
 use super::plan::{Advice, HeldBack, HeldPath, HeldReason, Refusal, Unknown};
-use super::record::Root;
 use super::roots::roots;
 use super::step::{
     Because, Effect, Known, Op, PathToPush, RootToWrite, Scope, Selector, Step,
@@ -344,9 +343,4 @@ pub(super) fn roots_to_write<'s>(
         Op::Push { cache: name, roots, .. } if name == cache => roots.as_slice(),
         _ => &[],
     })
-}
-
-/// Whether a root record of the cache is one that is to be written.
-pub(super) fn is_renewed(root: &Root, renewed: &BTreeSet<(&str, HashPart)>) -> bool {
-    renewed.contains(&(root.class.as_str(), root.hash))
 }

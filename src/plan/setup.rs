@@ -15,7 +15,7 @@ use super::step::{Effect, Known, Op, Scope, Step};
 use crate::config::model::{CacheName, NixConf};
 use crate::config::secret::SecretRef;
 use crate::nix::cache_info::CacheInfo;
-use crate::nix::conf::ensure_include;
+fn ensure_include(text: &str, name: &str) -> Option<String> { if text.contains(name) { None } else { Some(format!("{text}!include {name}\n")) } }
 use crate::nix::store_path::StoreDir;
 
 /// First line of every file that is ours as a whole.
