@@ -1,1 +1,8 @@
 //! The only users of the machine: host facts, files, HTTP, commands, SQLite.
+
+pub mod clock;
+pub mod command;
+pub mod file;
+pub mod host;
+pub mod http;
+pub mod sqlite;

@@ -1,0 +1,240 @@
+//! Evaluation: installable → derivation and the paths that a build of it would give.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Mutex;
+
+use camino::Utf8Path;
+use serde_json::{Map, Value};
+
+use super::build::Built;
+use super::run::{Nix, NixError, succeeded};
+use crate::nix::store_path::StorePath;
+use crate::plan::observed::{Observation, OutputFacts, Why};
+
+/// Evaluators at a time; each may take gigabytes.
+const AT_ONCE: usize = 2;
+/// Installables of one command line.
+const BATCH: usize = 64;
+
+impl Nix {
+    /// Evaluates installables. Relative ones (`.#x`, `./dir#x`) are meant from `base`, the folder
+    /// of `cache.yaml`; `.#x` belongs to `flake` (`.`: the flake in `base`). As few evaluations as
+    /// possible: all in one, and only if that fails, smaller and smaller parts, so that every
+    /// broken output has its own reason. Store paths are taken as they are.
+    #[must_use]
+    pub fn evaluate(
+        &self,
+        installables: &[String],
+        flake: &str,
+        base: &Utf8Path,
+        stopped: &(dyn Fn() -> bool + Sync),
+    ) -> BTreeMap<String, Observation<OutputFacts>> {
+        let mut facts = BTreeMap::new();
+        let mut ask: Vec<(&str, String)> = Vec::new();
+        for installable in installables {
+            match self.store_path(installable) {
+                Some(path) if !path.is_derivation() => {
+                    let outputs = BTreeMap::from([("out".to_owned(), path)]);
+                    let known = OutputFacts { outputs, ..OutputFacts::default() };
+                    facts.insert(installable.clone(), Observation::Present(known));
+                }
+                _ => ask.push((installable, qualify(installable, flake))),
+            }
+        }
+        ask.sort_unstable();
+        ask.dedup();
+        let found = Mutex::new(facts);
+        let work = Mutex::new(ask.chunks(BATCH).map(<[_]>::to_vec).collect::<Vec<_>>());
+        // Work that is taken may be put back in halves, so an idle evaluator waits for the others.
+        let busy = std::sync::atomic::AtomicUsize::new(0);
+        std::thread::scope(|scope| {
+            for _ in 0..AT_ONCE {
+                scope.spawn(|| {
+                    use std::sync::atomic::Ordering::SeqCst;
+                    loop {
+                        let part = {
+                            let mut work = lock(&work);
+                            let part = work.pop();
+                            if part.is_some() {
+                                busy.fetch_add(1, SeqCst);
+                            } else if busy.load(SeqCst) == 0 {
+                                return;
+                            }
+                            part
+                        };
+                        let Some(part) = part else {
+                            std::thread::sleep(std::time::Duration::from_millis(5));
+                            continue;
+                        };
+                        match self.evaluate_part(&part, base, stopped) {
+                            Ok(facts) => lock(&found).extend(facts),
+                            Err(error) if part.len() == 1 || error.is_stopped() => {
+                                let mut found = lock(&found);
+                                for (installable, _) in &part {
+                                    let why = Why(error.to_string());
+                                    found.insert((*installable).to_owned(), Observation::Unknown(why));
+                                }
+                            }
+                            Err(_) => {
+                                let (left, right) = part.split_at(part.len() / 2);
+                                lock(&work).extend([right.to_vec(), left.to_vec()]);
+                            }
+                        }
+                        busy.fetch_sub(1, SeqCst);
+                    }
+                });
+            }
+        });
+        found.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
+
+    /// The store path that an installable is, if it is one.
+    fn store_path(&self, installable: &str) -> Option<StorePath> {
+        let path = installable.split('^').next().unwrap_or_default();
+        self.dir().parse(path).ok()
+    }
+
+    fn evaluate_part(
+        &self,
+        part: &[(&str, String)],
+        base: &Utf8Path,
+        stopped: &dyn Fn() -> bool,
+    ) -> Result<Vec<(String, Observation<OutputFacts>)>, NixError> {
+        let names: Vec<&str> = part.iter().map(|(name, _)| *name).collect();
+        let what = format!("evaluate {}", shown(&names));
+        // A dry run evaluates and says which derivation and which of its outputs are meant;
+        // without substitution it asks no cache.
+        let command = self
+            .with_features(Some(base))
+            .args(["build", "--dry-run", "--json", "--no-link", "--no-write-lock-file"])
+            .args(["--option", "substitute", "false"])
+            .args(part.iter().map(|(_, full)| full.clone()));
+        let text = succeeded(&what, command.run(stopped, &mut |_| {})?)?;
+        let built = Built::read_all(&what, &text, self.dir())?;
+        let built = by_installable(&built, part.len()).ok_or_else(|| NixError::Answer {
+            what: what.clone(),
+            message: "it names another number of outputs than it was asked for".to_owned(),
+        })?;
+        let drvs: Vec<&StorePath> = built.iter().filter_map(|built| built.drv.as_ref()).collect();
+        let systems = self.systems_of(&drvs, stopped)?;
+        let facts = part.iter().zip(built).map(|((name, _), built)| {
+            let system = built.drv.as_ref().and_then(|drv| systems.get(drv).cloned());
+            let facts =
+                OutputFacts { drv: built.drv.clone(), outputs: built.outputs.clone(), system };
+            ((*name).to_owned(), Observation::Present(facts))
+        });
+        Ok(facts.collect())
+    }
+
+    /// The systems that derivations are built on.
+    fn systems_of(
+        &self,
+        drvs: &[&StorePath],
+        stopped: &dyn Fn() -> bool,
+    ) -> Result<HashMap<StorePath, String>, NixError> {
+        if drvs.is_empty() {
+            return Ok(HashMap::new());
+        }
+        let what = "read the derivations";
+        let words: &[&str] =
+            if self.at_least(2, 15) { &["derivation", "show"] } else { &["show-derivation"] };
+        // With `^*`, newer versions take it for the derivation itself and not for its outputs.
+        let command = self
+            .with_features(None)
+            .args(words.iter().copied())
+            .args(drvs.iter().map(|drv| self.dir().display(drv).to_string()));
+        let text = succeeded(what, command.run(stopped, &mut |_| {})?)?;
+        let odd = |message: String| NixError::Answer { what: what.to_owned(), message };
+        let value: Value = serde_json::from_str(&text).map_err(|error| odd(error.to_string()))?;
+        let object = value.as_object().ok_or_else(|| odd("not an object".to_owned()))?;
+        let list: &Map<String, Value> =
+            object.get("derivations").and_then(Value::as_object).unwrap_or(object);
+        let mut systems = HashMap::new();
+        for (path, derivation) in list {
+            let base = path.rsplit('/').next().unwrap_or(path);
+            let drv: StorePath = base.parse().map_err(|_| odd(format!("`{path}`")))?;
+            if let Some(system) = derivation.get("system").and_then(Value::as_str) {
+                systems.insert(drv, system.to_owned());
+            }
+        }
+        Ok(systems)
+    }
+}
+
+/// Puts the flake of the configuration into the place of the `.` of a relative installable.
+pub(super) fn qualify(installable: &str, flake: &str) -> String {
+    match installable.strip_prefix('.') {
+        Some(rest) if rest.is_empty() || rest.starts_with('#') => {
+            // A bare name would be looked up in the registry of flakes.
+            let local = !flake.contains(':') && !flake.starts_with(['/', '.', '~']);
+            let dot = if local { "./" } else { "" };
+            format!("{dot}{flake}{rest}")
+        }
+        _ => installable.to_owned(),
+    }
+}
+
+/// Which answer belongs to which installable. Nix answers in the order of the command line, but
+/// for k installables of the same meaning it repeats each of their k answers k times.
+fn by_installable(built: &[Built], count: usize) -> Option<Vec<&Built>> {
+    let mut numbers: HashMap<&Built, usize> = HashMap::new();
+    for one in built {
+        *numbers.entry(one).or_default() += 1;
+    }
+    let mut at = 0;
+    let mut sorted = Vec::with_capacity(count);
+    for _ in 0..count {
+        let one = built.get(at)?;
+        sorted.push(one);
+        at += numbers[one].isqrt();
+    }
+    (at == built.len()).then_some(sorted)
+}
+
+/// Some names for a message.
+pub(super) fn shown(names: &[&str]) -> String {
+    match names {
+        [] => "nothing".to_owned(),
+        [one] => format!("`{one}`"),
+        [one, rest @ ..] => format!("`{one}` and {} more", rest.len()),
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn dots_stand_for_the_flake() {
+        assert_eq!(qualify(".#a", "."), ".#a");
+        assert_eq!(qualify(".#a", "./sub"), "./sub#a");
+        assert_eq!(qualify(".#a", "sub"), "./sub#a");
+        assert_eq!(qualify(".#a", "/abs"), "/abs#a");
+        assert_eq!(qualify(".#a", "github:o/r"), "github:o/r#a");
+        assert_eq!(qualify(".", "."), ".");
+        assert_eq!(qualify("./x#a", "sub"), "./x#a");
+        assert_eq!(qualify("nixpkgs#a", "sub"), "nixpkgs#a");
+    }
+
+    #[test]
+    fn answers_find_their_questions() {
+        let one = |name: &str| Built {
+            drv: Some(format!("ivdsi7k2110sa5dkz830w8y523sr23ry-{name}.drv").parse().unwrap()),
+            outputs: BTreeMap::new(),
+        };
+        let (a, b) = (one("a"), one("b"));
+        let names = |list: &[&Built]| -> Vec<String> {
+            list.iter().map(|built| built.drv.as_ref().unwrap().name().to_owned()).collect()
+        };
+        let plain = [a.clone(), b.clone()];
+        assert_eq!(names(&by_installable(&plain, 2).unwrap()), ["a.drv", "b.drv"]);
+        let twice = [a.clone(), a.clone(), b.clone(), a.clone(), a.clone()];
+        assert_eq!(names(&by_installable(&twice, 3).unwrap()), ["a.drv", "b.drv", "a.drv"]);
+        assert!(by_installable(&plain, 1).is_none());
+        assert!(by_installable(&plain, 3).is_none());
+    }
+}
