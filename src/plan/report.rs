@@ -52,7 +52,8 @@ pub enum Signal {
 pub struct StepOutcome {
     /// The step.
     pub address: Address,
-    /// What the plan said it would do, in words, such as `push 18 paths to dev`.
+    /// What the plan said it would do, in words without numbers, such as
+    /// `push rust-dependencies to dev`.
     pub promised: String,
     /// How much the plan said it would do.
     pub promised_effect: Effect,

@@ -4,9 +4,13 @@
 //! computed from data that is passed in; nothing here reads, decides or prints. Whatever comes
 //! from outside is escaped before it is shown.
 
+pub mod explain;
 pub mod json;
 pub mod layout;
 pub mod markdown;
+pub mod problems;
+pub mod progress;
+pub mod report;
 pub mod style;
 pub mod text;
 pub mod units;

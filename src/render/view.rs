@@ -12,6 +12,8 @@ mod notice;
 mod sum;
 
 pub use diff::DiffLine;
+pub(super) use held::words as held_words;
+pub(super) use line::drop_reason;
 pub use notice::Notice;
 
 use crate::plan::address::Phase;

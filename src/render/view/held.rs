@@ -22,7 +22,7 @@ pub(super) struct KeptBack {
 }
 
 /// A reason in a few words, after a number of paths.
-pub(crate) fn words(reason: &HeldReason) -> String {
+pub(in crate::render) fn words(reason: &HeldReason) -> String {
     match reason {
         HeldReason::Upstream(cache) => format!("in {}", safe(cache.as_str())),
         HeldReason::Excluded => "matched by push.exclude".to_owned(),

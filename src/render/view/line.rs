@@ -228,7 +228,7 @@ fn drop_reasons(paths: &[PathToDrop], now: Time) -> Vec<String> {
 }
 
 /// Why one path goes.
-pub(crate) fn drop_reason(reason: &DropReason, now: Time) -> String {
+pub(in crate::render) fn drop_reason(reason: &DropReason, now: Time) -> String {
     match reason {
         DropReason::NeedEnded(time) => format!("need ended {} ago", duration(now.since(*time).0)),
         DropReason::Unreached => "no root or pin reaches it".to_owned(),
