@@ -56,8 +56,9 @@ pub(crate) fn check(check: &mut Check<'_>) -> Option<Shaped> {
                 }
                 continue;
             }
-            let first = round == 0 && !remove.contains(&pointer);
-            if first {
+            // Of one value say one thing; of a mapping, every key that is missing or unknown.
+            let of_keys = matches!(error.kind(), Kind::Required { .. } | Kind::AdditionalProperties { .. });
+            if round == 0 && (of_keys || !remove.contains(&pointer)) {
                 report(check, &error, &pointer);
             }
             match error.kind() {

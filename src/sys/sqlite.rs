@@ -68,6 +68,12 @@ fn no_log(error: &rusqlite::Error) -> bool {
     )
 }
 
+fn damaged(path: &Utf8Path, how: &str) -> SqliteError {
+    let code = rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_CORRUPT);
+    let source = rusqlite::Error::SqliteFailure(code, Some(how.to_owned()));
+    SqliteError::Damaged { path: path.to_owned(), source }
+}
+
 fn sort(path: &Utf8Path, source: rusqlite::Error) -> SqliteError {
     let path = path.to_owned();
     match source.sqlite_error_code() {
@@ -91,14 +97,12 @@ pub fn read<T>(
     let Some(first) = stamp(path)? else { return Err(SqliteError::Missing(path.to_owned())) };
     if first.size == 0 {
         // SQLite takes an empty file for an empty database; nobody keeps one.
-        let code = rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_NOTADB);
-        let source = rusqlite::Error::SqliteFailure(code, Some("the file is empty".to_owned()));
-        return Err(SqliteError::Damaged { path: path.to_owned(), source });
+        return Err(damaged(path, "the file is empty"));
     }
     // What cannot be read is named as such, not as SQLite's "unable to open".
     std::fs::File::open(path)
         .map_err(|source| SqliteError::File { path: path.to_owned(), source })?;
-    let mut run = |uri: &str| -> rusqlite::Result<T> {
+    let mut run = |uri: &str| -> rusqlite::Result<(T, u64)> {
         let flags = OpenFlags::SQLITE_OPEN_READ_ONLY
             | OpenFlags::SQLITE_OPEN_URI
             | OpenFlags::SQLITE_OPEN_NO_MUTEX;
@@ -107,10 +111,23 @@ pub fn read<T>(
         connection.execute_batch("pragma query_only = on; begin")?;
         // The transaction starts with the first read, and finds out whether the log opens.
         connection.query_row("select count(*) from sqlite_schema", [], |_| Ok(()))?;
-        work(&connection)
+        let result = work(&connection)?;
+        let page: i64 = connection.query_row("pragma page_size", [], |row| row.get(0))?;
+        Ok((result, u64::try_from(page).unwrap_or(0)))
+    };
+    // SQLite fills up a last page that is cut short with zeros, and says nothing.
+    let whole = |(result, page): (T, u64)| -> Result<T, SqliteError> {
+        let cut = || Ok(stamp(path)?.is_none_or(|stamp| page == 0 || stamp.size % page != 0));
+        if cut()? {
+            std::thread::sleep(CLOCK_STEP);
+            if cut()? {
+                return Err(damaged(path, "the file ends within a page"));
+            }
+        }
+        Ok(result)
     };
     match run(&uri(path, "mode=ro")) {
-        Ok(result) => return Ok(result),
+        Ok(result) => return whole(result),
         Err(error) if no_log(&error) => {}
         Err(error) => return Err(sort(path, error)),
     }
@@ -130,13 +147,14 @@ pub fn read<T>(
             break;
         }
         if stamp(path)? == before {
-            return outcome.map_err(|error| sort(path, error));
+            return outcome.map_err(|error| sort(path, error)).and_then(whole);
         }
     }
     // Whoever wrote may have left the log, so that the normal way works now.
-    run(&uri(path, "mode=ro")).map_err(|error| {
+    let outcome = run(&uri(path, "mode=ro")).map_err(|error| {
         if no_log(&error) { SqliteError::Unsafe(path.to_owned()) } else { sort(path, error) }
-    })
+    });
+    outcome.and_then(whole)
 }
 
 /// Opens a database of our own for reading and writing, making it and its folder if they are

@@ -6,6 +6,7 @@ use super::keys::{self, Seen};
 use super::places::normal_path;
 use crate::config::check::{Check, below};
 use crate::config::code::Code;
+use crate::config::leak;
 use crate::config::model::{Cache, CacheKind, CacheName, Compression, FileCache, Method, SigningKey};
 use crate::config::problem::Problem;
 use crate::config::raw::RawConfig;
@@ -94,7 +95,7 @@ fn signing_key(check: &mut Check<'_>, pointer: &str, raw: &RawSigningKey, name: 
         SecretRef::Env(variable) if given.is_empty() && raw.env.is_some() => {
             let first = |c: char| c.is_ascii_alphabetic() || c == '_';
             let good = variable.starts_with(first) && variable.chars().all(|c| first(c) || c.is_ascii_digit());
-            if !good {
+            if !good && !leak::is_secret(variable) {
                 let message = format!("`{variable}` is no name of an environment variable");
                 let problem = invalid(message, "write the name alone, without `$`; never the secret itself");
                 check.report(problem.at(check.value(&below(pointer, "env")), ""));
@@ -112,7 +113,7 @@ fn signing_key(check: &mut Check<'_>, pointer: &str, raw: &RawSigningKey, name: 
         let help = "name the key by `file`, or make it yourself and take `generate` out";
         check.report(problem.at(check.entry(&below(pointer, "generate")), "").help(help));
     }
-    if let Some(name) = &raw.name {
+    if let Some(name) = raw.name.as_ref().filter(|name| !leak::is_secret(name)) {
         check.name(&below(pointer, "name"), "a key", name);
     }
     SigningKey {

@@ -6,7 +6,7 @@ use crate::config::check::{Check, below};
 use crate::config::code::Code;
 use crate::config::leak;
 use crate::config::problem::Problem;
-use crate::nix::key::{PublicKey, looks_like_secret_key};
+use crate::nix::key::PublicKey;
 
 /// Public keys by name, each with the place of its first mention.
 pub(super) type Seen = BTreeMap<String, (String, String)>;
@@ -18,12 +18,8 @@ pub(super) fn check(check: &mut Check<'_>, pointer: &str, keys: &[String], seen:
     for (at, text) in keys.iter().enumerate() {
         let pointer = below(pointer, at.to_string());
         let span = check.value(&pointer);
-        if looks_like_secret_key(text) || !leak::find(text).is_empty() {
-            // Reported as a secret; nothing of it may be said here.
-            if leak::find(text).is_empty() {
-                let problem = Problem::new(Code::Secret, "a Nix secret key stands in the file");
-                check.report(problem.at(span, "not shown").help("put the public key here, and make a new pair: this one has been seen"));
-            }
+        // Reported with the secrets of the file; nothing of it may be said here.
+        if leak::is_secret(text) {
             continue;
         }
         let key: PublicKey = match text.parse() {
@@ -36,7 +32,7 @@ pub(super) fn check(check: &mut Check<'_>, pointer: &str, keys: &[String], seen:
             }
         };
         let printed = key.to_string();
-        let name = printed.split(':').next().unwrap_or_default().to_owned();
+        let name = key.name().to_owned();
         if let Some(first) = own.get(&printed) {
             let problem = Problem::new(Code::DuplicatePublicKey, format!("the public key `{name}` stands twice"));
             let first = check.value(first);

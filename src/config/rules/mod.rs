@@ -13,4 +13,3 @@ pub(super) mod places;
 pub(super) mod project;
 pub(super) mod prune;
 pub(super) mod push;
-mod settings;
