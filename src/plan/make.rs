@@ -70,6 +70,12 @@ pub fn plan(desired: &Desired, observed: &Observed, config: &str) -> Plan {
             classes: desired.config.classes.len() as u64,
             compared: all.compared,
         },
+        priorities: desired
+            .config
+            .classes
+            .iter()
+            .map(|(name, class)| (name.clone(), class.priority))
+            .collect(),
         steps: in_order(all.steps),
         held_back: all.held_back,
         caches: all.caches,

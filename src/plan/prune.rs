@@ -136,6 +136,8 @@ impl Place<'_> {
         let bytes = self.content.nars.iter().map(|nar| nar.size).sum();
         CacheBudget {
             cache: self.name.clone(),
+            kind: "file".to_owned(),
+            tier: self.desired.config.caches.get(self.name).and_then(|cache| cache.tier),
             paths: self.content.paths.len() as u64,
             bytes,
             bytes_after: bytes,
