@@ -1,0 +1,39 @@
+//! What integration tests share: a host of their own, real Nix stores, and the independent checker.
+//!
+//! Use it as `mod support;`. Nothing here reads the machine's own settings, and nothing is written
+//! outside temporary folders.
+
+#![allow(
+    dead_code,
+    unreachable_pub,
+    reason = "each test binary uses a part of it"
+)]
+
+pub mod bed;
+pub mod checker;
+pub mod real_nix;
+
+use std::path::{Path, PathBuf};
+
+/// The root of this clone.
+pub fn repository() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+/// The folder of one of the test's files, for instance `fixture("tests/fixtures/x")`.
+pub fn fixture(relative: &str) -> PathBuf {
+    repository().join(relative)
+}
+
+/// Says loudly that a test does not run here, or fails where skipping is not allowed.
+///
+/// # Panics
+/// When `NANNA_REQUIRE_NIX=1`: in CI nothing skips silently.
+pub fn skip(why: &str) {
+    let required = std::env::var_os("NANNA_REQUIRE_NIX").is_some_and(|value| value == "1");
+    assert!(
+        !required,
+        "NANNA_REQUIRE_NIX=1, but this test cannot run: {why}"
+    );
+    eprintln!("SKIPPED: {why}");
+}
