@@ -8,6 +8,15 @@
     unreachable_pub,
     reason = "each test binary uses a part of it"
 )]
+#![allow(
+    clippy::unwrap_used,
+    clippy::print_stderr,
+    reason = "a test fails by panicking, and says so"
+)]
+#![allow(
+    clippy::return_self_not_must_use,
+    reason = "`.success()` may end a test's line"
+)]
 
 pub mod bed;
 pub mod checker;

@@ -5,7 +5,12 @@
 //! `/bin/sh`; the sandbox shows them the host's `/bin`, `/lib`, `/lib64` and `/usr`. There is no
 //! network in it anywhere.
 
-use std::collections::BTreeSet;
+mod ask;
+mod cache;
+
+pub use ask::PathInfo;
+pub use cache::SigningKey;
+
 use std::ffi::OsStr;
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -28,29 +33,6 @@ pub struct RealNix {
     which: Which,
     version: String,
     dir: TempDir,
-}
-
-/// What Nix's database says of one path.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct PathInfo {
-    /// The full store path.
-    pub path: String,
-    /// SHA-256 of the NAR, hexadecimal, without prefix.
-    pub nar_hash: String,
-    /// Bytes of the NAR.
-    pub nar_size: u64,
-    /// The derivation's path, where it is known.
-    pub deriver: Option<String>,
-    /// Full store paths, sorted, with the path itself where it refers to itself.
-    pub references: Vec<String>,
-}
-
-/// A signing key made by the real Nix.
-pub struct SigningKey {
-    /// The file with the secret key.
-    pub secret_file: PathBuf,
-    /// `name:base64`, as `trusted-public-keys` wants it.
-    pub public: String,
 }
 
 /// Many paths that refer to one another, made by [`RealNix::populate`].
@@ -113,7 +95,7 @@ impl RealNix {
         let probed = works.get_or_init(|| {
             let mut nix = Self { which, version: String::new(), dir: store_dir() };
             let version = nix.try_run("nix", ["--version"])?;
-            nix.version = version.trim().rsplit(' ').next().unwrap_or_default().to_owned();
+            version.trim().rsplit(' ').next().unwrap_or_default().clone_into(&mut nix.version);
             nix.try_build(r#"derivation { name = "probe"; system = builtins.currentSystem; builder = "/bin/sh"; args = [ "-c" "echo > $out" ]; }"#)?;
             Ok(nix.version.clone())
         });
@@ -316,132 +298,6 @@ impl RealNix {
         }
     }
 
-    /// Makes a signing key of this name.
-    #[track_caller]
-    pub fn generate_key(&self, name: &str) -> SigningKey {
-        let secret_file = self.scratch().join(format!("{name}.sec"));
-        let public_file = self.scratch().join(format!("{name}.pub"));
-        self.run(
-            "nix-store",
-            [
-                OsStr::new("--generate-binary-cache-key"),
-                OsStr::new(name),
-                secret_file.as_os_str(),
-                public_file.as_os_str(),
-            ],
-        );
-        let public = std::fs::read_to_string(public_file)
-            .unwrap()
-            .trim()
-            .to_owned();
-        SigningKey {
-            secret_file,
-            public,
-        }
-    }
-
-    /// Copies closures into a binary cache, as `nix copy` does.
-    #[track_caller]
-    pub fn copy_to<P: AsRef<str>>(&self, cache_url: &str, paths: impl IntoIterator<Item = P>) {
-        let mut arguments = vec!["copy".to_owned(), "--to".to_owned(), cache_url.to_owned()];
-        arguments.extend(paths.into_iter().map(|path| path.as_ref().to_owned()));
-        self.run("nix", arguments);
-    }
-
-    /// Copies the closure of a path out of a binary cache into this store, signatures required.
-    pub fn copy_from(
-        &self,
-        cache_url: &str,
-        path: &str,
-        trusted_keys: &[&str],
-    ) -> Result<(), String> {
-        let keys = trusted_keys.join(" ");
-        let mut arguments = vec![
-            "copy",
-            "--from",
-            cache_url,
-            "--option",
-            "require-sigs",
-            "true",
-        ];
-        arguments.extend(["--option", "trusted-public-keys", keys.as_str(), path]);
-        self.try_run("nix", arguments).map(drop)
-    }
-
-    /// Substitutes the closure of a path from a binary cache, signatures required, nothing built.
-    pub fn substitute(
-        &self,
-        cache_url: &str,
-        path: &str,
-        trusted_keys: &[&str],
-    ) -> Result<(), String> {
-        let keys = trusted_keys.join(" ");
-        let mut arguments = vec!["--realise", path, "--max-jobs", "0"];
-        arguments.extend([
-            "--option",
-            "substituters",
-            cache_url,
-            "--option",
-            "require-sigs",
-            "true",
-        ]);
-        arguments.extend(["--option", "trusted-public-keys", keys.as_str()]);
-        self.try_run("nix-store", arguments).map(drop)
-    }
-
-    /// Everything that paths refer to, with themselves.
-    #[track_caller]
-    pub fn closure<P: AsRef<str>>(&self, paths: impl IntoIterator<Item = P>) -> BTreeSet<String> {
-        self.query("--requisites", paths)
-    }
-
-    /// The build closure of a derivation: its inputs with those outputs that are there.
-    #[track_caller]
-    pub fn build_closure(&self, derivation: &str) -> BTreeSet<String> {
-        lines(&self.run(
-            "nix-store",
-            ["--query", "--requisites", "--include-outputs", derivation],
-        ))
-        .into_iter()
-        .collect()
-    }
-
-    #[track_caller]
-    fn query<P: AsRef<str>>(
-        &self,
-        question: &str,
-        paths: impl IntoIterator<Item = P>,
-    ) -> BTreeSet<String> {
-        let mut arguments = vec!["--query".to_owned(), question.to_owned()];
-        arguments.extend(paths.into_iter().map(|path| path.as_ref().to_owned()));
-        lines(&self.run("nix-store", arguments))
-            .into_iter()
-            .collect()
-    }
-
-    /// Every valid path of this store, sorted by path.
-    #[track_caller]
-    pub fn paths(&self) -> Vec<PathInfo> {
-        parse_registrations(&self.run("nix-store", ["--dump-db"]))
-    }
-
-    /// What the database says of one path; `None` when it is not valid here.
-    #[track_caller]
-    pub fn path_info(&self, path: &str) -> Option<PathInfo> {
-        self.paths().into_iter().find(|info| info.path == path)
-    }
-
-    /// The signatures of one path.
-    #[track_caller]
-    pub fn signatures(&self, path: &str) -> Vec<String> {
-        let line = self.run("nix", ["path-info", "--sigs", path]);
-        line.split_whitespace()
-            .skip(1)
-            .filter(|word| word.contains(':'))
-            .map(str::to_owned)
-            .collect()
-    }
-
     /// Runs the garbage collector.
     #[track_caller]
     pub fn collect_garbage(&self) {
@@ -465,6 +321,7 @@ substituters =
 require-sigs = true
 trusted-public-keys =
 max-jobs = 2
+fsync-metadata = false
 connect-timeout = 5
 download-attempts = 1
 narinfo-cache-negative-ttl = 0
@@ -472,43 +329,8 @@ narinfo-cache-positive-ttl = 0
 warn-dirty = false
 ";
 
-/// See [`RealNix::populate`]. References go to lower numbers only, so there are no circles.
-const POPULATION: &str = r##"
-let
-  texts = builtins.genList (i: builtins.toFile "text-${toString i}.txt"
-    (if i == 0 then "the first\n" else ''
-      text ${toString i}
-      ${builtins.elemAt texts (i / 2)}
-      ${builtins.elemAt texts (i - 1)}
-    '')) @TEXTS@;
-  number = i: "o${toString i}";
-  line = i:
-    if i / 11 * 11 == i then ''mkdir -p "$o${toString i}"; echo the same everywhere > "$o${toString i}/same"'' else ''
-      d="$o${toString i}"; mkdir -p "$d/bin" "$d/empty" "$d/share/a b"
-      printf '#!/bin/sh\necho ${toString i}\n' > "$d/bin/tool"; chmod +x "$d/bin/tool"
-      printf 'ä %s\n' "$o${toString (i / 2)}" > "$d/share/a b/größe"
-      ln -s "$o${toString (i - 1)}/bin/tool" "$d/bin/other"
-      head -c ${toString (1000 + i * i)} /dev/zero | tr '\0' 'x' > "$d/share/blob"
-      ${if i / 7 * 7 == i then ''echo "$d" > "$d/share/self"'' else ""}
-    '';
-  script = builtins.toFile "builder.sh" (''
-    PATH=/usr/bin:/bin
-    mkdir "$o0"; echo zero > "$o0/zero"
-  '' + builtins.concatStringsSep "\n" (builtins.genList (i: line (i + 1)) (@OUTPUTS@ - 1)) + ''
-
-    mkdir "$out"
-    for each in $everything; do eval "ln -s \"\$$each\" \"$out/$each\""; done
-    echo ${builtins.elemAt texts (@TEXTS@ - 1)} > "$out/texts"
-  '');
-in derivation {
-  name = "population";
-  system = builtins.currentSystem;
-  builder = "/bin/sh";
-  args = [ script ];
-  outputs = [ "out" ] ++ builtins.genList number @OUTPUTS@;
-  everything = builtins.genList number @OUTPUTS@;
-}
-"##;
+/// See [`RealNix::populate`].
+const POPULATION: &str = include_str!("population.nix");
 
 fn store_dir() -> TempDir {
     let dir = tempfile::Builder::new()
@@ -539,33 +361,6 @@ fn text(output: &Output, command: &Command) -> Result<String, String> {
         String::from_utf8_lossy(&output.stdout),
         String::from_utf8_lossy(&output.stderr)
     ))
-}
-
-/// Reads `nix-store --dump-db`: path, hash, size, deriver, number of references, references.
-fn parse_registrations(dump: &str) -> Vec<PathInfo> {
-    let mut lines = dump.lines();
-    let mut infos = Vec::new();
-    while let Some(path) = lines.next() {
-        let mut next = || {
-            lines
-                .next()
-                .expect("a registration has at least five lines")
-        };
-        let (nar_hash, nar_size) = (next().to_owned(), next().parse().unwrap());
-        let deriver = Some(next().to_owned()).filter(|deriver| !deriver.is_empty());
-        let count: usize = next().parse().unwrap();
-        let mut references: Vec<String> = (0..count).map(|_| next().to_owned()).collect();
-        references.sort();
-        infos.push(PathInfo {
-            path: path.to_owned(),
-            nar_hash,
-            nar_size,
-            deriver,
-            references,
-        });
-    }
-    infos.sort_by(|a, b| a.path.cmp(&b.path));
-    infos
 }
 
 impl Drop for RealNix {
