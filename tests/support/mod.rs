@@ -6,16 +6,13 @@
 #![allow(
     dead_code,
     unreachable_pub,
+    unused_imports,
     reason = "each test binary uses a part of it"
 )]
 #![allow(
     clippy::unwrap_used,
     clippy::print_stderr,
-    reason = "a test fails by panicking, and says so"
-)]
-#![allow(
-    clippy::return_self_not_must_use,
-    reason = "`.success()` may end a test's line"
+    reason = "a test fails by panicking, and says why it did not run"
 )]
 
 pub mod bed;
