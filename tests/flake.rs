@@ -3,6 +3,8 @@
 //! The project's own is given a stub in place of nixpkgs, so this says that it is well-formed, that it
 //! has its outputs and reads the manifest rightly; not that nixpkgs builds it.
 
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 mod support;
 
 use std::path::{Path, PathBuf};

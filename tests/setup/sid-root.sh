@@ -25,6 +25,7 @@ works() { NANNA_SID_ROOT=$dir "$here/sid-nix" nix --version 2>/dev/null | grep -
 
 [ "$(uname -s)" = Linux ] || forbidden "this is not Linux"
 [ "$(id -u)" = 0 ] || forbidden "mount and chroot need root"
+# shellcheck disable=SC2016  # expanded by the inner shell
 unshare -m sh -c 'd=$(mktemp -d) && mount -t tmpfs none "$d" && chroot / true; s=$?; umount "$d" 2>/dev/null; rmdir "$d"; exit $s' 2>/dev/null ||
   forbidden "this kernel does not let us mount in a namespace of our own"
 
