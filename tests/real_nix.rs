@@ -1,7 +1,10 @@
 //! The real Nix behaves as the tests of the product rely on: builds, imports, signatures, closures.
 
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 mod support;
 
+use support::bed::TestBed;
 use support::real_nix::RealNix;
 
 #[test]
@@ -103,5 +106,36 @@ fn stores_do_not_see_each_other() {
         assert!(nix.another().path_info(&path[0]).is_none());
         nix.collect_garbage();
         assert!(nix.path_info(&path[0]).is_none(), "no root keeps it");
+    }
+}
+
+#[test]
+fn a_bed_is_equipped_with_a_nix_and_its_own_settings() {
+    for nix in RealNix::all() {
+        let path = nix.build(
+            r#"derivation { name = "z"; system = builtins.currentSystem; builder = "/bin/sh"; args = [ "-c" "echo > $out" ]; }"#,
+        );
+        let mut bed = TestBed::new();
+        nix.equip(&mut bed);
+        let said = bed
+            .finish(bed.program("sh").args(["-c", "nix --version"]))
+            .success();
+        assert!(said.stdout.trim().ends_with(nix.version()), "{said}");
+        let mut query = bed.program("sh");
+        let asked = bed
+            .finish(query.args(["-c", "nix-store -q --hash \"$1\"", "sh", &path[0]]))
+            .success();
+        assert!(asked.stdout.starts_with("sha256:"), "{asked}");
+
+        // A user's own file is read, after the system's.
+        std::fs::create_dir_all(bed.home().join(".config/nix")).unwrap();
+        std::fs::write(bed.home().join(".config/nix/nix.conf"), "max-jobs = 17\n").unwrap();
+        let show = "nix config show --json 2>/dev/null || nix show-config --json";
+        let settings = bed
+            .finish(bed.program("sh").args(["-c", show]))
+            .success()
+            .json();
+        assert_eq!(settings["max-jobs"]["value"], 17);
+        assert_eq!(settings["require-sigs"]["value"], true);
     }
 }

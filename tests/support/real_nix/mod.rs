@@ -7,6 +7,7 @@
 
 mod ask;
 mod cache;
+mod equip;
 
 pub use ask::PathInfo;
 pub use cache::SigningKey;
@@ -331,6 +332,15 @@ warn-dirty = false
 
 /// See [`RealNix::populate`].
 const POPULATION: &str = include_str!("population.nix");
+
+/// Where `tests/setup/sid-root.sh` puts its root.
+fn sid_root() -> PathBuf {
+    let variable = |name: &str| std::env::var_os(name).map(PathBuf::from);
+    variable("NANNA_SID_ROOT").unwrap_or_else(|| {
+        let target = variable("CARGO_TARGET_DIR").unwrap_or_else(|| super::fixture("target"));
+        target.join("sid-root")
+    })
+}
 
 fn store_dir() -> TempDir {
     let dir = tempfile::Builder::new()
