@@ -45,6 +45,6 @@ if command -v npm >/dev/null && ! "$server" --version 2>/dev/null | grep -qF "$l
   ! grep -qsF "\"version\": \"$language_server\"" "$tools/node_modules/yaml-language-server/package.json"; then
   echo "install: yaml-language-server $language_server" >&2
   mkdir -p "$tools"
-  npm install --silent --no-audit --no-fund --no-save --ignore-scripts --prefix "$tools" "yaml-language-server@$language_server" >&2 ||
+  npm install --silent --fetch-retries 1 --fetch-timeout 20000 --no-audit --no-fund --no-save --ignore-scripts --prefix "$tools" "yaml-language-server@$language_server" >&2 ||
     echo "install: yaml-language-server could not be installed; the tests in an editor's engine will say so" >&2
 fi
