@@ -32,6 +32,21 @@ pub fn fixture(relative: &str) -> PathBuf {
     repository().join(relative)
 }
 
+/// The build folder of this clone.
+pub fn target() -> PathBuf {
+    std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| repository().join("target"), PathBuf::from)
+}
+
+/// The editor's language server for YAML that `tests/setup/install.sh` installs (`--stdio` speaks LSP).
+pub fn language_server() -> Option<PathBuf> {
+    let server = target().join("tools/node_modules/.bin/yaml-language-server");
+    if !server.exists() {
+        skip("yaml-language-server is not installed; `bash tests/setup/install.sh` does it");
+        return None;
+    }
+    Some(server)
+}
+
 /// Says loudly that a test does not run here, or fails where skipping is not allowed.
 ///
 /// # Panics

@@ -335,11 +335,8 @@ const POPULATION: &str = include_str!("population.nix");
 
 /// Where `tests/setup/sid-root.sh` puts its root.
 fn sid_root() -> PathBuf {
-    let variable = |name: &str| std::env::var_os(name).map(PathBuf::from);
-    variable("NANNA_SID_ROOT").unwrap_or_else(|| {
-        let target = variable("CARGO_TARGET_DIR").unwrap_or_else(|| super::fixture("target"));
-        target.join("sid-root")
-    })
+    std::env::var_os("NANNA_SID_ROOT")
+        .map_or_else(|| super::target().join("sid-root"), PathBuf::from)
 }
 
 fn store_dir() -> TempDir {
