@@ -92,8 +92,12 @@ const MONOPOLIES: &[(&str, &[&str], &str)] = &[
     ("print!", &["cli/output.rs"], ONE_PRINTER),
     ("eprintln!", &["cli/output.rs"], ONE_PRINTER),
     ("eprint!", &["cli/output.rs"], ONE_PRINTER),
-    // `sys/host.rs` asks whether it is a terminal.
-    ("io::stdout", &["cli/output.rs", "sys/host.rs"], ONE_PRINTER),
+    // Both of `sys` ask only whether it is a terminal.
+    (
+        "io::stdout",
+        &["cli/output.rs", "sys/host.rs", "sys/terminal.rs"],
+        ONE_PRINTER,
+    ),
     ("anstream::stdout", &["cli/output.rs"], ONE_PRINTER),
     (
         "process::exit",
