@@ -47,23 +47,6 @@ pub struct Step {
     pub waits_for: Vec<Address>,
 }
 
-impl Step {
-    /// Whether it changes anything that people care about. Renewing root records that are there already
-    /// does not count, a push does that each time; nor does taking away the records of dead pushes.
-    #[must_use]
-    pub fn is_change(&self) -> bool {
-        match &self.op {
-            Op::Push { paths, selectors, roots, .. } => {
-                !paths.is_empty() || !selectors.is_empty() || roots.iter().any(|root| root.new)
-            }
-            Op::Sweep { objects, .. } => {
-                objects.iter().any(|object| !object.key.starts_with(super::record::FOLDER))
-            }
-            _ => true,
-        }
-    }
-}
-
 /// What asked for something.
 #[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 pub struct Because {
