@@ -18,6 +18,7 @@ use super::wanted::{Origin, Wanted, WantedBuild};
 use super::{pins, setup};
 use crate::config::model::CacheName;
 use crate::config::units::Size;
+use crate::nix::closure::RowSet;
 use crate::nix::store_path::HashPart;
 
 /// Plans what is pushed, with the builds that it needs, and the pins.
@@ -51,12 +52,9 @@ pub fn plan(desired: &Desired, observed: &Observed) -> Changes {
                 .or_insert_with(|| (build.clone(), cache.scope));
             known.1 = known.1.max(cache.scope);
         }
-        let tops: Vec<_> = wanted.tops.iter().map(|top| (top.row, 0)).collect();
-        let relied_on = ground(&wanted, &verdicts).reach(&tops);
-        let relied_on = relied_on.iter().chain(verdicts.pushed.iter());
-        changes
-            .relied_on
-            .insert(name.clone(), relied_on.map(|row| wanted.paths.hash(row)).collect());
+        let relied_on = relied_on(&wanted, &verdicts);
+        let relied_on = relied_on.iter().map(|row| wanted.paths.hash(row)).collect();
+        changes.relied_on.insert(name.clone(), relied_on);
         if wanted.unseen || verdicts.unasked || observed.store.unknown().is_some() {
             changes.unseen.insert(name.clone());
         }
@@ -106,6 +104,42 @@ pub fn questions(desired: &Desired, observed: &Observed) -> BTreeSet<HashPart> {
         hashes.extend(outputs.map(crate::nix::store_path::StorePath::hash));
     }
     hashes
+}
+
+/// What a push to a cache relies on besides what it uploads.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Reliance {
+    /// Everything that its roots reach in the cache, with what is uploaded, less what only upstreams have.
+    pub closure: Vec<HashPart>,
+    /// What upstreams have of what is wanted.
+    pub upstream: Vec<HashPart>,
+}
+
+/// What a push to a cache relies on, as it was observed.
+#[must_use]
+pub fn reliance(desired: &Desired, observed: &Observed, cache: &CacheName) -> Reliance {
+    let empty = CacheContent::default();
+    let content = match observed.caches.get(cache) {
+        Some(Observation::Present(content)) => content,
+        _ => &empty,
+    };
+    let wanted = Wanted::resolve(desired, observed, content);
+    let verdicts = judge(desired, observed, cache, content, &wanted);
+    let hashes = |rows: &mut dyn Iterator<Item = Row>| rows.map(|row| wanted.paths.hash(row)).collect();
+    Reliance {
+        closure: hashes(&mut relied_on(&wanted, &verdicts).iter()),
+        upstream: hashes(&mut verdicts.upstream.iter()),
+    }
+}
+
+/// The rows that the tops reach in the cache, and those that are pushed.
+fn relied_on(wanted: &Wanted<'_>, verdicts: &Verdicts) -> RowSet {
+    let tops: Vec<_> = wanted.tops.iter().map(|top| (top.row, 0)).collect();
+    let mut rows = ground(wanted, verdicts).reach(&tops);
+    for row in verdicts.pushed.iter() {
+        rows.insert(row);
+    }
+    rows
 }
 
 /// The address of the step that builds an output.

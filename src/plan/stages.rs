@@ -24,6 +24,8 @@ pub struct Stage {
 pub enum StageKind {
     /// A step of its own.
     Single(usize),
+    /// All builds, so that they share what they need.
+    Build,
     /// The uploads to a cache, then its pins.
     Push(CacheName),
     /// The deletes from a cache.
@@ -44,6 +46,7 @@ impl Stage {
 
 fn kind(number: usize, step: &Step) -> StageKind {
     match &step.op {
+        Op::Build { .. } => StageKind::Build,
         Op::Push { cache, .. } | Op::Pin { cache, .. } => StageKind::Push(cache.clone()),
         Op::Prune { cache, .. } | Op::Sweep { cache, .. } => StageKind::Prune(cache.clone()),
         _ => StageKind::Single(number),
