@@ -1,4 +1,4 @@
-//! The JSON Schema of `cache.yaml` (draft 2020-12), made from [`super::raw`].
+//! The JSON Schema of `cache.yaml` (draft 2020-12), made from the words in `config/raw.rs`.
 //!
 //! It is shaped for editors: every key says its `type`, nothing is behind a reference, and no
 //! choice hides the description of the key that has it. The same value is what files are checked
