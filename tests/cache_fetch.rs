@@ -1,5 +1,5 @@
 //! A directory pushed on one machine and fetched on another, without Nix.
-#![allow(missing_docs)]
+#![allow(missing_docs, clippy::unwrap_used, reason = "a test")]
 
 mod cache_support;
 

@@ -1,5 +1,5 @@
 //! Looking at a folder: the index is never believed about presence, and nothing is written.
-#![allow(missing_docs)]
+#![allow(missing_docs, clippy::unwrap_used, reason = "a test")]
 
 mod cache_support;
 

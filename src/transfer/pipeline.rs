@@ -8,7 +8,7 @@ use std::collections::VecDeque;
 use std::io::{self, Write};
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender, SyncSender};
+use std::sync::mpsc::{self, Receiver, Sender, SyncSender};
 use std::sync::{Condvar, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -129,10 +129,7 @@ impl Pipeline<'_> {
     /// Waits for the next result, in the order in which they come; `None` after `patience`.
     #[must_use]
     pub fn next(&self, patience: Duration) -> Option<(usize, Result<Stored, JobError>)> {
-        match self.results.recv_timeout(patience) {
-            Ok(result) => Some(result),
-            Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => None,
-        }
+        self.results.recv_timeout(patience).ok()
     }
 }
 

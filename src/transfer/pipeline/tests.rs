@@ -10,7 +10,7 @@ use crate::transfer::tree::hash_tree;
 /// Keeps finished files in memory, and fails after so many bytes.
 struct Memory {
     bytes: Vec<u8>,
-    files: Arc<Mutex<Vec<(FileFacts, Vec<u8>)>>>,
+    files: Arc<Mutex<Files>>,
     open: Arc<AtomicUsize>,
     room: usize,
 }
@@ -111,9 +111,10 @@ fn failures_are_of_one_job_and_leave_nothing_open() {
     assert_eq!((files.len(), left), (1, 0));
     for (job, result) in results {
         match (job, result) {
-            (0, Err(error @ JobError::Mismatch { .. })) => assert!(error.is_of_source()),
             (1, Ok(_)) => {}
-            (2, Err(error @ JobError::Tree(_))) => assert!(error.is_of_source()),
+            (0, Err(error @ JobError::Mismatch { .. })) | (2, Err(error @ JobError::Tree(_))) => {
+                assert!(error.is_of_source());
+            }
             (3, Err(error @ JobError::Sink { .. })) => assert!(!error.is_of_source()),
             (job, result) => panic!("{job}: {result:?}"),
         }
