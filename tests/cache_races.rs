@@ -86,6 +86,33 @@ fn a_push_waits_for_a_prune_of_its_nars_and_makes_them_again() {
     assert_eq!(check(&world.cache()).len(), 4);
 }
 
+#[test]
+fn a_prune_that_deletes_a_nar_and_dies_at_once_is_noticed() {
+    let world = world(4);
+    let store = world.create();
+    let _ = world.push(&store).unwrap();
+    let key = look(&store).nars[1].key.clone();
+    std::fs::remove_dir_all(world.cache()).unwrap();
+    world.create();
+    let other = std::sync::Mutex::new(Some(world.store()));
+    other.lock().unwrap().as_ref().unwrap().put_record(PRUNE, prune_of("nars", &[], &key)).unwrap();
+    // Between the upload and the look at prunes: the delete lands, and its process is killed. Its
+    // record stays as it was.
+    let (file, done, lists) = (world.cache().join(&key), AtomicBool::new(false), AtomicU64::new(0));
+    let store = FolderStore::with_hook(world.cache(), move |call, folder| {
+        if call == "list" && folder.ends_with("/prunes") {
+            lists.fetch_add(1, Ordering::SeqCst);
+        }
+        if file.exists() && lists.load(Ordering::SeqCst) > 0 && !done.swap(true, Ordering::SeqCst) {
+            std::fs::remove_file(&file)?;
+            drop(other.lock().unwrap().take());
+        }
+        Ok(())
+    });
+    let _ = world.push(&store).unwrap();
+    assert_eq!(check(&world.cache()).len(), 4);
+}
+
 /// A clock that makes one leap.
 struct Leaping {
     real: SystemClock,

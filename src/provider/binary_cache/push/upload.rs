@@ -273,8 +273,10 @@ impl Push<'_> {
         };
         let keys: Vec<String> = wave.iter().map(|&at| key(at, uploads)).collect();
         let wanted: HashSet<&str> = keys.iter().map(String::as_str).collect();
-        let Some(now) = self.wait_for_nars(held, &wanted)? else { return Err(Early::stopped()) };
-        let touched = now != *trace;
+        let Some((now, unended)) = self.wait_for_nars(held, &wanted)? else {
+            return Err(Early::stopped());
+        };
+        let touched = unended || now != *trace;
         let half = Duration::from_secs(self.batch.grace.0 / 2);
         let mut lost = Vec::new();
         for (&at, key) in wave.iter().zip(&keys) {
