@@ -1,5 +1,5 @@
 //! Pruning a folder: only what is dead goes, in an order that keeps the rest whole.
-#![allow(missing_docs)]
+#![allow(missing_docs, clippy::unwrap_used, reason = "a test")]
 
 mod cache_support;
 

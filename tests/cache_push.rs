@@ -1,5 +1,5 @@
 //! Pushing into a folder: what is published is whole, whatever happens on the way.
-#![allow(missing_docs)]
+#![allow(missing_docs, clippy::unwrap_used, reason = "a test")]
 
 mod cache_support;
 

@@ -159,7 +159,7 @@ impl<W: Write> Walk<'_, W> {
             FileType::Fifo => Err(self.special("FIFO")),
             FileType::Socket => Err(self.special("socket")),
             FileType::CharacterDevice | FileType::BlockDevice => Err(self.special("device")),
-            _ => Err(self.special("file of unknown kind")),
+            FileType::Unknown => Err(self.special("file of unknown kind")),
         }
     }
 

@@ -1,5 +1,6 @@
 //! A made-up store of paths, and a checker of cache folders that shares no code with the crate
 //! beyond hashing.
+#![allow(clippy::unwrap_used, clippy::missing_panics_doc, reason = "only tests use it")]
 #![allow(dead_code, missing_docs, unreachable_pub, reason = "each test uses a part of it")]
 
 use std::collections::{BTreeMap, HashSet};

@@ -163,29 +163,29 @@ pub fn fetch(
     occupied: Occupied,
     progress: &Progress,
 ) -> Result<(NarInfo, Unpacked), FetchError> {
-    let info = narinfo(view, path, store_dir)?;
-    if !keys.is_empty() && !is_trusted(&info, keys, store_dir) {
+    let found = narinfo(view, path, store_dir)?;
+    if !keys.is_empty() && !is_trusted(&found, keys, store_dir) {
         return Err(FetchError::Untrusted(path.clone()));
     }
     // Before anything is written.
-    if decompress(&info.compression, io::empty()).is_ok_and(|stream| stream.is_none()) {
-        let compression = info.compression.to_string();
+    if decompress(&found.compression, io::empty()).is_ok_and(|stream| stream.is_none()) {
+        let compression = found.compression.to_string();
         return Err(FetchError::Compression { path: path.clone(), compression });
     }
     Progress::add(&progress.paths_total, 1);
-    Progress::add(&progress.bytes_total, info.nar_size);
+    Progress::add(&progress.bytes_total, found.nar_size);
     let nar = || {
         let file = view
-            .open(&info.url)
+            .open(&found.url)
             .map_err(|error| NarError::Io(io::Error::other(error)))?
             .ok_or_else(|| {
-                NarError::Io(io::Error::new(io::ErrorKind::NotFound, format!("no `{}`", info.url)))
+                NarError::Io(io::Error::new(io::ErrorKind::NotFound, format!("no `{}`", found.url)))
             })?;
-        decompress(&info.compression, file)?
+        decompress(&found.compression, file)?
             .ok_or_else(|| NarError::Io(io::ErrorKind::Unsupported.into()))
     };
-    let unpacked = unpack(nar, into, (info.nar_hash, info.nar_size), occupied, progress)?;
+    let unpacked = unpack(nar, into, (found.nar_hash, found.nar_size), occupied, progress)?;
     Progress::add(&progress.paths_done, 1);
-    Ok((info, unpacked))
+    Ok((found, unpacked))
 }
 

@@ -16,7 +16,7 @@ use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 use super::{
     Area, CacheStore, CacheView, IfThere, Listed, Meta, Object, Outcome, Put, StoreError,
@@ -24,6 +24,7 @@ use super::{
 use crate::plan::observed::Capabilities;
 use crate::plan::record::FOLDER;
 use crate::plan::time::Time;
+use crate::sys::clock;
 use crate::sys::file::{self, FileError, LockKind};
 use crate::transfer::sink::Sink;
 use place::{Entry, Place, check, folder_of, meta, resolved};
@@ -250,8 +251,7 @@ impl CacheView for FolderStore {
     }
 
     fn now(&self) -> Result<Time, StoreError> {
-        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        Ok(Time(i64::try_from(now.as_secs()).unwrap_or(i64::MAX)))
+        Ok(Time(clock::unix()))
     }
 
     fn has_folders(&self) -> Result<bool, StoreError> {

@@ -202,7 +202,7 @@ impl Prune<'_> {
                 content.nars.get(nar as usize).map(|nar| nar.key.clone())
             }));
         }
-        self.delete_files(files)
+        self.delete_files(&files)
     }
 
     fn look_again(&mut self) -> Result<CacheContent, PruneError> {

@@ -148,11 +148,18 @@ pub enum PushError {
     Stopped(Box<PushDone>),
 }
 
-/// How an attempt ended early.
+/// How an attempt ended before its end.
 enum Early {
     /// Our intent was not renewed in time: begin again with a new one.
     Lapsed,
     Error(PushError),
+}
+
+impl Early {
+    /// Asked to stop; what was done is filled in at the end.
+    fn stopped() -> Self {
+        Self::Error(PushError::Stopped(Box::default()))
+    }
 }
 
 impl From<Lapsed> for Early {
@@ -232,7 +239,7 @@ struct Push<'a> {
     unanswered: bool,
 }
 
-impl<'a> Push<'a> {
+impl Push<'_> {
     fn attempt(&mut self) -> Result<(), Early> {
         let view = self.store.view();
         let closure = self.batch.closure.iter().copied();
@@ -247,7 +254,7 @@ impl<'a> Push<'a> {
         let Some(trace) = looked? else {
             // Stopped before anything was done.
             held.remove()?;
-            return Err(self.stopped());
+            return Err(Early::stopped());
         };
         for _ in 0..ATTEMPTS {
             let presence = match look::presence(view, self.batch, &relies) {
@@ -278,10 +285,6 @@ impl<'a> Push<'a> {
             }
         }
         Err(PushError::Restless.into())
-    }
-
-    fn stopped(&self) -> Early {
-        Early::Error(PushError::Stopped(Box::default()))
     }
 
     fn intent(&self, relies: &HashSet<HashPart>) -> IntentBody {

@@ -299,12 +299,10 @@ impl Segment {
     }
 
     fn refer(&mut self, reference: HashPart, slots: &Slots) {
-        match slots.find(reference) {
-            Some(slot) => self.references.push(slot),
-            None => {
-                self.references.push(NONE);
-                self.elsewhere.push(reference);
-            }
+        let slot = slots.find(reference);
+        self.references.push(slot.unwrap_or(NONE));
+        if slot.is_none() {
+            self.elsewhere.push(reference);
         }
     }
 
@@ -325,7 +323,7 @@ impl Rows {
         let Self { slots, segments, state } = self;
         let count = segments.iter().map(|segment| segment.slots.len()).sum();
         let mut nars: HashMap<u64, u32, Same> =
-            HashMap::with_capacity_and_hasher(content.nars.len(), Same::default());
+            HashMap::with_capacity_and_hasher(content.nars.len(), Same);
         for (at, nar) in content.nars.iter().enumerate() {
             nars.insert(state.hash_one(nar.key.as_str()), u32::try_from(at).unwrap_or(NONE));
         }

@@ -11,7 +11,7 @@ use crate::sys::file::{is_running, temporary_owner};
 impl Prune<'_> {
     /// Deletes those of `wanted` that no narinfo names and that are old enough, left-overs, and
     /// records of pushes that are gone.
-    pub(super) fn delete_files(&mut self, wanted: BTreeSet<String>) -> Result<(), PruneError> {
+    pub(super) fn delete_files(&mut self, wanted: &BTreeSet<String>) -> Result<(), PruneError> {
         if wanted.is_empty() {
             return Ok(());
         }
@@ -22,7 +22,7 @@ impl Prune<'_> {
         self.rewrite()?;
         // Only now: who publishes a narinfo from here on sees the record, or is seen.
         let content = self.look_again()?;
-        let sizes = self.deletable(&content, &wanted);
+        let sizes = self.deletable(&content, wanted);
         let keys: Vec<String> = sizes.keys().cloned().collect();
         self.delete_all(&keys, |done: &mut PruneDone, key| {
             done.bytes += sizes.get(&key).copied().unwrap_or(0);

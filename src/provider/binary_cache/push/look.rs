@@ -7,7 +7,8 @@ use super::{Batch, Early, Item, Push, PushError};
 use crate::nix::narinfo::Brief;
 use crate::nix::store_path::HashPart;
 use crate::provider::binary_cache::lease::Held;
-use crate::provider::binary_cache::records::{self, Condemned, Trace};
+use crate::plan::record::{PruneBody, PrunePhase};
+use crate::provider::binary_cache::records::{self, Condemned, Found, Trace};
 use crate::provider::binary_cache::{CacheView, SMALL_OBJECT, StoreError, narinfo_key};
 
 /// How long to wait before prunes are looked at again.
@@ -87,30 +88,38 @@ impl Push<'_> {
         held: &mut Held<'_>,
         relies: &HashSet<HashPart>,
     ) -> Result<Option<Trace>, Early> {
-        self.wait(held, |condemned| match condemned {
+        self.wait(held, |condemned, _| match condemned {
             Condemned::Nothing | Condemned::Nars(_) => false,
             Condemned::Everything => true,
             Condemned::Paths(paths) => paths.iter().any(|path| relies.contains(path)),
         })
     }
 
-    /// Waits until no prune is about to delete one of these NARs.
+    /// Waits until no prune is about to delete one of these NARs; answers the state of all prune
+    /// records from before the last look, and whether a prune may have deleted some without its
+    /// record having changed since: because it was waited for, or died.
     pub(super) fn wait_for_nars(
         &self,
         held: &mut Held<'_>,
         keys: &HashSet<&str>,
-    ) -> Result<Option<Trace>, Early> {
-        self.wait(held, |condemned| match condemned {
-            Condemned::Nothing | Condemned::Paths(_) => false,
-            Condemned::Everything => true,
-            Condemned::Nars(nars) => nars.iter().any(|nar| keys.contains(nar.as_str())),
-        })
+    ) -> Result<Option<(Trace, bool)>, Early> {
+        let mut unended = false;
+        let trace = self.wait(held, |condemned, prune| {
+            unended |= prune.body.as_ref().is_ok_and(|body| body.phase != PrunePhase::Ended)
+                || prune.body.is_err();
+            match condemned {
+                Condemned::Nothing | Condemned::Paths(_) => false,
+                Condemned::Everything => true,
+                Condemned::Nars(nars) => nars.iter().any(|nar| keys.contains(nar.as_str())),
+            }
+        })?;
+        Ok(trace.map(|trace| (trace, unended)))
     }
 
     fn wait(
         &self,
         held: &mut Held<'_>,
-        concerns: impl Fn(&Condemned) -> bool,
+        mut concerns: impl FnMut(&Condemned, &Found<PruneBody>) -> bool,
     ) -> Result<Option<Trace>, Early> {
         let view = self.store.view();
         let mut told = false;
@@ -118,7 +127,13 @@ impl Push<'_> {
             let trace = records::trace(view)?;
             let prunes = records::prunes(view)?;
             let now = held.now();
-            let waits_for = prunes.iter().find(|prune| concerns(&records::condemned(prune, now)));
+            // All of them are looked at, also behind the first that is waited for.
+            let mut waits_for = None;
+            for prune in &prunes {
+                if concerns(&records::condemned(prune, now), prune) {
+                    waits_for = waits_for.or(Some(prune));
+                }
+            }
             let Some(prune) = waits_for else { return Ok(Some(trace)) };
             if self.progress.is_stopped() {
                 return Ok(None);

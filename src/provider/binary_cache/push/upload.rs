@@ -159,7 +159,7 @@ impl Push<'_> {
             if self.progress.is_stopped() {
                 // What is ready is worth keeping; nothing else is begun.
                 self.publish(held, uploads, pipeline, presence, trace)?;
-                return Err(self.stopped());
+                return Err(Early::stopped());
             }
             held.renew()?;
             let patience = if uploads.wave.is_empty() { GATHER } else { GATHER / 8 };
@@ -273,8 +273,10 @@ impl Push<'_> {
         };
         let keys: Vec<String> = wave.iter().map(|&at| key(at, uploads)).collect();
         let wanted: HashSet<&str> = keys.iter().map(String::as_str).collect();
-        let Some(now) = self.wait_for_nars(held, &wanted)? else { return Err(self.stopped()) };
-        let touched = now != *trace;
+        let Some((now, unended)) = self.wait_for_nars(held, &wanted)? else {
+            return Err(Early::stopped());
+        };
+        let touched = unended || now != *trace;
         let half = Duration::from_secs(self.batch.grace.0 / 2);
         let mut lost = Vec::new();
         for (&at, key) in wave.iter().zip(&keys) {
