@@ -79,7 +79,7 @@ impl Page {
         );
         if !class.also.is_empty() {
             let names: Vec<String> = class.also.iter().map(|name| safe(name.as_str())).collect();
-            text.push_str(&format!("; {} would match too, but later", list(&names)));
+            text.extend(["; ", &list(&names), " would match too, but later"]);
         }
         self.put("  class     ", &text);
         if explanation.wanted_by.is_empty() {

@@ -30,10 +30,8 @@ pub fn plan(plan: &Plan) -> String {
 /// Any of our documents as JSON with a line break at its end.
 #[must_use]
 pub fn pretty<T: Serialize>(document: &T) -> String {
-    let mut text = serde_json::to_string_pretty(document)
-        .expect("our documents have only text as keys, so they always become JSON");
-    text.push('\n');
-    text
+    // Our documents have only text as keys, so they always become JSON.
+    serde_json::to_string_pretty(document).unwrap_or_default() + "\n"
 }
 
 /// The JSON Schema (draft 2020-12) of what [`plan`] writes.

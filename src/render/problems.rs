@@ -156,7 +156,7 @@ mod tests {
     use crate::render::style::Palette;
 
     fn problems() -> Problems {
-        let text = "version: 1\nproject: caf\u{e9} \u{1b}[2J\ncache: 5\n";
+        let text = "version: 1\nproject: \"caf\u{e9} \\e[2J\"\ncache: 5\n";
         match crate::config::read("cache, the.yaml", text.as_bytes()) {
             Err(problems) => problems,
             Ok(_) => panic!("the sample is invalid"),

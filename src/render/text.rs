@@ -294,9 +294,9 @@ impl Page {
                 }
             }
         }
-        let end = format!("┗{}", "━".repeat(self.layout.width.saturating_sub(1)));
-        let end = self.paint(role, &end);
-        self.put(&end);
+        let bottom = format!("┗{}", "━".repeat(self.layout.width.saturating_sub(1)));
+        let bottom = self.paint(role, &bottom);
+        self.put(&bottom);
     }
 }
 

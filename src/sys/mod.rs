@@ -6,3 +6,4 @@ pub mod file;
 pub mod host;
 pub mod http;
 pub mod sqlite;
+pub mod terminal;

@@ -216,7 +216,7 @@ fn drop_reasons(paths: &[PathToDrop], now: Time) -> Vec<String> {
         (of(&DropReason::Unreached), "no root or pin reaches them".to_owned()),
         (of(&DropReason::OverMaxSize), "over max-size, lowest priority first".to_owned()),
     ];
-    reasons.sort_by(|a, b| b.0.cmp(&a.0));
+    reasons.sort_by_key(|(number, _)| std::cmp::Reverse(*number));
     let several = reasons.iter().filter(|(number, _)| *number > 0).count() > 1;
     reasons
         .into_iter()
