@@ -2,6 +2,8 @@
 //!
 //! A sample's first line says its code and the line where it is: `# CODE at line N` (0: no place).
 
+#![expect(clippy::unwrap_used, reason = "helpers of tests")]
+
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -19,9 +21,17 @@ struct Sample {
 }
 
 fn fixtures(folder: &str) -> Vec<PathBuf> {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures").join(folder);
-    let mut files: Vec<PathBuf> = fs::read_dir(root).unwrap().map(|entry| entry.unwrap().path()).collect();
-    files.retain(|path| path.extension().is_some_and(|extension| extension == "yaml"));
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("tests/fixtures")
+        .join(folder);
+    let mut files: Vec<PathBuf> = fs::read_dir(root)
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .collect();
+    files.retain(|path| {
+        path.extension()
+            .is_some_and(|extension| extension == "yaml")
+    });
     files.sort();
     files
 }
@@ -33,7 +43,10 @@ fn samples() -> Vec<Sample> {
         let first = String::from_utf8(first.to_vec()).unwrap();
         let words: Vec<&str> = first.split([' ', ',']).collect();
         let ["#", code, "at", "line", line, rest @ ..] = words.as_slice() else {
-            panic!("{}: the first line must be `# CODE at line N`", path.display());
+            panic!(
+                "{}: the first line must be `# CODE at line N`",
+                path.display()
+            );
         };
         if let ["", "repeated", "up", "to", size, "bytes"] = rest {
             let whole = bytes.clone();
@@ -78,13 +91,25 @@ fn samples_have_their_problem_at_its_place() {
         let found: Vec<(String, u32)> = problems
             .located()
             .into_iter()
-            .map(|problem| (problem.code, problem.labels.first().map_or(0, |label| label.start.line)))
+            .map(|problem| {
+                (
+                    problem.code,
+                    problem.labels.first().map_or(0, |label| label.start.line),
+                )
+            })
             .collect();
         let expected = vec![(format!("nanna::config::{}", sample.code), sample.line)];
         if found != expected {
-            wrong.push(format!("{}: expected {expected:?}, found {found:?}", sample.stem));
+            wrong.push(format!(
+                "{}: expected {expected:?}, found {found:?}",
+                sample.stem
+            ));
         }
-        assert!(sample.stem.starts_with(&sample.code), "{} is named after another code", sample.stem);
+        assert!(
+            sample.stem.starts_with(&sample.code),
+            "{} is named after another code",
+            sample.stem
+        );
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
@@ -92,9 +117,17 @@ fn samples_have_their_problem_at_its_place() {
 #[test]
 fn errors_make_a_file_unusable_and_warnings_do_not() {
     for sample in samples() {
-        let code = *Code::ALL.iter().find(|code| code.name() == sample.code).unwrap();
+        let code = *Code::ALL
+            .iter()
+            .find(|code| code.name() == sample.code)
+            .unwrap();
         let usable = read("x", &sample.bytes).is_ok();
-        assert_eq!(usable, code.severity() == Severity::Warning, "{}", sample.stem);
+        assert_eq!(
+            usable,
+            code.severity() == Severity::Warning,
+            "{}",
+            sample.stem
+        );
     }
 }
 
@@ -118,24 +151,47 @@ fn every_code_has_sample_golden_and_paragraph() {
     let all: BTreeSet<&str> = Code::ALL.iter().map(|code| code.name()).collect();
     assert_eq!(with, all, "codes with a sample, and all codes");
     for sample in &samples {
-        let golden = root.join(format!("tests/fixtures/invalid/golden/{}.snap", sample.stem));
+        let golden = root.join(format!(
+            "tests/fixtures/invalid/golden/{}.snap",
+            sample.stem
+        ));
         assert!(golden.exists(), "{} has no golden rendering", sample.stem);
     }
-    let headings: Vec<&str> = docs.lines().filter_map(|line| line.strip_prefix("## `")?.strip_suffix('`')).collect();
+    let headings: Vec<&str> = docs
+        .lines()
+        .filter_map(|line| line.strip_prefix("## `")?.strip_suffix('`'))
+        .collect();
     let expected: Vec<&str> = Code::ALL.iter().map(|code| code.name()).collect();
-    assert_eq!(headings, expected, "the headings of docs/problems.md are the codes in their order");
+    assert_eq!(
+        headings, expected,
+        "the headings of docs/problems.md are the codes in their order"
+    );
     for section in docs.split("\n## `").skip(1) {
         let name = section.split('`').next().unwrap();
-        let prose: String = section.lines().skip(1).take_while(|line| !line.starts_with("```")).collect();
+        let prose: String = section
+            .lines()
+            .skip(1)
+            .take_while(|line| !line.starts_with("```"))
+            .collect();
         assert!(prose.len() > 60, "`{name}` has no paragraph");
         let links = format!("tests/fixtures/invalid/{name}.yaml");
-        assert!(section.contains(&links), "`{name}` does not name its sample");
+        assert!(
+            section.contains(&links),
+            "`{name}` does not name its sample"
+        );
         if let Some((_, block)) = section.split_once("```yaml\n") {
             let sample = fs::read_to_string(root.join(links)).unwrap();
             let body = sample.split_once('\n').unwrap().1;
-            assert_eq!(block.split("```").next().unwrap(), body, "the sample of `{name}` in the docs");
+            assert_eq!(
+                block.split("```").next().unwrap(),
+                body,
+                "the sample of `{name}` in the docs"
+            );
         } else {
-            assert!(["too-large", "not-text", "empty"].contains(&name), "`{name}` shows no sample");
+            assert!(
+                ["too-large", "not-text", "empty"].contains(&name),
+                "`{name}` shows no sample"
+            );
         }
     }
 }
@@ -146,14 +202,19 @@ fn golden_files_without_sample_are_gone() {
     let golden = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/invalid/golden");
     for entry in fs::read_dir(golden).unwrap() {
         let name = entry.unwrap().file_name().into_string().unwrap();
-        let stem = name.strip_suffix(".snap").unwrap_or_else(|| panic!("{name} is no accepted snapshot"));
+        let stem = name
+            .strip_suffix(".snap")
+            .unwrap_or_else(|| panic!("{name} is no accepted snapshot"));
         assert!(stems.contains(stem), "{name} has no sample");
     }
 }
 
 #[test]
 fn list_of_codes() {
-    let list: Vec<String> = Code::ALL.iter().map(|code| format!("{code} {:?}", code.severity())).collect();
+    let list: Vec<String> = Code::ALL
+        .iter()
+        .map(|code| format!("{code} {:?}", code.severity()))
+        .collect();
     insta::assert_snapshot!("codes", list.join("\n"));
 }
 
@@ -161,7 +222,12 @@ fn list_of_codes() {
 fn no_secret_is_ever_shown() {
     for sample in samples().iter().filter(|sample| sample.code == "secret") {
         let problems = problems(sample);
-        let shown = format!("{}{}{:?}", draw(&problems), serde_json::to_string(&problems.located()).unwrap(), problems);
+        let shown = format!(
+            "{}{}{:?}",
+            draw(&problems),
+            serde_json::to_string(&problems.located()).unwrap(),
+            problems
+        );
         for secret in ["hunter2", "a1B2a1B2", "Ab0+/Ab0"] {
             assert!(!shown.contains(secret), "{}: {shown}", sample.stem);
         }

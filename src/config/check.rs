@@ -8,7 +8,7 @@ use super::problem::Problem;
 
 use super::units::{Share, Size, Span, UnitError};
 use crate::text::place::{ByteSpan, escape};
-use crate::text::yaml::{Document, Value};
+use crate::text::yaml::{Document, Found, Value};
 
 /// The state of a validation.
 pub(crate) struct Check<'a> {
@@ -35,23 +35,20 @@ impl<'a> Check<'a> {
 
     /// What to underline for the value at `pointer`, or for the nearest thing above it.
     pub(crate) fn value(&self, pointer: &str) -> ByteSpan {
-        self.locate(pointer, |found| found.value_span())
+        self.locate(pointer).value_span()
     }
 
     /// What to underline for the entry at `pointer`, or for the nearest thing above it.
     pub(crate) fn entry(&self, pointer: &str) -> ByteSpan {
-        self.locate(pointer, |found| found.entry_span())
+        self.locate(pointer).entry_span()
     }
 
-    fn locate(
-        &self,
-        pointer: &str,
-        span: impl Fn(&crate::text::yaml::Found<'_>) -> ByteSpan,
-    ) -> ByteSpan {
+    /// What stands at `pointer`, or the nearest thing above it; the whole file at last.
+    fn locate(&self, pointer: &str) -> Found<'a> {
         let mut pointer = pointer;
         loop {
             if let Some(found) = self.document.find(pointer) {
-                return span(&found);
+                return found;
             }
             pointer = &pointer[..pointer.rfind('/').unwrap_or(0)];
         }
@@ -60,9 +57,14 @@ impl<'a> Check<'a> {
     /// Whether nothing at, above or below `pointer` was taken out for its shape.
     pub(crate) fn intact(&self, pointer: &str) -> bool {
         let within = |inner: &str, outer: &str| {
-            inner.strip_prefix(outer).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+            inner
+                .strip_prefix(outer)
+                .is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
         };
-        !self.broken.iter().any(|broken| within(broken, pointer) || within(pointer, broken))
+        !self
+            .broken
+            .iter()
+            .any(|broken| within(broken, pointer) || within(pointer, broken))
     }
 
     /// The keys of the mapping at `pointer` as they stand in the file, also those of wrong shape.
@@ -74,11 +76,22 @@ impl<'a> Check<'a> {
     }
 
     /// Reports `name` if it is not among `known`.
-    pub(crate) fn known(&mut self, pointer: &str, on_key: bool, what: &str, name: &str, known: &[&str]) -> bool {
+    pub(crate) fn known(
+        &mut self,
+        pointer: &str,
+        on_key: bool,
+        what: &str,
+        name: &str,
+        known: &[&str],
+    ) -> bool {
         if known.contains(&name) {
             return true;
         }
-        let span = if on_key { self.entry(pointer) } else { self.value(pointer) };
+        let span = if on_key {
+            self.entry(pointer)
+        } else {
+            self.value(pointer)
+        };
         let help = match nearest(name, known.iter().copied()) {
             Some(near) => format!("did you mean `{near}`?"),
             None if known.is_empty() => format!("the file declares no {what}"),
@@ -91,8 +104,13 @@ impl<'a> Check<'a> {
 
     /// Reports `name` if it cannot name anything.
     pub(crate) fn name(&mut self, pointer: &str, what: &str, name: &str) {
-        let first = name.bytes().next().is_some_and(|byte| byte.is_ascii_alphanumeric());
-        let rest = name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"._-".contains(&byte));
+        let first = name
+            .bytes()
+            .next()
+            .is_some_and(|byte| byte.is_ascii_alphanumeric());
+        let rest = name
+            .bytes()
+            .all(|byte| byte.is_ascii_alphanumeric() || b"._-".contains(&byte));
         if first && rest && name.len() <= 100 {
             return;
         }
@@ -101,9 +119,17 @@ impl<'a> Check<'a> {
         } else {
             format!("`{name}` cannot be the name of {what}")
         };
-        let span = if what == "the project" || what == "a key" { self.value(pointer) } else { self.entry(pointer) };
+        let span = if what == "the project" || what == "a key" {
+            self.value(pointer)
+        } else {
+            self.entry(pointer)
+        };
         let help = "a name starts with a letter or digit and goes on with letters, digits, `.`, `_` and `-`, at most 100 in all";
-        self.report(Problem::new(Code::InvalidName, message).at(span, "").help(help));
+        self.report(
+            Problem::new(Code::InvalidName, message)
+                .at(span, "")
+                .help(help),
+        );
     }
 
     /// Reads a size.
@@ -152,7 +178,10 @@ impl<'a> Check<'a> {
 
     /// Compiles a regular expression.
     pub(crate) fn regex(&mut self, pointer: &str, pattern: &str) -> Option<regex::Regex> {
-        let error = match regex::RegexBuilder::new(pattern).size_limit(1 << 20).build() {
+        let error = match regex::RegexBuilder::new(pattern)
+            .size_limit(1 << 20)
+            .build()
+        {
             Ok(regex) => return Some(regex),
             Err(error) => error,
         };
@@ -165,7 +194,10 @@ impl<'a> Check<'a> {
                 last.trim().trim_start_matches("error: ").to_owned()
             }
         };
-        let problem = Problem::new(Code::InvalidRegex, format!("`{pattern}` is no regular expression"));
+        let problem = Problem::new(
+            Code::InvalidRegex,
+            format!("`{pattern}` is no regular expression"),
+        );
         let help = "look-around and back-references do not exist here; write `\\.` for a full stop, and quote the pattern with '…'";
         self.report(problem.at(self.value(pointer), why).help(help));
         None
@@ -174,7 +206,10 @@ impl<'a> Check<'a> {
 
 /// Names in back-ticks, for a message.
 pub(crate) fn list<S: AsRef<str>>(names: &[S]) -> String {
-    let names: Vec<String> = names.iter().map(|name| format!("`{}`", name.as_ref())).collect();
+    let names: Vec<String> = names
+        .iter()
+        .map(|name| format!("`{}`", name.as_ref()))
+        .collect();
     names.join(", ")
 }
 
@@ -193,10 +228,26 @@ mod tests {
         let document = Document::parse(b"x: 1").unwrap();
         let pattern = regex::Regex::new(NAME_PATTERN).unwrap();
         let long = "x".repeat(101);
-        for name in ["a", "nanna-coder", "v1.2_x", "", "-a", "a b", "a/b", "é", "a:b", &long, &long[1..]] {
+        for name in [
+            "a",
+            "nanna-coder",
+            "v1.2_x",
+            "",
+            "-a",
+            "a b",
+            "a/b",
+            "é",
+            "a:b",
+            &long,
+            &long[1..],
+        ] {
             let mut check = Check::new(&document);
             check.name("/x", "a cache", name);
-            assert_eq!(check.problems.is_empty(), pattern.is_match(name), "{name:?}");
+            assert_eq!(
+                check.problems.is_empty(),
+                pattern.is_match(name),
+                "{name:?}"
+            );
         }
     }
 

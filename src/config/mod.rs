@@ -5,6 +5,7 @@
 
 mod check;
 pub mod code;
+pub mod example;
 mod leak;
 pub mod model;
 mod nearest;

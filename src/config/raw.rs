@@ -13,19 +13,19 @@ use indexmap::IndexMap;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use super::units::{SIZE_PATTERN, SPAN_PATTERN};
+use super::units::SPAN_PATTERN;
 use artifacts::{RawClass, RawPin};
 use caches::RawCache;
 use phases::{RawOptimize, RawPrune, RawPush, RawSetup};
 
 /// The version of the format that this program reads.
-pub const VERSION: u32 = 1;
+pub(crate) const VERSION: u32 = 1;
 
 /// What names of projects, caches, classes, pins and keys look like.
-pub const NAME_PATTERN: &str = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$";
+pub(crate) const NAME_PATTERN: &str = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$";
 
 /// What may stand where a size may be switched off.
-pub const SIZE_OR_NONE_PATTERN: &str =
+pub(crate) const SIZE_OR_NONE_PATTERN: &str =
     r"^(none|[0-9]+(\.[0-9]{1,3})? ?(B|kB|MB|GB|TB|PB|KiB|MiB|GiB|TiB|PiB))$";
 
 /// How the binary caches of this project should be. `nanna-cache reconcile` shows the difference
@@ -36,6 +36,10 @@ pub const SIZE_OR_NONE_PATTERN: &str =
 pub(crate) struct RawConfig {
     /// Version of this format. Always `1` for now.
     #[schemars(extend("enum" = [1], "examples" = [1]))]
+    #[expect(
+        dead_code,
+        reason = "looked at before anything else of the file is decoded"
+    )]
     pub(crate) version: u32,
     /// Name of the project: letters, digits, `.`, `_` and `-`. It names generated keys, so keep it
     /// once something has been pushed.
@@ -121,12 +125,15 @@ fn flake() -> String {
 
 #[cfg(test)]
 mod tests {
+    use super::super::units::SIZE_PATTERN;
     use super::*;
 
     #[test]
     fn the_two_size_patterns_agree() {
         assert_eq!(
-            SIZE_OR_NONE_PATTERN.replace("(none|", "").replace("))$", ")$"),
+            SIZE_OR_NONE_PATTERN
+                .replace("(none|", "")
+                .replace("))$", ")$"),
             SIZE_PATTERN
         );
     }

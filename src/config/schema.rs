@@ -12,8 +12,12 @@ use super::raw::RawConfig;
 /// The schema of `cache.yaml`; the same value every time.
 #[must_use]
 pub fn schema() -> Json {
-    let settings = SchemaSettings::draft2020_12().with(|settings| settings.inline_subschemas = true);
-    let mut schema = settings.into_generator().into_root_schema_for::<RawConfig>().to_value();
+    let settings =
+        SchemaSettings::draft2020_12().with(|settings| settings.inline_subschemas = true);
+    let mut schema = settings
+        .into_generator()
+        .into_root_schema_for::<RawConfig>()
+        .to_value();
     without_null(&mut schema);
     tidy(&mut schema);
     schema

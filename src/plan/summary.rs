@@ -66,6 +66,12 @@ impl Op {
                     Kind::Push
                 }
             }
+            // The records of dead pushes are put away by the way, as roots are renewed.
+            Self::Sweep { objects, .. }
+                if objects.iter().all(|object| object.key.starts_with(super::record::FOLDER)) =>
+            {
+                Kind::Renew
+            }
             Self::Prune { .. } | Self::Sweep { .. } => Kind::Delete,
         }
     }

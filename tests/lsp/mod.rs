@@ -1,6 +1,6 @@
 //! A small client of a language server: one file, opened once, asked a few questions.
 
-use std::io::{BufRead, BufReader, Read, Write};
+use std::io::{BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, Command, Stdio};
 use std::sync::mpsc::{Receiver, channel};
@@ -9,10 +9,10 @@ use std::time::{Duration, Instant};
 use serde_json::{Value as Json, json};
 
 /// Longer than any answer takes on a busy machine.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 /// A running server with one open file.
-pub struct Server {
+pub(crate) struct Server {
     child: Child,
     input: ChildStdin,
     messages: Receiver<Json>,
@@ -22,7 +22,7 @@ pub struct Server {
 }
 
 /// The server's program, if it is installed. `NANNA_REQUIRE_TOOLS=1` makes its absence a failure.
-pub fn program() -> Option<PathBuf> {
+pub(crate) fn program() -> Option<PathBuf> {
     let target = std::env::var_os("CARGO_TARGET_DIR").map(PathBuf::from);
     let target = target.unwrap_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("target"));
     let program = target.join("tools/node_modules/.bin/yaml-language-server");
@@ -30,14 +30,21 @@ pub fn program() -> Option<PathBuf> {
         return Some(program);
     }
     let set = |name| std::env::var(name).is_ok_and(|value| value == "1");
-    assert!(!set("NANNA_REQUIRE_TOOLS") && !set("NANNA_REQUIRE_NIX"), "{} is not installed", program.display());
-    eprintln!("SKIPPED: yaml-language-server is not at {}", program.display());
+    assert!(
+        !set("NANNA_REQUIRE_TOOLS") && !set("NANNA_REQUIRE_NIX"),
+        "{} is not installed",
+        program.display()
+    );
+    eprintln!(
+        "SKIPPED: yaml-language-server is not at {}",
+        program.display()
+    );
     None
 }
 
 impl Server {
     /// Starts the server and opens `file`.
-    pub fn open(program: &Path, file: &Path) -> Self {
+    pub(crate) fn open(program: &Path, file: &Path) -> Self {
         let mut child = Command::new(program)
             .arg("--stdio")
             .stdin(Stdio::piped())
@@ -57,7 +64,14 @@ impl Server {
             }
         });
         let uri = format!("file://{}", file.display());
-        let mut server = Self { child, input, messages, uri, requests: 0, diagnostics: None };
+        let mut server = Self {
+            child,
+            input,
+            messages,
+            uri,
+            requests: 0,
+            diagnostics: None,
+        };
         let capabilities = json!({
             "workspace": { "configuration": true },
             "textDocument": {
@@ -65,16 +79,20 @@ impl Server {
                 "hover": { "contentFormat": ["markdown"] }
             }
         });
-        server.ask("initialize", json!({ "processId": null, "rootUri": null, "capabilities": capabilities }));
-        server.tell("initialized", json!({}));
+        server.ask(
+            "initialize",
+            &json!({ "processId": null, "rootUri": null, "capabilities": capabilities }),
+        );
+        server.tell("initialized", &json!({}));
         let text = std::fs::read_to_string(file).unwrap();
-        let document = json!({ "uri": server.uri, "languageId": "yaml", "version": 1, "text": text });
-        server.tell("textDocument/didOpen", json!({ "textDocument": document }));
+        let document =
+            json!({ "uri": server.uri, "languageId": "yaml", "version": 1, "text": text });
+        server.tell("textDocument/didOpen", &json!({ "textDocument": document }));
         server
     }
 
     /// The diagnostics of the file.
-    pub fn diagnostics(&mut self) -> Vec<Json> {
+    pub(crate) fn diagnostics(&mut self) -> Vec<Json> {
         let end = Instant::now() + PATIENCE;
         while self.diagnostics.is_none() {
             self.step(end);
@@ -84,12 +102,15 @@ impl Server {
     }
 
     /// The result of a request about a place; line and column from 0.
-    pub fn at(&mut self, method: &str, line: usize, column: usize) -> Json {
+    pub(crate) fn at(&mut self, method: &str, line: usize, column: usize) -> Json {
         let position = json!({ "line": line, "character": column });
-        self.ask(method, json!({ "textDocument": { "uri": self.uri.clone() }, "position": position }))
+        self.ask(
+            method,
+            &json!({ "textDocument": { "uri": self.uri.clone() }, "position": position }),
+        )
     }
 
-    fn ask(&mut self, method: &str, params: Json) -> Json {
+    fn ask(&mut self, method: &str, params: &Json) -> Json {
         self.requests += 1;
         let id = self.requests;
         self.send(&json!({ "jsonrpc": "2.0", "id": id, "method": method, "params": params }));
@@ -103,21 +124,29 @@ impl Server {
         }
     }
 
-    fn tell(&mut self, method: &str, params: Json) {
+    fn tell(&mut self, method: &str, params: &Json) {
         self.send(&json!({ "jsonrpc": "2.0", "method": method, "params": params }));
     }
 
     /// Takes one message; answers it if it is a question.
     fn step(&mut self, end: Instant) -> Json {
         let left = end.saturating_duration_since(Instant::now());
-        let message = self.messages.recv_timeout(left).expect("the language server answers in time");
+        let message = self
+            .messages
+            .recv_timeout(left)
+            .expect("the language server answers in time");
         let method = message["method"].as_str().unwrap_or_default();
-        if method == "textDocument/publishDiagnostics" && message["params"]["uri"] == json!(self.uri) {
+        if method == "textDocument/publishDiagnostics"
+            && message["params"]["uri"] == json!(self.uri)
+        {
             self.diagnostics = Some(message["params"].clone());
         }
         if !method.is_empty() && message.get("id").is_some() {
             let result = if method == "workspace/configuration" {
-                let items = message["params"]["items"].as_array().cloned().unwrap_or_default();
+                let items = message["params"]["items"]
+                    .as_array()
+                    .cloned()
+                    .unwrap_or_default();
                 items.iter().map(settings).collect()
             } else {
                 Json::Null

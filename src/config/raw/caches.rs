@@ -102,7 +102,8 @@ pub(crate) struct RawSigningKey {
     /// Name of the environment variable that holds the secret key.
     #[schemars(length(min = 1), extend("examples" = ["CACHE_SIGNING_KEY"]))]
     pub(crate) env: Option<String>,
-    /// The file that holds the secret key; `~` is the home folder.
+    /// The file that holds the secret key; `~` is the home folder, and a relative path starts at
+    /// the folder of this file.
     #[schemars(length(min = 1), extend("examples" = ["~/.config/nanna-cache/dev.sec"]))]
     pub(crate) file: Option<String>,
     /// A command, with its arguments, that prints the secret key.
@@ -158,7 +159,8 @@ impl Default for RawCompression {
 fn stricter(own: &Json, shared: &Json) -> Option<Json> {
     let mut demands = own.as_object()?.clone();
     demands.retain(|keyword, value| {
-        !matches!(keyword.as_str(), "description" | "default" | "examples") && shared.get(keyword) != Some(value)
+        !matches!(keyword.as_str(), "description" | "default" | "examples")
+            && shared.get(keyword) != Some(value)
     });
     (!demands.is_empty()).then_some(Json::Object(demands))
 }

@@ -21,9 +21,14 @@ struct Defaults {
 }
 
 /// Checks `defaults` and `artifacts`.
-pub(in crate::config) fn check(check: &mut Check<'_>, raw: &RawConfig) -> IndexMap<ClassName, Class> {
+pub(in crate::config) fn check(
+    check: &mut Check<'_>,
+    raw: &RawConfig,
+) -> IndexMap<ClassName, Class> {
     let defaults = Defaults {
-        retention: check.span("/defaults/retention", &raw.defaults.retention).unwrap_or(Span(u64::MAX)),
+        retention: check
+            .span("/defaults/retention", &raw.defaults.retention)
+            .unwrap_or(Span(u64::MAX)),
         max_path_size: check.size_or_none("/defaults/max-path-size", &raw.defaults.max_path_size),
     };
     let mut classes = IndexMap::new();
@@ -39,14 +44,26 @@ pub(in crate::config) fn check(check: &mut Check<'_>, raw: &RawConfig) -> IndexM
     classes
 }
 
-fn class(check: &mut Check<'_>, pointer: &str, raw: &RawClass, defaults: &Defaults, systems: bool) -> Class {
+fn class(
+    check: &mut Check<'_>,
+    pointer: &str,
+    raw: &RawClass,
+    defaults: &Defaults,
+    systems: bool,
+) -> Class {
     let each = |key: &str, at: usize| below(&below(pointer, key), at.to_string());
     let patterns = raw.patterns.iter().enumerate();
-    let patterns = patterns.filter_map(|(at, pattern)| check.regex(&each("match", at), pattern)).collect();
+    let patterns = patterns
+        .filter_map(|(at, pattern)| check.regex(&each("match", at), pattern))
+        .collect();
     for (at, output) in raw.outputs.iter().enumerate() {
         let item = each("outputs", at);
         let inner = below(&item, "installable");
-        let place = if check.document.find(&inner).is_some() { inner } else { item };
+        let place = if check.document.find(&inner).is_some() {
+            inner
+        } else {
+            item
+        };
         check.installable(&place, &output.installable, systems);
     }
     for (at, glob) in raw.directories.iter().enumerate() {
@@ -64,7 +81,9 @@ fn class(check: &mut Check<'_>, pointer: &str, raw: &RawClass, defaults: &Defaul
         priority: raw.priority,
         retention: match retention {
             // A duration that is none must not bring a second complaint about grace.
-            Some(text) => check.span(&below(pointer, "retention"), text).unwrap_or(Span(u64::MAX)),
+            Some(text) => check
+                .span(&below(pointer, "retention"), text)
+                .unwrap_or(Span(u64::MAX)),
             None => defaults.retention,
         },
         patterns,
@@ -90,8 +109,14 @@ fn output(raw: &RawOutput) -> Output {
 }
 
 fn one_default(check: &mut Check<'_>, classes: &IndexMap<ClassName, Class>) {
-    let defaults: Vec<&ClassName> = classes.iter().filter(|(_, class)| class.default).map(|(name, _)| name).collect();
-    let place = |check: &Check<'_>, name: &ClassName| check.entry(&below(&below("/artifacts", name.as_str()), "default"));
+    let defaults: Vec<&ClassName> = classes
+        .iter()
+        .filter(|(_, class)| class.default)
+        .map(|(name, _)| name)
+        .collect();
+    let place = |check: &Check<'_>, name: &ClassName| {
+        check.entry(&below(&below("/artifacts", name.as_str()), "default"))
+    };
     match defaults.as_slice() {
         [_] => {}
         // A class of wrong shape may have been the default one.
@@ -103,7 +128,10 @@ fn one_default(check: &mut Check<'_>, classes: &IndexMap<ClassName, Class>) {
             check.report(problem.at(check.entry("/artifacts"), "").help(help));
         }
         [first, others @ ..] => {
-            let mut problem = Problem::new(Code::DuplicateDefault, format!("{} artifact classes are the default", defaults.len()));
+            let mut problem = Problem::new(
+                Code::DuplicateDefault,
+                format!("{} artifact classes are the default", defaults.len()),
+            );
             problem = problem.at(place(check, first), "the default");
             for other in others {
                 problem = problem.at(place(check, other), "the default, too");
@@ -141,10 +169,15 @@ fn reachable(check: &mut Check<'_>, raw: &RawConfig, classes: &IndexMap<ClassNam
             taken.push(directories.get(directory.as_str()).cloned());
         }
         let by: Option<Vec<String>> = taken.into_iter().collect();
-        let default = classes.get(&ClassName::new(name)).is_some_and(|class| class.default);
+        let default = classes
+            .get(&ClassName::new(name))
+            .is_some_and(|class| class.default);
         match by.as_deref() {
             Some([first, ..]) if !default && check.intact(&pointer) => {
-                let problem = Problem::new(Code::UnreachableClass, format!("nothing can reach the class `{name}`"));
+                let problem = Problem::new(
+                    Code::UnreachableClass,
+                    format!("nothing can reach the class `{name}`"),
+                );
                 let problem = problem.at(check.entry(&pointer), "never reached");
                 let problem = problem.at(check.value(first), "an earlier class takes it all");
                 check.report(problem.help("a path belongs to the first class that matches: move this class up, or narrow the earlier one"));
@@ -158,17 +191,23 @@ fn reachable(check: &mut Check<'_>, raw: &RawConfig, classes: &IndexMap<ClassNam
             }
         }
         for (at, output) in class.outputs.iter().enumerate() {
-            outputs.entry(&output.installable).or_insert_with(|| each("outputs", at));
+            outputs
+                .entry(&output.installable)
+                .or_insert_with(|| each("outputs", at));
         }
         for (at, directory) in class.directories.iter().enumerate() {
-            directories.entry(directory).or_insert_with(|| each("directories", at));
+            directories
+                .entry(directory)
+                .or_insert_with(|| each("directories", at));
         }
     }
 }
 
 /// What grace protects must not be shorter than grace, or retention means nothing.
 fn retention(check: &mut Check<'_>, raw: &RawConfig, classes: &IndexMap<ClassName, Class>) {
-    let Ok(grace) = raw.prune.grace.parse::<Span>() else { return };
+    let Ok(grace) = raw.prune.grace.parse::<Span>() else {
+        return;
+    };
     if !check.intact("/prune/grace") {
         return;
     }
@@ -183,11 +222,21 @@ fn retention(check: &mut Check<'_>, raw: &RawConfig, classes: &IndexMap<ClassNam
                 continue;
             }
             default_reported = true;
-            pointer = "/defaults/retention".to_owned();
+            "/defaults/retention".clone_into(&mut pointer);
         }
-        let message = format!("a retention of {} is shorter than the grace of {grace}", class.retention);
-        let mut problem = Problem::new(Code::RetentionBelowGrace, message).at(check.value(&pointer), "");
-        if matches!(check.document.find("/prune/grace").map(|found| &found.node.value), Some(Value::Text(_))) {
+        let message = format!(
+            "a retention of {} is shorter than the grace of {grace}",
+            class.retention
+        );
+        let mut problem =
+            Problem::new(Code::RetentionBelowGrace, message).at(check.value(&pointer), "");
+        if matches!(
+            check
+                .document
+                .find("/prune/grace")
+                .map(|found| &found.node.value),
+            Some(Value::Text(_))
+        ) {
             problem = problem.at(check.value("/prune/grace"), "the grace");
         }
         check.report(problem.help("nothing is deleted before its grace is over; make the retention longer or `prune.grace` shorter"));

@@ -17,9 +17,14 @@ pub(in crate::config) fn check(check: &mut Check<'_>) -> Vec<ByteSpan> {
     let mut hide = Vec::new();
     for (value, span) in check.document.texts() {
         let shaped = leak::find(value).first().map(|leak| leak.what);
-        let pasted = || (pasted.contains(&span) && looks_like_secret_key(value)).then_some("a Nix secret key");
-        let Some(what) = shaped.or_else(pasted) else { continue };
-        let known = |known: &leak::Leak| known.span.start < span.end() && span.start < known.span.end();
+        let pasted = || {
+            (pasted.contains(&span) && looks_like_secret_key(value)).then_some("a Nix secret key")
+        };
+        let Some(what) = shaped.or_else(pasted) else {
+            continue;
+        };
+        let known =
+            |known: &leak::Leak| known.span.start < span.end() && span.start < known.span.end();
         if !found.iter().any(known) {
             found.push(leak::Leak { what, span });
             hide.push(span);
@@ -39,15 +44,21 @@ fn likely(check: &Check<'_>) -> Vec<ByteSpan> {
     let mut spans = Vec::new();
     for name in check.names("/caches") {
         let cache = below("/caches", name);
-        let mut pointers: Vec<String> = ["url", "public-keys", "signing-key/env", "signing-key/name"]
-            .map(|key| format!("{cache}/{key}"))
-            .to_vec();
-        let keys = check.document.find(&pointers[1]).map(|found| &found.node.value);
+        let mut pointers: Vec<String> =
+            ["url", "public-keys", "signing-key/env", "signing-key/name"]
+                .map(|key| format!("{cache}/{key}"))
+                .to_vec();
+        let keys = check
+            .document
+            .find(&pointers[1])
+            .map(|found| &found.node.value);
         if let Some(Value::List(items)) = keys {
             let key = |at: usize| format!("{cache}/public-keys/{at}");
             pointers.extend((0..items.len()).map(key));
         }
-        let found = pointers.iter().filter_map(|pointer| check.document.find(pointer));
+        let found = pointers
+            .iter()
+            .filter_map(|pointer| check.document.find(pointer));
         spans.extend(found.map(|found| found.node.span));
     }
     spans

@@ -17,11 +17,20 @@ impl Check<'_> {
         } else if path.contains(char::is_control) {
             Some(("has a control character", "take it out"))
         } else if path.contains("://") {
-            Some(("is a URL", "write a path without a scheme, such as `~/.cache/project/binary-cache`"))
+            Some((
+                "is a URL",
+                "write a path without a scheme, such as `~/.cache/project/binary-cache`",
+            ))
         } else if path.starts_with('~') && path != "~" && !path.starts_with("~/") {
-            Some(("names another user's home", "only `~/` is understood; write the whole path"))
+            Some((
+                "names another user's home",
+                "only `~/` is understood; write the whole path",
+            ))
         } else if path.contains('$') {
-            Some(("has a `$`", "variables are not expanded; `~/` is the home folder"))
+            Some((
+                "has a `$`",
+                "variables are not expanded; `~/` is the home folder",
+            ))
         } else {
             None
         };
@@ -53,7 +62,12 @@ impl Check<'_> {
     }
 
     /// Reads the URL of an upstream; without a final slash.
-    pub(in crate::config) fn url(&mut self, pointer: &str, text: &str, insecure: bool) -> Option<String> {
+    pub(in crate::config) fn url(
+        &mut self,
+        pointer: &str,
+        text: &str,
+        insecure: bool,
+    ) -> Option<String> {
         // Reported as a secret; it must not be complained about in other words as well.
         if leak::is_secret(text) {
             return None;
@@ -81,17 +95,31 @@ impl Check<'_> {
                             but anybody on the way sees what is fetched and can hold it back";
                 self.report(problem.at(self.value(pointer), "").help(help));
             }
-            "file" => return invalid(self, "is a folder", "a folder is a cache of `type: file` with a `path`"),
+            "file" => {
+                return invalid(
+                    self,
+                    "is a folder",
+                    "a folder is a cache of `type: file` with a `path`",
+                );
+            }
             _ => return invalid(self, "is not asked over HTTP", "an upstream is `https://…`"),
         }
         if url.host_str().is_none_or(str::is_empty) {
             return invalid(self, "names no host", example);
         }
         if !url.username().is_empty() || url.password().is_some() {
-            return invalid(self, "has a user name", "credentials do not belong here; give them to Nix in a netrc file");
+            return invalid(
+                self,
+                "has a user name",
+                "credentials do not belong here; give them to Nix in a netrc file",
+            );
         }
         if url.query().is_some() || url.fragment().is_some() {
-            return invalid(self, "has parameters", "the priority is `nix-priority`; other parameters are not passed on");
+            return invalid(
+                self,
+                "has parameters",
+                "the priority is `nix-priority`; other parameters are not passed on",
+            );
         }
         Some(text.trim_end_matches('/').to_owned())
     }
@@ -108,16 +136,25 @@ impl Check<'_> {
         } else if rest.contains(['{', '}']) {
             Some(("has an unknown placeholder", "only `{system}` is replaced"))
         } else if text.ends_with('#') || text.matches('#').count() > 1 {
-            Some(("names no output", "write `FLAKE#OUTPUT`, such as `.#default`"))
+            Some((
+                "names no output",
+                "write `FLAKE#OUTPUT`, such as `.#default`",
+            ))
         } else {
             None
         };
         if let Some((fact, help)) = wrong {
-            let problem = Problem::new(Code::InvalidInstallable, format!("the installable `{text}` {fact}"));
+            let problem = Problem::new(
+                Code::InvalidInstallable,
+                format!("the installable `{text}` {fact}"),
+            );
             self.report(problem.at(self.value(pointer), "").help(help));
         }
         if text.contains("{system}") && !systems && self.intact("/systems") {
-            let problem = Problem::new(Code::MissingSystems, "`{system}` stands for nothing: `systems` is empty");
+            let problem = Problem::new(
+                Code::MissingSystems,
+                "`{system}` stands for nothing: `systems` is empty",
+            );
             let help = "add `systems: [x86_64-linux]`, or take `{system}` out: Nix then takes the system of the machine";
             self.report(problem.at(self.value(pointer), "").help(help));
         }
@@ -128,9 +165,15 @@ impl Check<'_> {
         let wrong = if glob.contains("://") {
             Some(("is a URL", "write a path, such as `models/*`"))
         } else if glob.trim().is_empty() || glob.contains(char::is_control) {
-            Some(("is empty or has a control character", "write a path, such as `models/*`"))
+            Some((
+                "is empty or has a control character",
+                "write a path, such as `models/*`",
+            ))
         } else if unclosed(glob) {
-            Some(("has a `[` without `]`", "close it, or write `[[]` for the character itself"))
+            Some((
+                "has a `[` without `]`",
+                "close it, or write `[[]` for the character itself",
+            ))
         } else if glob.starts_with('~') && !glob.starts_with("~/") {
             Some(("names another user's home", "only `~/` is understood"))
         } else {
@@ -185,8 +228,16 @@ mod tests {
     #[test]
     fn paths_are_made_normal() {
         for (path, normal) in [
-            ("~/a//b/./c/", "~/a/b/c"), ("./x/../y", "y"), ("/", "/"), ("//", "/"), ("", "."), ("a/..", "."),
-            ("../a", "../a"), ("/../a", "/a"), ("~/..", "~/.."), ("../..", "../.."),
+            ("~/a//b/./c/", "~/a/b/c"),
+            ("./x/../y", "y"),
+            ("/", "/"),
+            ("//", "/"),
+            ("", "."),
+            ("a/..", "."),
+            ("../a", "../a"),
+            ("/../a", "/a"),
+            ("~/..", "~/.."),
+            ("../..", "../.."),
         ] {
             assert_eq!(normal_path(path), normal, "{path}");
         }
@@ -194,7 +245,14 @@ mod tests {
 
     #[test]
     fn brackets_must_close() {
-        for (glob, bad) in [("a[bc]/*", false), ("[]]", false), ("[!]]x", false), ("a[b", true), ("[]", true), ("[a][b", true)] {
+        for (glob, bad) in [
+            ("a[bc]/*", false),
+            ("[]]", false),
+            ("[!]]x", false),
+            ("a[b", true),
+            ("[]", true),
+            ("[a][b", true),
+        ] {
             assert_eq!(unclosed(glob), bad, "{glob}");
         }
     }

@@ -54,9 +54,10 @@ impl Built {
 }
 
 impl Nix {
-    /// Builds installables (see [`Nix::evaluate`] for `flake` and `base`), whatever that takes.
-    /// With `link`, a result link of that name keeps the first of them from the garbage
-    /// collector, `link-1` the second, and so on. `on_line` gets the lines of the log.
+    /// Builds installables (see [`Nix::evaluate`] for `flake` and `base`), whatever that takes, and
+    /// says what has been built, in an order of Nix's own choice. With `link`, result links of
+    /// that name (then `link-1` and so on) keep it from the garbage collector. `on_line` gets the
+    /// lines of the log.
     ///
     /// # Errors
     /// Something does not evaluate or build, or we were stopped.
@@ -73,8 +74,9 @@ impl Nix {
         let what = format!("build {}", shown(&names));
         let mut command = self
             .with_features(Some(base))
-            .args(["build", "--json", "--no-write-lock-file", "--print-build-logs"])
-            .args(["--log-format", "raw"]);
+            // Choosing a format forgets what was said about logs before.
+            .args(["build", "--json", "--no-write-lock-file"])
+            .args(["--log-format", "raw", "--print-build-logs"]);
         command = match link {
             Some(link) => command.args(["--out-link", link.as_str()]),
             None => command.arg("--no-link"),

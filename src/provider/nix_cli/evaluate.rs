@@ -38,6 +38,10 @@ impl Nix {
                     let known = OutputFacts { outputs, ..OutputFacts::default() };
                     facts.insert(installable.clone(), Observation::Present(known));
                 }
+                // Newer versions take a bare derivation for the file itself.
+                Some(_) if !installable.contains('^') && self.at_least(2, 13) => {
+                    ask.push((installable, format!("{installable}^*")));
+                }
                 _ => ask.push((installable, qualify(installable, flake))),
             }
         }
@@ -66,7 +70,12 @@ impl Nix {
                             std::thread::sleep(std::time::Duration::from_millis(5));
                             continue;
                         };
-                        match self.evaluate_part(&part, base, stopped) {
+                        let mut outcome = self.evaluate_part(&part, base, true, stopped);
+                        // What Nix remembers of a failure is not its reason.
+                        if part.len() == 1 && outcome.as_ref().is_err_and(|error| !error.is_stopped()) {
+                            outcome = self.evaluate_part(&part, base, false, stopped);
+                        }
+                        match outcome {
                             Ok(facts) => lock(&found).extend(facts),
                             Err(error) if part.len() == 1 || error.is_stopped() => {
                                 let mut found = lock(&found);
@@ -98,6 +107,7 @@ impl Nix {
         &self,
         part: &[(&str, String)],
         base: &Utf8Path,
+        remembered: bool,
         stopped: &dyn Fn() -> bool,
     ) -> Result<Vec<(String, Observation<OutputFacts>)>, NixError> {
         let names: Vec<&str> = part.iter().map(|(name, _)| *name).collect();
@@ -108,16 +118,18 @@ impl Nix {
             .with_features(Some(base))
             .args(["build", "--dry-run", "--json", "--no-link", "--no-write-lock-file"])
             .args(["--option", "substitute", "false"])
+            .args(["--option", "eval-cache", if remembered { "true" } else { "false" }])
             .args(part.iter().map(|(_, full)| full.clone()));
         let text = succeeded(&what, command.run(stopped, &mut |_| {})?)?;
         let built = Built::read_all(&what, &text, self.dir())?;
-        let built = by_installable(&built, part.len()).ok_or_else(|| NixError::Answer {
-            what: what.clone(),
-            message: "it names another number of outputs than it was asked for".to_owned(),
-        })?;
+        // A dry run answers in the order of the command line (2.8 and 2.34 do).
+        if built.len() != part.len() {
+            let message = format!("{} answers to {} questions", built.len(), part.len());
+            return Err(NixError::Answer { what, message });
+        }
         let drvs: Vec<&StorePath> = built.iter().filter_map(|built| built.drv.as_ref()).collect();
         let systems = self.systems_of(&drvs, stopped)?;
-        let facts = part.iter().zip(built).map(|((name, _), built)| {
+        let facts = part.iter().zip(&built).map(|((name, _), built)| {
             let system = built.drv.as_ref().and_then(|drv| systems.get(drv).cloned());
             let facts =
                 OutputFacts { drv: built.drv.clone(), outputs: built.outputs.clone(), system };
@@ -138,7 +150,6 @@ impl Nix {
         let what = "read the derivations";
         let words: &[&str] =
             if self.at_least(2, 15) { &["derivation", "show"] } else { &["show-derivation"] };
-        // With `^*`, newer versions take it for the derivation itself and not for its outputs.
         let command = self
             .with_features(None)
             .args(words.iter().copied())
@@ -174,23 +185,6 @@ pub(super) fn qualify(installable: &str, flake: &str) -> String {
     }
 }
 
-/// Which answer belongs to which installable. Nix answers in the order of the command line, but
-/// for k installables of the same meaning it repeats each of their k answers k times.
-fn by_installable(built: &[Built], count: usize) -> Option<Vec<&Built>> {
-    let mut numbers: HashMap<&Built, usize> = HashMap::new();
-    for one in built {
-        *numbers.entry(one).or_default() += 1;
-    }
-    let mut at = 0;
-    let mut sorted = Vec::with_capacity(count);
-    for _ in 0..count {
-        let one = built.get(at)?;
-        sorted.push(one);
-        at += numbers[one].isqrt();
-    }
-    (at == built.len()).then_some(sorted)
-}
-
 /// Some names for a message.
 pub(super) fn shown(names: &[&str]) -> String {
     match names {
@@ -218,23 +212,5 @@ mod tests {
         assert_eq!(qualify(".", "."), ".");
         assert_eq!(qualify("./x#a", "sub"), "./x#a");
         assert_eq!(qualify("nixpkgs#a", "sub"), "nixpkgs#a");
-    }
-
-    #[test]
-    fn answers_find_their_questions() {
-        let one = |name: &str| Built {
-            drv: Some(format!("ivdsi7k2110sa5dkz830w8y523sr23ry-{name}.drv").parse().unwrap()),
-            outputs: BTreeMap::new(),
-        };
-        let (a, b) = (one("a"), one("b"));
-        let names = |list: &[&Built]| -> Vec<String> {
-            list.iter().map(|built| built.drv.as_ref().unwrap().name().to_owned()).collect()
-        };
-        let plain = [a.clone(), b.clone()];
-        assert_eq!(names(&by_installable(&plain, 2).unwrap()), ["a.drv", "b.drv"]);
-        let twice = [a.clone(), a.clone(), b.clone(), a.clone(), a.clone()];
-        assert_eq!(names(&by_installable(&twice, 3).unwrap()), ["a.drv", "b.drv", "a.drv"]);
-        assert!(by_installable(&plain, 1).is_none());
-        assert!(by_installable(&plain, 3).is_none());
     }
 }

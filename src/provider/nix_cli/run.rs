@@ -126,8 +126,8 @@ impl Nix {
         }
     }
 
-    /// All valid paths as JSON, in whatever form this version has; for
-    /// [`crate::provider::nix_store::Question::fallback`](Nix) and other readers.
+    /// All valid paths as JSON, in whatever form this version has; what is to be asked where the
+    /// database cannot be read.
     ///
     /// # Errors
     /// Nix fails, or we are stopped.

@@ -127,3 +127,23 @@ fn unanswered(mut upstream: Upstream, open: BTreeSet<HashPart>, why: String) -> 
     upstream.why = Some(Why(why));
     upstream
 }
+
+/// The number by which Nix sorts each of these caches: `?priority=` in the URL, else what its
+/// `nix-cache-info` says, 0 where that says nothing. `None`: it could not be asked. All are asked
+/// at once.
+#[must_use]
+pub fn priorities(urls: &[String], http: &Options) -> std::collections::BTreeMap<String, Option<i64>> {
+    let one = |url: &str| {
+        let query = url.split_once('?').map_or("", |(_, query)| query);
+        let stated = query.split('&').find_map(|pair| pair.strip_prefix("priority=")?.parse().ok());
+        stated.or_else(|| {
+            let info = ask::information(url, &Options { tries: 1, ..http.clone() });
+            info.present().map(|info| i64::from(info.priority().unwrap_or(0)))
+        })
+    };
+    std::thread::scope(|scope| {
+        let asked: Vec<_> =
+            urls.iter().map(|url| (url, scope.spawn(move || one(url)))).collect();
+        asked.into_iter().map(|(url, thread)| (url.clone(), thread.join().unwrap_or(None))).collect()
+    })
+}
