@@ -7,6 +7,7 @@
 use std::collections::VecDeque;
 use std::io::{self, Write};
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender, SyncSender};
 use std::sync::{Condvar, Mutex, PoisonError};
 use std::time::Duration;
@@ -139,8 +140,8 @@ fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Runs `body` with a pipeline for `jobs`. When it returns, what waits is dropped, and what is
-/// under way is stopped if `progress` says so, else finished.
+/// Runs `body` with a pipeline for `jobs`. When it returns, what waits is dropped, and
+/// what is under way is given up.
 pub fn with_pipeline<R>(
     jobs: &[Job],
     settings: &Settings<'_>,
@@ -151,6 +152,7 @@ pub fn with_pipeline<R>(
         threads => threads,
     };
     let queue = Mutex::new(Queue::default());
+    let abandoned = AtomicBool::new(false);
     let changed = Condvar::new();
     let (results, receiver) = mpsc::channel();
     let (finished, to_finish) = mpsc::sync_channel::<Finishing>(FINISHERS);
@@ -158,8 +160,15 @@ pub fn with_pipeline<R>(
     std::thread::scope(|scope| {
         for _ in 0..threads {
             let (results, finished) = (results.clone(), finished.clone());
-            let (queue, changed) = (&queue, &changed);
-            scope.spawn(move || work(jobs, settings, threads, queue, changed, &finished, &results));
+            let worker = Worker {
+                jobs,
+                settings,
+                threads,
+                queue: &queue,
+                changed: &changed,
+                abandoned: &abandoned,
+            };
+            scope.spawn(move || worker.work(&finished, &results));
         }
         for _ in 0..FINISHERS.min(jobs.len()) {
             let (results, to_finish) = (results.clone(), &to_finish);
@@ -168,7 +177,7 @@ pub fn with_pipeline<R>(
         drop((results, finished));
         let pipeline = Pipeline { jobs, queue: &queue, changed: &changed, results: receiver };
         // Also when the body panics: the workers must not wait for ever.
-        let _close = Close { queue: &queue, changed: &changed };
+        let _close = Close { queue: &queue, changed: &changed, abandoned: &abandoned };
         body(&pipeline)
     })
 }
@@ -176,10 +185,12 @@ pub fn with_pipeline<R>(
 struct Close<'a> {
     queue: &'a Mutex<Queue>,
     changed: &'a Condvar,
+    abandoned: &'a AtomicBool,
 }
 
 impl Drop for Close<'_> {
     fn drop(&mut self) {
+        self.abandoned.store(true, Ordering::SeqCst);
         let mut queue = lock(self.queue);
         queue.closed = true;
         queue.waiting.clear();
@@ -194,40 +205,110 @@ struct Finishing {
     facts: FileFacts,
 }
 
-fn work(
-    jobs: &[Job],
-    settings: &Settings<'_>,
+/// One thread that makes NAR files.
+struct Worker<'a> {
+    jobs: &'a [Job],
+    settings: &'a Settings<'a>,
     threads: usize,
-    queue: &Mutex<Queue>,
-    changed: &Condvar,
-    finished: &SyncSender<Finishing>,
-    results: &Sender<(usize, Result<Stored, JobError>)>,
-) {
-    let mut compressor = Compressor::new(settings.compression);
-    let mut block = Vec::with_capacity(BLOCK);
-    loop {
-        let (at, waiting) = {
-            let mut queue = lock(queue);
-            loop {
-                if let Some(at) = queue.waiting.pop_front() {
-                    queue.bytes -= jobs.get(at).map_or(0, |job| job.nar_size);
-                    break (at, queue.bytes);
-                }
-                if queue.closed {
-                    return;
-                }
-                queue = changed.wait(queue).unwrap_or_else(PoisonError::into_inner);
+    queue: &'a Mutex<Queue>,
+    changed: &'a Condvar,
+    /// Nobody waits for results any more.
+    abandoned: &'a AtomicBool,
+}
+
+impl Worker<'_> {
+    fn work(
+        &self,
+        finished: &SyncSender<Finishing>,
+        results: &Sender<(usize, Result<Stored, JobError>)>,
+    ) {
+        let mut compressor = Compressor::new(self.settings.compression);
+        let mut block = Vec::with_capacity(BLOCK);
+        while let Some((at, waiting)) = self.next() {
+            let Some(job) = self.jobs.get(at) else { continue };
+            // If what waits cannot keep the other cores busy for as long, this NAR takes them too.
+            let others = self.threads as u64 - 1;
+            let share = job.nar_size.saturating_mul(others) > waiting;
+            let own = if share { u32::try_from(self.threads).unwrap_or(1) } else { 1 };
+            match self.encode(job, &mut compressor, &mut block, own) {
+                // The finishers end only after all workers did.
+                Ok((sink, facts)) => drop(finished.send(Finishing { job: at, sink, facts })),
+                Err(error) => drop(results.send((at, Err(error)))),
             }
-        };
-        let Some(job) = jobs.get(at) else { continue };
-        // If what waits cannot keep the other cores busy for as long, this NAR takes them too.
-        let share = job.nar_size.saturating_mul(threads as u64 - 1) > waiting;
-        let own = if share { u32::try_from(threads).unwrap_or(1) } else { 1 };
-        match encode(job, settings, &mut compressor, &mut block, own) {
-            // The finishers end only after all workers did.
-            Ok((sink, facts)) => drop(finished.send(Finishing { job: at, sink, facts })),
-            Err(error) => drop(results.send((at, Err(error)))),
         }
+    }
+
+    /// The next job, and the NAR bytes of those behind it.
+    fn next(&self) -> Option<(usize, u64)> {
+        let mut queue = lock(self.queue);
+        loop {
+            if let Some(at) = queue.waiting.pop_front() {
+                queue.bytes -= self.jobs.get(at).map_or(0, |job| job.nar_size);
+                return Some((at, queue.bytes));
+            }
+            if queue.closed {
+                return None;
+            }
+            queue = self.changed.wait(queue).unwrap_or_else(PoisonError::into_inner);
+        }
+    }
+
+    /// One tree into a sink that is not finished yet.
+    fn encode(
+        &self,
+        job: &Job,
+        compressor: &mut Compressor,
+        block: &mut Vec<u8>,
+        threads: u32,
+    ) -> Result<(Box<dyn Sink>, FileFacts), JobError> {
+        let sink_error = |source| JobError::Sink { root: job.root.clone(), source };
+        let settings = self.settings;
+        let mut sink = (settings.open)().map_err(sink_error)?;
+        let mut failed = None;
+        let file = FileOut {
+            sink: &mut *sink,
+            hasher: Hasher::new(),
+            failed: &mut failed,
+            progress: settings.progress,
+        };
+        block.clear();
+        let result = (|| {
+            let stream = compressor.begin(job.nar_size, threads, file).map_err(TreeOrIo::Io)?;
+            let mut out = NarOut { stream, hasher: Hasher::new(), block, limit: job.nar_size, abandoned: self.abandoned };
+            out = write_nar(&job.root, out, settings.progress).map_err(TreeOrIo::Tree)?;
+            out.push().map_err(TreeOrIo::Io)?;
+            let (size, nar_hash) = (out.hasher.len(), out.hasher.finish());
+            if size != job.nar_size || nar_hash != job.nar_hash {
+                return Err(TreeOrIo::Other(size, nar_hash));
+            }
+            let file = out.stream.finish().map_err(TreeOrIo::Io)?;
+            Ok(FileFacts {
+                size: file.hasher.len(),
+                hash: file.hasher.finish(),
+                suffix: word(settings.compression.method).suffix(),
+            })
+        })();
+        let error = match result {
+            Ok(facts) => return Ok((sink, facts)),
+            Err(error) => error,
+        };
+        if let Some(source) = failed {
+            return Err(sink_error(source));
+        }
+        Err(match error {
+            // The stream refuses bytes beyond the size that was announced to the compressor.
+            TreeOrIo::Tree(TreeError::Output { source, .. }) | TreeOrIo::Io(source)
+                if source.kind() == io::ErrorKind::FileTooLarge =>
+            {
+                match super::tree::hash_tree(&job.root, settings.progress) {
+                    Ok((found, found_size)) => mismatch(job, found, found_size),
+                    Err(error) => error.into(),
+                }
+            }
+            TreeOrIo::Tree(error) => error.into(),
+            TreeOrIo::Io(source) => sink_error(source.into()),
+            TreeOrIo::Other(found_size, found) => mismatch(job, found, found_size),
+        })
     }
 }
 
@@ -249,63 +330,6 @@ fn finish(
         // Nobody waits for it any more if the work was given up.
         let _ = results.send((job, result));
     }
-}
-
-/// One tree into a sink that is not finished yet.
-fn encode(
-    job: &Job,
-    settings: &Settings<'_>,
-    compressor: &mut Compressor,
-    block: &mut Vec<u8>,
-    threads: u32,
-) -> Result<(Box<dyn Sink>, FileFacts), JobError> {
-    let sink_error = |source| JobError::Sink { root: job.root.clone(), source };
-    let mut sink = (settings.open)().map_err(sink_error)?;
-    let mut failed = None;
-    let file = FileOut {
-        sink: &mut *sink,
-        hasher: Hasher::new(),
-        failed: &mut failed,
-        progress: settings.progress,
-    };
-    block.clear();
-    let result = (|| {
-        let stream = compressor.begin(job.nar_size, threads, file).map_err(TreeOrIo::Io)?;
-        let mut out = NarOut { stream, hasher: Hasher::new(), block, limit: job.nar_size };
-        out = write_nar(&job.root, out, settings.progress).map_err(TreeOrIo::Tree)?;
-        out.push().map_err(TreeOrIo::Io)?;
-        let (size, nar_hash) = (out.hasher.len(), out.hasher.finish());
-        if size != job.nar_size || nar_hash != job.nar_hash {
-            return Err(TreeOrIo::Other(size, nar_hash));
-        }
-        let file = out.stream.finish().map_err(TreeOrIo::Io)?;
-        Ok(FileFacts {
-            size: file.hasher.len(),
-            hash: file.hasher.finish(),
-            suffix: word(settings.compression.method).suffix(),
-        })
-    })();
-    let error = match result {
-        Ok(facts) => return Ok((sink, facts)),
-        Err(error) => error,
-    };
-    if let Some(source) = failed {
-        return Err(sink_error(source));
-    }
-    Err(match error {
-        // The stream refuses bytes beyond the size that was announced to the compressor.
-        TreeOrIo::Tree(TreeError::Output { source, .. }) | TreeOrIo::Io(source)
-            if source.kind() == io::ErrorKind::FileTooLarge =>
-        {
-            match super::tree::hash_tree(&job.root, settings.progress) {
-                Ok((found, found_size)) => mismatch(job, found, found_size),
-                Err(error) => error.into(),
-            }
-        }
-        TreeOrIo::Tree(error) => error.into(),
-        TreeOrIo::Io(source) => sink_error(source.into()),
-        TreeOrIo::Other(found_size, found) => mismatch(job, found, found_size),
-    })
 }
 
 fn mismatch(job: &Job, found: Sha256, found_size: u64) -> JobError {
@@ -331,6 +355,7 @@ struct NarOut<'a, W: Write> {
     block: &'a mut Vec<u8>,
     /// More bytes than these are refused.
     limit: u64,
+    abandoned: &'a AtomicBool,
 }
 
 impl<W: Write> NarOut<'_, W> {
@@ -338,6 +363,9 @@ impl<W: Write> NarOut<'_, W> {
         self.hasher.update(self.block);
         if self.hasher.len() > self.limit {
             return Err(io::ErrorKind::FileTooLarge.into());
+        }
+        if self.abandoned.load(Ordering::Relaxed) {
+            return Err(io::Error::other("given up"));
         }
         self.stream.write(self.block)?;
         self.block.clear();
