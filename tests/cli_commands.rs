@@ -28,14 +28,22 @@ struct Ran {
 
 impl fmt::Display for Ran {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let code = self.code.map_or_else(|| "killed".to_owned(), |code| code.to_string());
-        write!(f, "exit {code}\n--- stdout\n{}--- stderr\n{}", self.stdout, self.stderr)
+        let code = self
+            .code
+            .map_or_else(|| "killed".to_owned(), |code| code.to_string());
+        write!(
+            f,
+            "exit {code}\n--- stdout\n{}--- stderr\n{}",
+            self.stdout, self.stderr
+        )
     }
 }
 
 impl Bed {
     fn new() -> Self {
-        Self { root: tempfile::tempdir().expect("a temporary folder") }
+        Self {
+            root: tempfile::tempdir().expect("a temporary folder"),
+        }
     }
 
     fn with(text: &str) -> Self {
@@ -56,7 +64,11 @@ impl Bed {
 
     fn command(&self, words: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_nanna-cache"));
-        command.args(words).current_dir(self.path()).env_clear().stdin(Stdio::null());
+        command
+            .args(words)
+            .current_dir(self.path())
+            .env_clear()
+            .stdin(Stdio::null());
         command.env("HOME", self.path()).env("COLUMNS", "100");
         command
     }
@@ -68,8 +80,16 @@ impl Bed {
     fn ran(&self, command: &mut Command) -> Ran {
         let output = command.output().expect("the program starts");
         let root = self.path().to_str().expect("UTF-8");
-        let text = |bytes: Vec<u8>| String::from_utf8(bytes).expect("UTF-8").replace(root, "ROOT");
-        Ran { code: output.status.code(), stdout: text(output.stdout), stderr: text(output.stderr) }
+        let text = |bytes: Vec<u8>| {
+            String::from_utf8(bytes)
+                .expect("UTF-8")
+                .replace(root, "ROOT")
+        };
+        Ran {
+            code: output.status.code(),
+            stdout: text(output.stdout),
+            stderr: text(output.stderr),
+        }
     }
 }
 
@@ -81,7 +101,11 @@ fn a_valid_file_is_said_to_be_valid() {
 
 #[test]
 fn all_problems_come_at_once() {
-    let bed = Bed::with(&VALID.replace("file", "fill").replace("priority: 1", "priority: x"));
+    let bed = Bed::with(
+        &VALID
+            .replace("file", "fill")
+            .replace("priority: 1", "priority: x"),
+    );
     let ran = bed.run(&["validate"]);
     assert_eq!(ran.code, Some(3));
     insta::assert_snapshot!(ran);
@@ -92,7 +116,11 @@ fn all_problems_come_at_once() {
     assert_eq!(ran.code, Some(3));
     let value: serde_json::Value = serde_json::from_str(&ran.stdout).expect("JSON");
     assert_eq!(value["valid"], false);
-    assert!(value["problems"].as_array().is_some_and(|list| list.len() >= 2));
+    assert!(
+        value["problems"]
+            .as_array()
+            .is_some_and(|list| list.len() >= 2)
+    );
 }
 
 #[test]
@@ -121,7 +149,10 @@ fn the_schemas_are_those_of_the_repository() {
     for (of, file) in [("config", "cache"), ("plan", "plan")] {
         let ran = bed.run(&["schema", "--of", of]);
         let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("schema/{file}.schema.json"));
-        assert!(ran.stdout == std::fs::read_to_string(path).expect("committed"), "{of}: run `nanna-cache schema --write`");
+        assert!(
+            ran.stdout == std::fs::read_to_string(path).expect("committed"),
+            "{of}: run `nanna-cache schema --write`"
+        );
     }
     let ran = bed.run(&["schema", "--write"]);
     assert_eq!(ran.code, Some(1), "there is no folder yet: {ran}");
@@ -146,7 +177,10 @@ fn init_writes_a_valid_file_once() {
     let ran = bed.run(&["init"]);
     assert_eq!(ran.code, Some(1), "{ran}");
     assert!(ran.stderr.contains("there is one already"), "{ran}");
-    assert_eq!(std::fs::read(bed.path().join("cache.yaml")).expect("a file"), written);
+    assert_eq!(
+        std::fs::read(bed.path().join("cache.yaml")).expect("a file"),
+        written
+    );
     let ran = bed.run(&["init", "--print"]);
     assert_eq!(ran.stdout.as_bytes(), written);
 }
@@ -185,18 +219,29 @@ fn colour_only_where_it_is_wanted() {
     assert!(!coloured(&["validate"], &[]), "a pipe");
     assert!(coloured(&["validate", "--color", "always"], &[]));
     assert!(coloured(&["validate"], &[("CLICOLOR_FORCE", "1")]));
-    assert!(!coloured(&["validate"], &[("CLICOLOR_FORCE", "1"), ("NO_COLOR", "1")]));
+    assert!(!coloured(
+        &["validate"],
+        &[("CLICOLOR_FORCE", "1"), ("NO_COLOR", "1")]
+    ));
 }
 
 #[test]
 fn a_reader_that_goes_away_is_no_failure() {
     let bed = Bed::new();
     let mut command = bed.command(&["completions", "zsh"]);
-    let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("it starts");
+    let mut child = command
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("it starts");
     drop(child.stdout.take());
     let output = child.wait_with_output().expect("it ends");
     assert_eq!(output.status.code(), Some(0));
-    assert!(output.stderr.is_empty(), "{}", String::from_utf8_lossy(&output.stderr));
+    assert!(
+        output.stderr.is_empty(),
+        "{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
 }
 
 #[test]
@@ -216,7 +261,11 @@ fn a_mark_is_kept_and_a_bad_name_refused() {
     let mut command = bed.command(&["mark", "job"]);
     let ran = bed.ran(command.env("NIX_STATE_DIR", &state));
     assert_eq!(ran.code, Some(0), "{ran}");
-    assert!(bed.path().join(".local/state/nanna-cache/marks/job.json").is_file());
+    assert!(
+        bed.path()
+            .join(".local/state/nanna-cache/marks/job.json")
+            .is_file()
+    );
     let mut command = bed.command(&["mark", "../x"]);
     let ran = bed.ran(command.env("NIX_STATE_DIR", &state));
     assert_eq!(ran.code, Some(1), "{ran}");

@@ -14,12 +14,17 @@ use crate::render::style;
 /// Looks of the help text.
 const fn styles() -> Styles {
     let (title, literal, placeholder) = style::HELP;
-    Styles::styled().header(title).usage(title).literal(literal).placeholder(placeholder)
+    Styles::styled()
+        .header(title)
+        .usage(title)
+        .literal(literal)
+        .placeholder(placeholder)
 }
 
 const ABOUT: &str = "Makes the binary caches of a Nix project what cache.yaml says they should be";
 
-const LONG_ABOUT: &str = "Makes the binary caches of a Nix project what cache.yaml says they should be.
+const LONG_ABOUT: &str =
+    "Makes the binary caches of a Nix project what cache.yaml says they should be.
 
 nanna-cache looks at nix.conf, the Nix store and the caches, and compares them with cache.yaml. \
 The plan is the difference; applying the plan makes the difference empty. Without --apply nothing \
@@ -59,7 +64,13 @@ pub struct Global {
     #[arg(long, global = true, value_name = "FILE")]
     pub config: Option<Utf8PathBuf>,
     /// When to use colours; `NO_COLOR` and `CLICOLOR_FORCE` are respected
-    #[arg(long, global = true, value_name = "WHEN", default_value = "auto", hide_possible_values = false)]
+    #[arg(
+        long,
+        global = true,
+        value_name = "WHEN",
+        default_value = "auto",
+        hide_possible_values = false
+    )]
     pub color: Color,
     /// Say more on standard error; twice: everything
     #[arg(short, long, global = true, action = clap::ArgAction::Count)]
@@ -87,37 +98,55 @@ pub enum Command {
     #[command(after_help = reconcile::EXAMPLES)]
     Reconcile(Reconcile),
     /// Plan or apply the setup: nix.conf, cache folders, signing keys
-    #[command(after_help = "Examples:\n  nanna-cache setup            show what would be set up\n  nanna-cache setup --apply    set it up: once on each machine")]
+    #[command(
+        after_help = "Examples:\n  nanna-cache setup            show what would be set up\n  nanna-cache setup --apply    set it up: once on each machine"
+    )]
     Setup(Phase),
     /// Plan or apply the uploads, with the builds that they need
     #[command(after_help = reconcile::PUSH_EXAMPLES)]
     Push(Push),
     /// Plan or apply the tuning of Nix, and fetch what is to be warm
-    #[command(after_help = "Examples:\n  nanna-cache optimize --apply    early in a CI job, before anything is built")]
+    #[command(
+        after_help = "Examples:\n  nanna-cache optimize --apply    early in a CI job, before anything is built"
+    )]
     Optimize(Phase),
     /// Plan or apply the deletes
-    #[command(after_help = "Examples:\n  nanna-cache prune --full                     every path that would go, and why\n  nanna-cache prune --apply --allow share=45%  delete more than prune.limits.share, this once")]
+    #[command(
+        after_help = "Examples:\n  nanna-cache prune --full                     every path that would go, and why\n  nanna-cache prune --apply --allow share=45%  delete more than prune.limits.share, this once"
+    )]
     Prune(Phase),
     /// Check cache.yaml and show all its problems at once
-    #[command(after_help = "Examples:\n  nanna-cache validate                    problems, drawn on the text\n  nanna-cache validate --format github    annotations in a pull request")]
+    #[command(
+        after_help = "Examples:\n  nanna-cache validate                    problems, drawn on the text\n  nanna-cache validate --format github    annotations in a pull request"
+    )]
     Validate(Validate),
     /// Print the JSON Schema of cache.yaml, or of the plan
-    #[command(after_help = "Examples:\n  nanna-cache schema > cache.schema.json\n  nanna-cache schema --of plan\n  nanna-cache schema --write              both, into schema/")]
+    #[command(
+        after_help = "Examples:\n  nanna-cache schema > cache.schema.json\n  nanna-cache schema --of plan\n  nanna-cache schema --write              both, into schema/"
+    )]
     Schema(Schema),
     /// Write a first cache.yaml, never over an existing file
-    #[command(after_help = "Examples:\n  nanna-cache init            cache.yaml in this folder\n  nanna-cache init --print    only show it")]
+    #[command(
+        after_help = "Examples:\n  nanna-cache init            cache.yaml in this folder\n  nanna-cache init --print    only show it"
+    )]
     Init(Init),
     /// Say of one path what happens to it in each cache, and why
-    #[command(after_help = "Examples:\n  nanna-cache explain /nix/store/…-openssl-3.4.1\n  nanna-cache explain ./result --format json")]
+    #[command(
+        after_help = "Examples:\n  nanna-cache explain /nix/store/…-openssl-3.4.1\n  nanna-cache explain ./result --format json"
+    )]
     Explain(Explain),
     /// Remember what is in the Nix store now, for `push --since-mark`
-    #[command(after_help = "Examples:\n  nanna-cache mark job          at the start of a CI job\n  nix build .#everything\n  nanna-cache push --apply --since-mark job")]
+    #[command(
+        after_help = "Examples:\n  nanna-cache mark job          at the start of a CI job\n  nix build .#everything\n  nanna-cache push --apply --since-mark job"
+    )]
     Mark(Mark),
     /// Bring a directory that was pushed here, without Nix
     #[command(after_help = "Examples:\n  nanna-cache fetch models/llama --into models/llama")]
     Fetch(Fetch),
     /// Print completions for a shell
-    #[command(after_help = "Examples:\n  nanna-cache completions bash > ~/.local/share/bash-completion/completions/nanna-cache")]
+    #[command(
+        after_help = "Examples:\n  nanna-cache completions bash > ~/.local/share/bash-completion/completions/nanna-cache"
+    )]
     Completions(Completions),
 }
 

@@ -9,7 +9,13 @@ use crate::render::units::things;
 /// Asks on the terminal; only `yes` is a yes.
 pub(super) fn ask(output: Output, changes: u64) -> bool {
     let question = format!("\nApply {}? Only `yes` is accepted: ", these(changes));
-    output.must_say(&output.messages().palette().paint(Role::Title, question).to_string());
+    output.must_say(
+        &output
+            .messages()
+            .palette()
+            .paint(Role::Title, question)
+            .to_string(),
+    );
     let mut answer = String::new();
     match io::stdin().read_line(&mut answer) {
         Ok(_) => is_yes(&answer),
@@ -18,7 +24,11 @@ pub(super) fn ask(output: Output, changes: u64) -> bool {
 }
 
 fn these(changes: u64) -> String {
-    if changes == 1 { "this 1 change".to_owned() } else { format!("these {}", things(changes, "change")) }
+    if changes == 1 {
+        "this 1 change".to_owned()
+    } else {
+        format!("these {}", things(changes, "change"))
+    }
 }
 
 fn is_yes(answer: &str) -> bool {

@@ -52,7 +52,11 @@ pub(super) struct Loaded {
 impl Context {
     pub(super) fn new(host: Host, global: &Global) -> Self {
         let output = Output::new(global, &host);
-        Self { host, output, named: global.config.clone() }
+        Self {
+            host,
+            output,
+            named: global.config.clone(),
+        }
     }
 
     /// Finds `cache.yaml` and reads it.
@@ -61,13 +65,19 @@ impl Context {
             Some(named) => {
                 let path = self.host.folder.join(named);
                 let bytes = read(&path)?.ok_or_else(|| {
-                    Failure::new(Exit::Failed, format!("read `{named}`: there is no such file"))
+                    Failure::new(
+                        Exit::Failed,
+                        format!("read `{named}`: there is no such file"),
+                    )
                 })?;
                 (path, bytes)
             }
             None => self.search()?,
         };
-        let shown = path.strip_prefix(&self.host.folder).unwrap_or(&path).to_string();
+        let shown = path
+            .strip_prefix(&self.host.folder)
+            .unwrap_or(&path)
+            .to_string();
         Ok(Source { path, shown, bytes })
     }
 
@@ -79,8 +89,11 @@ impl Context {
             }
         }
         let here = &self.host.folder;
-        Err(Failure::new(Exit::Failed, format!("find `{FILE}` in `{here}` or a folder above it"))
-            .help("`nanna-cache init` writes a first one; --config FILE names another"))
+        Err(Failure::new(
+            Exit::Failed,
+            format!("find `{FILE}` in `{here}` or a folder above it"),
+        )
+        .help("`nanna-cache init` writes a first one; --config FILE names another"))
     }
 
     /// Finds, reads and checks `cache.yaml`; says its problems, also mere warnings.
@@ -88,7 +101,8 @@ impl Context {
         let source = self.source()?;
         let say = |found: &Problems| {
             if !found.is_empty() {
-                self.output.must_say(&problems::text(found, self.output.messages()));
+                self.output
+                    .must_say(&problems::text(found, self.output.messages()));
             }
         };
         match config::read(&source.shown, &source.bytes) {
@@ -96,11 +110,18 @@ impl Context {
                 say(&warnings);
                 let digest = Sha256::of(&source.bytes).to_hex();
                 let site = self.site(&source.path);
-                Ok(Loaded { config, digest, site })
+                Ok(Loaded {
+                    config,
+                    digest,
+                    site,
+                })
             }
             Err(found) => {
                 say(&found);
-                Err(Failure::new(Exit::Invalid, format!("use `{}`: {found}", source.shown)))
+                Err(Failure::new(
+                    Exit::Invalid,
+                    format!("use `{}`: {found}", source.shown),
+                ))
             }
         }
     }
@@ -110,7 +131,11 @@ impl Context {
             home: self.host.home.clone(),
             base: config.parent().unwrap_or(&self.host.folder).to_owned(),
             user_conf: self.host.xdg_config().join("nix"),
-            system_conf: self.host.filled("NIX_CONF_DIR").unwrap_or("/etc/nix").into(),
+            system_conf: self
+                .host
+                .filled("NIX_CONF_DIR")
+                .unwrap_or("/etc/nix")
+                .into(),
             system: self.host.system.clone(),
         }
     }
@@ -122,7 +147,8 @@ fn read(path: &Utf8Path) -> Result<Option<Vec<u8>>, Failure> {
         Ok(bytes) => Ok(bytes),
         Err(file::FileError::TooLarge { .. }) => {
             let text = format!("use `{path}`: it has more than {MAX_BYTES} bytes");
-            Err(Failure::new(Exit::Invalid, text).help("is this the right file? A cache.yaml has a few kilobytes"))
+            Err(Failure::new(Exit::Invalid, text)
+                .help("is this the right file? A cache.yaml has a few kilobytes"))
         }
         Err(error) => Err(Failure::of(&error)),
     }

@@ -18,7 +18,11 @@ pub(super) struct Failure {
 impl Failure {
     /// A failure in words that read after "failed to".
     pub(super) fn new(exit: Exit, text: impl Into<String>) -> Self {
-        Self { exit, text: text.into(), help: None }
+        Self {
+            exit,
+            text: text.into(),
+            help: None,
+        }
     }
 
     /// A failure of one of our layers, with all its causes.

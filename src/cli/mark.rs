@@ -11,7 +11,9 @@ pub(super) fn run(context: &Context, args: &Mark) -> Result<Exit, Failure> {
     let location =
         Location::of(host, args.store.as_deref()).map_err(|error| Failure::of(&error))?;
     let mark = mark_here(&location, &args.name, host.now()).map_err(|error| Failure::of(&error))?;
-    Marks::new(&host.state_folder()).save(&mark).map_err(|error| Failure::of(&error))?;
+    Marks::new(&host.state_folder())
+        .save(&mark)
+        .map_err(|error| Failure::of(&error))?;
     context.output.note(&format!(
         "Marked {} as `{}`; push what comes later with: nanna-cache push --apply --since-mark {}\n",
         location.store, args.name, args.name

@@ -26,11 +26,23 @@ impl Output {
     /// Decides on colour and width.
     pub(super) fn new(global: &Global, host: &Host) -> Self {
         let palette = |terminal: bool| {
-            if is_coloured(global.color, host, terminal) { Palette::COLOUR } else { Palette::PLAIN }
+            if is_coloured(global.color, host, terminal) {
+                Palette::COLOUR
+            } else {
+                Palette::PLAIN
+            }
         };
         let width = |is_terminal: bool| {
-            let told = host.filled("COLUMNS").and_then(|columns| columns.parse().ok());
-            told.or_else(|| if is_terminal { terminal::columns() } else { None })
+            let told = host
+                .filled("COLUMNS")
+                .and_then(|columns| columns.parse().ok());
+            told.or_else(|| {
+                if is_terminal {
+                    terminal::columns()
+                } else {
+                    None
+                }
+            })
         };
         let terminals = host.terminals;
         Self {
@@ -56,13 +68,20 @@ impl Output {
     }
 
     /// Prints a result.
-    #[expect(clippy::unused_self, reason = "printing is for those who were given an output")]
+    #[expect(
+        clippy::unused_self,
+        reason = "printing is for those who were given an output"
+    )]
     pub(super) fn result(self, text: &str) -> Result<(), Failure> {
         let mut stdout = io::stdout().lock();
-        match stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()) {
-            Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
-                Err(Failure::new(crate::exit::Exit::Failed, format!("write to standard output: {error}")))
-            }
+        match stdout
+            .write_all(text.as_bytes())
+            .and_then(|()| stdout.flush())
+        {
+            Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(Failure::new(
+                crate::exit::Exit::Failed,
+                format!("write to standard output: {error}"),
+            )),
             _ => Ok(()),
         }
     }
@@ -75,7 +94,10 @@ impl Output {
     }
 
     /// Says something that must be seen.
-    #[expect(clippy::unused_self, reason = "printing is for those who were given an output")]
+    #[expect(
+        clippy::unused_self,
+        reason = "printing is for those who were given an output"
+    )]
     pub(super) fn must_say(self, text: &str) {
         say(text);
     }
@@ -87,7 +109,12 @@ impl Output {
         let mut text = format!("{head} failed to {}\n", safe(&failure.text));
         if let Some(help) = &failure.help {
             let head = palette.paint(Role::Advice, " help:");
-            text.extend([head.to_string(), " ".to_owned(), safe(help), "\n".to_owned()]);
+            text.extend([
+                head.to_string(),
+                " ".to_owned(),
+                safe(help),
+                "\n".to_owned(),
+            ]);
         }
         say(&text);
     }
@@ -96,7 +123,9 @@ impl Output {
 /// Standard error may be closed; there is nobody left to tell.
 fn say(text: &str) {
     let mut stderr = io::stderr().lock();
-    let _ = stderr.write_all(text.as_bytes()).and_then(|()| stderr.flush());
+    let _ = stderr
+        .write_all(text.as_bytes())
+        .and_then(|()| stderr.flush());
 }
 
 /// The usual conventions: the flag, `NO_COLOR`, `CLICOLOR_FORCE`, a terminal that is not dumb.
@@ -107,7 +136,10 @@ fn is_coloured(color: Color, host: &Host, is_terminal: bool) -> bool {
         Color::Auto => {
             if host.filled("NO_COLOR").is_some() {
                 false
-            } else if host.filled("CLICOLOR_FORCE").is_some_and(|value| value != "0") {
+            } else if host
+                .filled("CLICOLOR_FORCE")
+                .is_some_and(|value| value != "0")
+            {
                 true
             } else {
                 is_terminal && host.var("TERM") != Some("dumb")
@@ -127,9 +159,21 @@ mod tests {
         assert!(!is_coloured(Color::Auto, &host(&[]), false));
         assert!(!is_coloured(Color::Auto, &host(&[("NO_COLOR", "1")]), true));
         assert!(is_coloured(Color::Auto, &host(&[("NO_COLOR", "")]), true));
-        assert!(is_coloured(Color::Auto, &host(&[("CLICOLOR_FORCE", "1")]), false));
+        assert!(is_coloured(
+            Color::Auto,
+            &host(&[("CLICOLOR_FORCE", "1")]),
+            false
+        ));
         assert!(!is_coloured(Color::Auto, &host(&[("TERM", "dumb")]), true));
-        assert!(is_coloured(Color::Always, &host(&[("NO_COLOR", "1")]), false));
-        assert!(!is_coloured(Color::Never, &host(&[("CLICOLOR_FORCE", "1")]), true));
+        assert!(is_coloured(
+            Color::Always,
+            &host(&[("NO_COLOR", "1")]),
+            false
+        ));
+        assert!(!is_coloured(
+            Color::Never,
+            &host(&[("CLICOLOR_FORCE", "1")]),
+            true
+        ));
     }
 }

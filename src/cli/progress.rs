@@ -26,10 +26,17 @@ impl Display {
         let over = Arc::new(AtomicBool::new(false));
         let (end, progress) = (Arc::clone(&over), Arc::clone(progress));
         let work = move || {
-            if is_terminal { draw(&progress, &end, output) } else { log(&progress, &end, output) }
+            if is_terminal {
+                draw(&progress, &end, output)
+            } else {
+                log(&progress, &end, output)
+            }
         };
         // Without a thread there is no display; the work goes on.
-        let thread = std::thread::Builder::new().name("progress".to_owned()).spawn(work).ok();
+        let thread = std::thread::Builder::new()
+            .name("progress".to_owned())
+            .spawn(work)
+            .ok();
         Self { over, thread }
     }
 

@@ -70,7 +70,9 @@ pub(super) fn run(
     if request.args.apply {
         carry_out(request, plan, apply)
     } else {
-        request.output.result(&drawn(request, &whole, &plan, false))?;
+        request
+            .output
+            .result(&drawn(request, &whole, &plan, false))?;
         Ok(exit_of_plan(request.args, &plan))
     }
 }
@@ -111,7 +113,11 @@ fn carry_out(
     let mut done = done?;
     done.interrupted = done.interrupted.or_else(|| watch.caught());
     output.result(&reported(request.args.format, &done, output))?;
-    let strict = if request.args.strict && done.remaining != Remaining::Converged { Exit::Check } else { Exit::Done };
+    let strict = if request.args.strict && done.remaining != Remaining::Converged {
+        Exit::Check
+    } else {
+        Exit::Done
+    };
     Ok(exit_of_report(&done).worst(strict))
 }
 
@@ -123,12 +129,29 @@ fn drawn(request: &Request<'_>, whole: &Plan, plan: &Plan, applying: bool) -> St
         None => args.scope.map(Scope::from),
     };
     // With the other scope's steps in hand, the view can say in one line what it leaves out.
-    let mut shown = Selection { scope: None, ..request.selection.clone() }.apply(whole.clone());
+    let mut shown = Selection {
+        scope: None,
+        ..request.selection.clone()
+    }
+    .apply(whole.clone());
     shown.refusals.clone_from(&plan.refusals);
-    let view = || PlanView::new(&shown, Options { detail: args.detail(), scope, applying });
+    let view = || {
+        PlanView::new(
+            &shown,
+            Options {
+                detail: args.detail(),
+                scope,
+                applying,
+            },
+        )
+    };
     match args.format {
         Format::Json => {
-            let part = Selection { scope, ..Selection::default() }.apply(plan.clone());
+            let part = Selection {
+                scope,
+                ..Selection::default()
+            }
+            .apply(plan.clone());
             json::plan(&part)
         }
         Format::Markdown => markdown::plan(&view()),
@@ -142,14 +165,19 @@ fn reported(format: Format, done: &Report, output: Output) -> String {
         Format::Text => format!("\n{}", report::text(done, output.results())),
         Format::Markdown => {
             let layout = text::Layout::new(None, crate::render::style::Palette::PLAIN);
-            format!("\n### applied\n\n````text\n{}````\n", report::text(done, layout))
+            format!(
+                "\n### applied\n\n````text\n{}````\n",
+                report::text(done, layout)
+            )
         }
     }
 }
 
 /// The plan of `--from`.
 fn saved(request: &Request<'_>) -> Result<Option<Plan>, Failure> {
-    let Some(path) = &request.args.from else { return Ok(None) };
+    let Some(path) = &request.args.from else {
+        return Ok(None);
+    };
     let path = request.host.folder.join(path);
     let bytes = file::read(path.as_std_path(), 1 << 30).map_err(|error| Failure::of(&error))?;
     let plan = std::str::from_utf8(&bytes)
@@ -176,11 +204,23 @@ fn fresh(saved: &Plan, plan: &Plan) -> Result<(), Failure> {
     if differences.is_empty() {
         return Ok(());
     }
-    let shown = differences.iter().take(10).cloned().collect::<Vec<_>>().join("; ");
+    let shown = differences
+        .iter()
+        .take(10)
+        .cloned()
+        .collect::<Vec<_>>()
+        .join("; ");
     let more = differences.len().saturating_sub(10);
-    let more = if more > 0 { format!("; and {more} more") } else { String::new() };
-    Err(Failure::new(Exit::Stale, format!("apply the saved plan, because it is stale: {shown}{more}"))
-        .help("plan again, look at it, and apply that (with the same --only, --cache and --scope)"))
+    let more = if more > 0 {
+        format!("; and {more} more")
+    } else {
+        String::new()
+    };
+    Err(Failure::new(
+        Exit::Stale,
+        format!("apply the saved plan, because it is stale: {shown}{more}"),
+    )
+    .help("plan again, look at it, and apply that (with the same --only, --cache and --scope)"))
 }
 
 /// Steps in which two plans differ, each with what is the matter.
@@ -188,14 +228,24 @@ fn fresh(saved: &Plan, plan: &Plan) -> Result<(), Failure> {
 pub fn differences(saved: &Plan, plan: &Plan) -> Vec<String> {
     let mut found = Vec::new();
     for step in &saved.steps {
-        match plan.steps.iter().find(|other| other.address == step.address) {
+        match plan
+            .steps
+            .iter()
+            .find(|other| other.address == step.address)
+        {
             None => found.push(format!("{} is no longer needed", step.address)),
-            Some(other) if other != step => found.push(format!("{} would do something else", step.address)),
+            Some(other) if other != step => {
+                found.push(format!("{} would do something else", step.address))
+            }
             Some(_) => {}
         }
     }
     let is_new = |address| !saved.steps.iter().any(|step| step.address == address);
-    for step in plan.steps.iter().filter(|step| is_new(step.address.clone())) {
+    for step in plan
+        .steps
+        .iter()
+        .filter(|step| is_new(step.address.clone()))
+    {
         found.push(format!("{} is new", step.address));
     }
     found
@@ -219,7 +269,11 @@ pub fn exit_of_plan(args: &PlanArgs, plan: &Plan) -> Exit {
 
 /// Another prune at work is a refusal of its own kind: waiting helps.
 fn exit_of_refusals(refusals: &[Refusal]) -> Exit {
-    if refusals.iter().all(|refusal| refusal.code == "prune-busy") { Exit::Busy } else { Exit::Refused }
+    if refusals.iter().all(|refusal| refusal.code == "prune-busy") {
+        Exit::Busy
+    } else {
+        Exit::Refused
+    }
 }
 
 /// How the program ends after an apply.

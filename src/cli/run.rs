@@ -63,7 +63,10 @@ fn dispatch(command: &Command, context: &Context) -> Result<Exit, Failure> {
         | Command::Explain(_)
         | Command::Fetch(_) => {
             let loaded = context.load()?;
-            let text = format!("reconcile {}: this build has no engine", loaded.config.project);
+            let text = format!(
+                "reconcile {}: this build has no engine",
+                loaded.config.project
+            );
             Err(Failure::new(Exit::Failed, text))
         }
     }

@@ -13,7 +13,10 @@ use crate::sys::file::{self, FileError, Written};
 pub(super) fn run(context: &Context, args: &Schema) -> Result<Exit, Failure> {
     if let Some(folder) = &args.write {
         let folder = context.host.folder.join(folder);
-        for (name, text) in [("cache.schema.json", schema::text()), ("plan.schema.json", json::schema())] {
+        for (name, text) in [
+            ("cache.schema.json", schema::text()),
+            ("plan.schema.json", json::schema()),
+        ] {
             write(context, &folder, name, &text)?;
         }
         return Ok(Exit::Done);
@@ -28,9 +31,15 @@ pub(super) fn run(context: &Context, args: &Schema) -> Result<Exit, Failure> {
 
 fn write(context: &Context, folder: &Utf8Path, name: &str, text: &str) -> Result<(), Failure> {
     let path = folder.join(name);
-    let written = file::write(path.as_std_path(), text.as_bytes(), 0o644)
-        .map_err(|error: FileError| Failure::of(&error).help(format!("make the folder `{folder}` first")))?;
-    let word = if written == Written::Changed { "wrote" } else { "unchanged:" };
+    let written =
+        file::write(path.as_std_path(), text.as_bytes(), 0o644).map_err(|error: FileError| {
+            Failure::of(&error).help(format!("make the folder `{folder}` first"))
+        })?;
+    let word = if written == Written::Changed {
+        "wrote"
+    } else {
+        "unchanged:"
+    };
     context.output.note(&format!("{word} {path}\n"));
     Ok(())
 }

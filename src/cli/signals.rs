@@ -34,13 +34,17 @@ impl Watch {
 pub(super) fn watch(progress: &Arc<Progress>, output: Output) -> Watch {
     let caught = Arc::new(AtomicU8::new(NONE));
     let (seen, progress) = (Arc::clone(&caught), Arc::clone(progress));
-    let started = std::thread::Builder::new().name("signals".to_owned()).spawn(move || {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_io().build();
-        match runtime {
-            Ok(runtime) => runtime.block_on(listen(&seen, &progress, output)),
-            Err(error) => tracing::warn!("signals end the program at once: {error}"),
-        }
-    });
+    let started = std::thread::Builder::new()
+        .name("signals".to_owned())
+        .spawn(move || {
+            let runtime = tokio::runtime::Builder::new_current_thread()
+                .enable_io()
+                .build();
+            match runtime {
+                Ok(runtime) => runtime.block_on(listen(&seen, &progress, output)),
+                Err(error) => tracing::warn!("signals end the program at once: {error}"),
+            }
+        });
     if let Err(error) = started {
         tracing::warn!("signals end the program at once: {error}");
     }
@@ -49,7 +53,10 @@ pub(super) fn watch(progress: &Arc<Progress>, output: Output) -> Watch {
 
 async fn listen(seen: &AtomicU8, progress: &Progress, output: Output) {
     use tokio::signal::unix::{SignalKind, signal};
-    let streams = (signal(SignalKind::interrupt()), signal(SignalKind::terminate()));
+    let streams = (
+        signal(SignalKind::interrupt()),
+        signal(SignalKind::terminate()),
+    );
     let (Ok(mut interrupt), Ok(mut terminate)) = streams else {
         tracing::warn!("signals end the program at once");
         return;
@@ -59,7 +66,10 @@ async fn listen(seen: &AtomicU8, progress: &Progress, output: Output) {
             _ = interrupt.recv() => (INTERRUPTED, Exit::Interrupted),
             _ = terminate.recv() => (TERMINATED, Exit::Terminated),
         };
-        if seen.compare_exchange(NONE, number, Ordering::SeqCst, Ordering::SeqCst).is_err() {
+        if seen
+            .compare_exchange(NONE, number, Ordering::SeqCst, Ordering::SeqCst)
+            .is_err()
+        {
             end(exit);
         }
         progress.stop();
@@ -67,7 +77,11 @@ async fn listen(seen: &AtomicU8, progress: &Progress, output: Output) {
     }
 }
 
-#[expect(clippy::exit, reason = "a second signal means now, whatever other threads are doing")]
+#[expect(
+    clippy::exit,
+    clippy::disallowed_methods,
+    reason = "a second signal means now, whatever other threads are doing"
+)]
 fn end(exit: Exit) -> ! {
     std::process::exit(i32::from(exit.code()))
 }

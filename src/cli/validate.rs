@@ -13,8 +13,15 @@ pub(super) fn run(context: &Context, args: &Validate) -> Result<Exit, Failure> {
     let (found, summary) = match config::read(&source.shown, &source.bytes) {
         Ok((config, warnings)) => {
             let caches = plural(config.caches.len() as u64, "cache", "caches");
-            let classes = plural(config.classes.len() as u64, "artifact class", "artifact classes");
-            (warnings, Some(format!("{}: valid; {caches}, {classes}\n", source.shown)))
+            let classes = plural(
+                config.classes.len() as u64,
+                "artifact class",
+                "artifact classes",
+            );
+            (
+                warnings,
+                Some(format!("{}: valid; {caches}, {classes}\n", source.shown)),
+            )
         }
         Err(problems) => (problems, None),
     };
@@ -22,7 +29,9 @@ pub(super) fn run(context: &Context, args: &Validate) -> Result<Exit, Failure> {
     let text = match args.format {
         ProblemFormat::Json => problems::json(&found),
         ProblemFormat::Github => problems::github(&found),
-        ProblemFormat::Text => problems::text(&found, layout) + summary.as_deref().unwrap_or_default(),
+        ProblemFormat::Text => {
+            problems::text(&found, layout) + summary.as_deref().unwrap_or_default()
+        }
     };
     context.output.result(&text)?;
     let fails = found.has_errors() || (args.strict && !found.is_empty());

@@ -5,5 +5,8 @@
 pub fn columns() -> Option<usize> {
     let asked = rustix::termios::tcgetwinsize(std::io::stdout())
         .or_else(|_| rustix::termios::tcgetwinsize(std::io::stderr()));
-    asked.ok().map(|size| usize::from(size.ws_col)).filter(|columns| *columns > 0)
+    asked
+        .ok()
+        .map(|size| usize::from(size.ws_col))
+        .filter(|columns| *columns > 0)
 }

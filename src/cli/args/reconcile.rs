@@ -33,7 +33,12 @@ pub struct Reconcile {
     #[arg(long, conflicts_with = "apply")]
     pub plan: bool,
     /// Only these phases or steps: `push`, `push/dev`, `push/dev/test-containers`
-    #[arg(long, value_name = "PHASE|ADDRESS", value_delimiter = ',', help_heading = "What")]
+    #[arg(
+        long,
+        value_name = "PHASE|ADDRESS",
+        value_delimiter = ',',
+        help_heading = "What"
+    )]
     pub only: Vec<String>,
     /// Everything else.
     #[command(flatten)]
@@ -67,7 +72,10 @@ pub struct Push {
 
 /// What `reconcile` and the single phases have in common.
 #[derive(Clone, Debug, Args)]
-#[expect(clippy::struct_excessive_bools, reason = "each is a flag of the command line")]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is a flag of the command line"
+)]
 pub struct PlanArgs {
     /// Carry the plan out; on a terminal it is shown first and asked for
     #[arg(long)]
@@ -76,7 +84,12 @@ pub struct PlanArgs {
     #[arg(long, short = 'y', requires = "apply")]
     pub yes: bool,
     /// Only these caches
-    #[arg(long, value_name = "NAME", value_delimiter = ',', help_heading = "What")]
+    #[arg(
+        long,
+        value_name = "NAME",
+        value_delimiter = ',',
+        help_heading = "What"
+    )]
     pub cache: Vec<String>,
     /// Only the steps that concern this machine alone, or that everybody shares
     #[arg(long, value_name = "SCOPE", help_heading = "What")]
@@ -88,7 +101,12 @@ pub struct PlanArgs {
     #[arg(long, value_name = "LIMIT=VALUE", help_heading = "What")]
     pub allow: Vec<Limit>,
     /// How to print the plan
-    #[arg(long, value_name = "FORMAT", default_value = "text", help_heading = "Output")]
+    #[arg(
+        long,
+        value_name = "FORMAT",
+        default_value = "text",
+        help_heading = "Output"
+    )]
     pub format: Format,
     /// One line for each place
     #[arg(long, conflicts_with = "full", help_heading = "Output")]
@@ -97,7 +115,12 @@ pub struct PlanArgs {
     #[arg(long, help_heading = "Output")]
     pub full: bool,
     /// Save the plan, for --from
-    #[arg(long, value_name = "FILE", conflicts_with = "apply", help_heading = "Output")]
+    #[arg(
+        long,
+        value_name = "FILE",
+        conflicts_with = "apply",
+        help_heading = "Output"
+    )]
     pub out: Option<Utf8PathBuf>,
     /// Apply only if the plan is still the one in this file
     #[arg(long, value_name = "FILE", help_heading = "What")]
@@ -137,7 +160,11 @@ impl PlanArgs {
     pub fn selection(&self, only: Vec<String>) -> Selection {
         Selection {
             only,
-            caches: self.cache.iter().map(|name| CacheName::new(name.as_str())).collect(),
+            caches: self
+                .cache
+                .iter()
+                .map(|name| CacheName::new(name.as_str()))
+                .collect(),
             scope: self.scope.map(Scope::from),
         }
     }
@@ -216,15 +243,30 @@ impl FromStr for Limit {
             .ok_or_else(|| "write LIMIT=VALUE, such as share=45%".to_owned())?;
         let wrong = |example: &str, why: String| format!("`{value}` {why}: write {name}={example}");
         match name {
-            "share" => value.parse().map(Self::Share).map_err(|e: crate::config::units::UnitError| wrong("45%", e.to_string())),
-            "bytes" => value.parse().map(Self::Bytes).map_err(|e: crate::config::units::UnitError| wrong("30GiB", e.to_string())),
-            "unasked" => value.parse().map(Self::Unasked).map_err(|e: crate::config::units::UnitError| wrong("2GiB", e.to_string())),
-            "count" => value.parse().map(Self::Count).map_err(|_| wrong("5000", "is no number".to_owned())),
-            _ => Err(format!("there is no limit `{name}`: share, bytes, count and unasked are")),
+            "share" => value
+                .parse()
+                .map(Self::Share)
+                .map_err(|e: crate::config::units::UnitError| wrong("45%", e.to_string())),
+            "bytes" => value
+                .parse()
+                .map(Self::Bytes)
+                .map_err(|e: crate::config::units::UnitError| wrong("30GiB", e.to_string())),
+            "unasked" => value
+                .parse()
+                .map(Self::Unasked)
+                .map_err(|e: crate::config::units::UnitError| wrong("2GiB", e.to_string())),
+            "count" => value
+                .parse()
+                .map(Self::Count)
+                .map_err(|_| wrong("5000", "is no number".to_owned())),
+            _ => Err(format!(
+                "there is no limit `{name}`: share, bytes, count and unasked are"
+            )),
         }
     }
 }
 
 fn span(text: &str) -> Result<Span, String> {
-    text.parse::<Span>().map_err(|error| format!("it {error}: write 30s, 10m or 2h"))
+    text.parse::<Span>()
+        .map_err(|error| format!("it {error}: write 30s, 10m or 2h"))
 }

@@ -46,8 +46,14 @@ fn report(outcomes: &[Outcome], remaining: Remaining) -> Report {
 fn a_shown_plan_ends_as_asked() {
     let mut plan = plan();
     assert_eq!(exit_of_plan(&args(&[]), &plan), Exit::Done);
-    assert_eq!(exit_of_plan(&args(&["--detailed-exitcode"]), &plan), Exit::Changes);
-    assert_eq!(exit_of_plan(&args(&["--detailed-exitcode", "--strict"]), &plan), Exit::Check);
+    assert_eq!(
+        exit_of_plan(&args(&["--detailed-exitcode"]), &plan),
+        Exit::Changes
+    );
+    assert_eq!(
+        exit_of_plan(&args(&["--detailed-exitcode", "--strict"]), &plan),
+        Exit::Check
+    );
     let refusal = |code: &str| Refusal {
         steps: Vec::new(),
         code: code.into(),
@@ -60,21 +66,40 @@ fn a_shown_plan_ends_as_asked() {
     assert_eq!(exit_of_plan(&args(&["--strict"]), &plan), Exit::Refused);
     plan = self::plan();
     plan.steps.clear();
-    assert_eq!(exit_of_plan(&args(&["--detailed-exitcode"]), &plan), Exit::Done);
+    assert_eq!(
+        exit_of_plan(&args(&["--detailed-exitcode"]), &plan),
+        Exit::Done
+    );
 }
 
 #[test]
 fn an_apply_ends_with_the_worst_that_happened() {
-    let done = Outcome::Done { effect: Effect::default(), detail: String::new() };
+    let done = Outcome::Done {
+        effect: Effect::default(),
+        detail: String::new(),
+    };
     let failed = Outcome::Failed { why: String::new() };
     let stale = Outcome::Stale { why: String::new() };
     let left = Remaining::Steps { steps: Vec::new() };
-    let unseen = Remaining::Unconfirmed { why: Why(String::new()) };
-    let exit = |outcomes: &[Outcome], remaining: &Remaining| exit_of_report(&report(outcomes, remaining.clone()));
+    let unseen = Remaining::Unconfirmed {
+        why: Why(String::new()),
+    };
+    let exit = |outcomes: &[Outcome], remaining: &Remaining| {
+        exit_of_report(&report(outcomes, remaining.clone()))
+    };
     let converged = Remaining::Converged;
-    assert_eq!(exit(&[done.clone(), Outcome::Unchanged], &converged), Exit::Done);
-    assert_eq!(exit(&[done.clone(), failed.clone()], &converged), Exit::Partial);
-    assert_eq!(exit(&[done.clone(), stale.clone()], &converged), Exit::Partial);
+    assert_eq!(
+        exit(&[done.clone(), Outcome::Unchanged], &converged),
+        Exit::Done
+    );
+    assert_eq!(
+        exit(&[done.clone(), failed.clone()], &converged),
+        Exit::Partial
+    );
+    assert_eq!(
+        exit(&[done.clone(), stale.clone()], &converged),
+        Exit::Partial
+    );
     assert_eq!(exit(&[failed.clone(), stale.clone()], &left), Exit::Failed);
     assert_eq!(exit(&[stale], &left), Exit::Stale);
     // What has not converged is an error, not a footnote.
