@@ -1,4 +1,5 @@
-//! SIGINT and SIGTERM: the first lets the current objects finish, the second ends at once.
+//! SIGINT and SIGTERM: the first lets the current objects finish, the second ends at once (as a
+//! kill would, so with the shell's code for that).
 //!
 //! Ending at once is safe: whatever is killed at any point leaves the cache whole.
 
@@ -6,8 +7,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
 
 use super::output::Output;
-use crate::exit::Exit;
 use crate::plan::report::Signal;
+use crate::sys::end;
 use crate::transfer::progress::Progress;
 
 const NONE: u8 = 0;
@@ -62,26 +63,17 @@ async fn listen(seen: &AtomicU8, progress: &Progress, output: Output) {
         return;
     };
     loop {
-        let (number, exit) = tokio::select! {
-            _ = interrupt.recv() => (INTERRUPTED, Exit::Interrupted),
-            _ = terminate.recv() => (TERMINATED, Exit::Terminated),
+        let number = tokio::select! {
+            _ = interrupt.recv() => INTERRUPTED,
+            _ = terminate.recv() => TERMINATED,
         };
         if seen
             .compare_exchange(NONE, number, Ordering::SeqCst, Ordering::SeqCst)
             .is_err()
         {
-            end(exit);
+            end::at_once();
         }
         progress.stop();
         output.must_say("\nStopping after the current objects; once more ends at once.\n");
     }
-}
-
-#[expect(
-    clippy::exit,
-    clippy::disallowed_methods,
-    reason = "a second signal means now, whatever other threads are doing"
-)]
-fn end(exit: Exit) -> ! {
-    std::process::exit(i32::from(exit.code()))
 }

@@ -2,6 +2,7 @@
 
 pub mod clock;
 pub mod command;
+pub mod end;
 pub mod file;
 pub mod host;
 pub mod http;
