@@ -1,5 +1,10 @@
 //! The JSON of plans and its schema, and the text of reports and explanations.
 
+#![expect(
+    clippy::unwrap_used,
+    reason = "a test that cannot read its files fails"
+)]
+
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -59,7 +64,10 @@ fn what_is_written_fits_the_schema_and_reads_back() {
             .collect();
         assert!(errors.is_empty(), "{}: {errors:#?}", path.display());
         assert_eq!(json::read(&written).unwrap(), plan);
-        assert_eq!(value["summary"], serde_json::to_value(Summary::of(&plan)).unwrap());
+        assert_eq!(
+            value["summary"],
+            serde_json::to_value(Summary::of(&plan)).unwrap()
+        );
         assert_eq!(value["format"], 1);
     }
 }
@@ -67,7 +75,8 @@ fn what_is_written_fits_the_schema_and_reads_back() {
 #[test]
 fn the_schema_refuses_what_is_no_plan() {
     let validator = validator();
-    let good: serde_json::Value = serde_json::from_str(&json::plan(&json::read(&plans()[0].1).unwrap())).unwrap();
+    let good: serde_json::Value =
+        serde_json::from_str(&json::plan(&json::read(&plans()[0].1).unwrap())).unwrap();
     assert!(validator.is_valid(&good));
     for (field, wrong) in [
         ("format", serde_json::json!("1")),
@@ -91,14 +100,34 @@ fn format_1_keeps_loading() {
     let ops: std::collections::BTreeSet<String> = plan
         .steps
         .iter()
-        .map(|step| serde_json::to_value(&step.op).unwrap()["op"].as_str().unwrap().to_owned())
+        .map(|step| {
+            serde_json::to_value(&step.op).unwrap()["op"]
+                .as_str()
+                .unwrap()
+                .to_owned()
+        })
         .collect();
     let all = [
-        "build", "create-cache", "edit-file", "export-variable", "generate-key", "pin", "prune", "push", "sweep",
-        "warm", "write-file",
+        "build",
+        "create-cache",
+        "edit-file",
+        "export-variable",
+        "generate-key",
+        "pin",
+        "prune",
+        "push",
+        "sweep",
+        "warm",
+        "write-file",
     ];
-    assert_eq!(ops.iter().map(String::as_str).collect::<Vec<_>>(), all, "every kind of step is in it");
-    assert!(plan.steps.iter().any(|step| matches!(&step.op, Op::Push { roots, .. } if roots.iter().any(|root| root.new))));
+    assert_eq!(
+        ops.iter().map(String::as_str).collect::<Vec<_>>(),
+        all,
+        "every kind of step is in it"
+    );
+    assert!(plan.steps.iter().any(
+        |step| matches!(&step.op, Op::Push { roots, .. } if roots.iter().any(|root| root.new))
+    ));
     let before: serde_json::Value = serde_json::from_str(&text).unwrap();
     let after: serde_json::Value = serde_json::from_str(&json::plan(&plan)).unwrap();
     for (field, value) in before.as_object().unwrap() {
@@ -112,8 +141,13 @@ fn format_1_keeps_loading() {
 fn a_later_format_is_refused_with_its_number() {
     let text = plans()[0].1.replacen("\"format\": 1", "\"format\": 9", 1);
     let error = json::read(&text).unwrap_err().to_string();
-    assert_eq!(error, "read it: its format is 9, this version reads up to 1");
-    let error = json::read("{\"format\": 1, \"writer\": 5}").unwrap_err().to_string();
+    assert_eq!(
+        error,
+        "read it: its format is 9, this version reads up to 1"
+    );
+    let error = json::read("{\"format\": 1, \"writer\": 5}")
+        .unwrap_err()
+        .to_string();
     assert!(error.contains("`writer`"), "{error}");
     assert!(json::read("").is_err());
 }
@@ -122,7 +156,10 @@ fn outcome(what: &str, outcome: Outcome) -> StepOutcome {
     StepOutcome {
         address: Address::new(Phase::Push, "dev", what),
         promised: format!("push {what} to dev"),
-        promised_effect: Effect { paths: 18, bytes: 812 << 20 },
+        promised_effect: Effect {
+            paths: 18,
+            bytes: 812 << 20,
+        },
         outcome,
         duration_ms: 12_345,
     }
@@ -138,7 +175,13 @@ fn sample() -> Report {
         duration_ms: 200_000,
         steps: vec![outcome(
             "rust-dependencies",
-            Outcome::Done { effect: Effect { paths: 18, bytes: 812 << 20 }, detail: "uploaded 300.0 MiB".into() },
+            Outcome::Done {
+                effect: Effect {
+                    paths: 18,
+                    bytes: 812 << 20,
+                },
+                detail: "uploaded 300.0 MiB".into(),
+            },
         )],
         remaining: Remaining::Converged,
         interrupted: None,
@@ -155,14 +198,41 @@ fn what_did_not_happen_is_said_in_full() {
     let mut sample = sample();
     sample.steps.push(outcome(
         "build-artifacts",
-        Outcome::Done { effect: Effect { paths: 2, bytes: 10 << 20 }, detail: String::new() },
+        Outcome::Done {
+            effect: Effect {
+                paths: 2,
+                bytes: 10 << 20,
+            },
+            detail: String::new(),
+        },
     ));
-    sample.steps.push(outcome("base-images", Outcome::Unchanged));
-    sample.steps.push(outcome("model-cache", Outcome::Failed { why: "failed to write `nar/x`: no space left".into() }));
-    sample.steps.push(outcome("test-containers", Outcome::Stale { why: "somebody pruned dev\u{1b}[2J".into() }));
-    sample.steps.push(outcome("system-packages", Outcome::Skipped { why: "push/dev/model-cache failed".into() }));
-    sample.remaining = Remaining::Steps { steps: vec![Address::new(Phase::Push, "dev", "model-cache")] };
-    assert!(!sample.is_whole() && sample.has_failed() && sample.is_stale() && sample.did_something());
+    sample
+        .steps
+        .push(outcome("base-images", Outcome::Unchanged));
+    sample.steps.push(outcome(
+        "model-cache",
+        Outcome::Failed {
+            why: "failed to write `nar/x`: no space left".into(),
+        },
+    ));
+    sample.steps.push(outcome(
+        "test-containers",
+        Outcome::Stale {
+            why: "somebody pruned dev\u{1b}[2J".into(),
+        },
+    ));
+    sample.steps.push(outcome(
+        "system-packages",
+        Outcome::Skipped {
+            why: "push/dev/model-cache failed".into(),
+        },
+    ));
+    sample.remaining = Remaining::Steps {
+        steps: vec![Address::new(Phase::Push, "dev", "model-cache")],
+    };
+    assert!(
+        !sample.is_whole() && sample.has_failed() && sample.is_stale() && sample.did_something()
+    );
     insta::assert_snapshot!(report::text(&sample, layout()));
     let back: Report = serde_json::from_str(&report::json(&sample)).unwrap();
     assert_eq!(back, sample);
@@ -172,7 +242,9 @@ fn what_did_not_happen_is_said_in_full() {
 fn an_interrupted_report_says_so() {
     let mut sample = sample();
     sample.interrupted = Some(Signal::Interrupted);
-    sample.remaining = Remaining::Unconfirmed { why: Why("interrupted".into()) };
+    sample.remaining = Remaining::Unconfirmed {
+        why: Why("interrupted".into()),
+    };
     assert!(!sample.is_whole());
     insta::assert_snapshot!(report::text(&sample, layout()));
 }

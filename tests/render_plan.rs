@@ -3,6 +3,11 @@
 //! A new scenario is a new folder. `ACCEPT=1 cargo test --test render_plan` writes the expected
 //! files; look at the difference before committing it.
 
+#![expect(
+    clippy::unwrap_used,
+    reason = "a test that cannot read its files fails"
+)]
+
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -34,7 +39,14 @@ fn load(folder: &Path) -> Plan {
 fn view(folder: &Path, plan: &Plan, detail: Detail) -> PlanView {
     let shared = folder.file_name().unwrap() == "pull-request";
     let scope = shared.then_some(Scope::Shared);
-    PlanView::new(plan, Options { detail, scope, applying: false })
+    PlanView::new(
+        plan,
+        Options {
+            detail,
+            scope,
+            applying: false,
+        },
+    )
 }
 
 fn compare(file: &Path, found: &str) -> Result<(), String> {
@@ -46,7 +58,9 @@ fn compare(file: &Path, found: &str) -> Result<(), String> {
     if expected == found {
         return Ok(());
     }
-    let diff = similar::TextDiff::from_lines(expected.as_str(), found).unified_diff().to_string();
+    let diff = similar::TextDiff::from_lines(expected.as_str(), found)
+        .unified_diff()
+        .to_string();
     Err(format!("{}:\n{diff}", file.display()))
 }
 
@@ -55,9 +69,11 @@ fn plans_read_as_expected() {
     let mut wrong = Vec::new();
     for folder in scenarios() {
         let plan = load(&folder);
-        for (name, detail) in
-            [("concise", Detail::Concise), ("default", Detail::Default), ("full", Detail::Full)]
-        {
+        for (name, detail) in [
+            ("concise", Detail::Concise),
+            ("default", Detail::Default),
+            ("full", Detail::Full),
+        ] {
             let view = view(&folder, &plan, detail);
             let drawn = text::plan(&view, Layout::new(None, Palette::PLAIN));
             wrong.extend(compare(&folder.join(format!("expected.{name}.txt")), &drawn).err());
@@ -65,7 +81,11 @@ fn plans_read_as_expected() {
         let view = view(&folder, &plan, Detail::Default);
         wrong.extend(compare(&folder.join("expected.md"), &markdown::plan(&view)).err());
     }
-    assert!(wrong.is_empty(), "set ACCEPT=1 to accept\n{}", wrong.join("\n"));
+    assert!(
+        wrong.is_empty(),
+        "set ACCEPT=1 to accept\n{}",
+        wrong.join("\n")
+    );
 }
 
 #[test]
@@ -88,8 +108,17 @@ fn whatever_the_width_lines_fit_and_the_sum_is_last() {
                         layout.width()
                     );
                 }
-                let last = drawn.trim_end().rsplit("\n\n").next().unwrap().replace('\n', " ");
-                assert!(last.ends_with(&view.sum), "{last:?} does not end with {:?}", view.sum);
+                let last = drawn
+                    .trim_end()
+                    .rsplit("\n\n")
+                    .next()
+                    .unwrap()
+                    .replace('\n', " ");
+                assert!(
+                    last.ends_with(&view.sum),
+                    "{last:?} does not end with {:?}",
+                    view.sum
+                );
             }
         }
     }
@@ -104,8 +133,18 @@ fn colour_adds_nothing_but_colour() {
         let coloured = text::plan(&view, Layout::new(Some(120), Palette::COLOUR));
         assert_ne!(plain, coloured);
         let stripped = anstream::adapter::strip_str(&coloured).to_string();
-        let ends_trimmed = |text: &str| text.lines().map(str::trim_end).collect::<Vec<_>>().join("\n");
-        assert_eq!(ends_trimmed(&stripped), ends_trimmed(&plain), "{}", folder.display());
+        let ends_trimmed = |text: &str| {
+            text.lines()
+                .map(str::trim_end)
+                .collect::<Vec<_>>()
+                .join("\n")
+        };
+        assert_eq!(
+            ends_trimmed(&stripped),
+            ends_trimmed(&plain),
+            "{}",
+            folder.display()
+        );
     }
 }
 
@@ -115,9 +154,12 @@ fn no_control_character_is_ever_printed() {
         let plan = load(&folder);
         for detail in [Detail::Concise, Detail::Default, Detail::Full] {
             let view = view(&folder, &plan, detail);
-            let drawn = text::plan(&view, Layout::new(None, Palette::PLAIN)) + &markdown::plan(&view);
+            let drawn =
+                text::plan(&view, Layout::new(None, Palette::PLAIN)) + &markdown::plan(&view);
             let hidden = |c: &char| {
-                c.is_control() && *c != '\n' || ('\u{202a}'..='\u{202e}').contains(c) || ('\u{2066}'..='\u{2069}').contains(c)
+                c.is_control() && *c != '\n'
+                    || ('\u{202a}'..='\u{202e}').contains(c)
+                    || ('\u{2066}'..='\u{2069}').contains(c)
             };
             assert_eq!(drawn.chars().find(hidden), None, "{}", folder.display());
         }
@@ -144,7 +186,9 @@ fn renewals_are_no_changes() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/plan/renewals");
     let mut plan = load(&folder);
     assert!(Summary::of(&plan).is_empty());
-    let nanna_cache::plan::step::Op::Push { roots, .. } = &mut plan.steps[0].op else { panic!() };
+    let nanna_cache::plan::step::Op::Push { roots, .. } = &mut plan.steps[0].op else {
+        panic!()
+    };
     roots[0].new = true;
     assert_eq!(Summary::of(&plan).changes, 1);
     assert_eq!(Summary::of(&plan).roots_new, 1);
@@ -161,9 +205,18 @@ fn a_plan_too_long_for_a_comment_is_folded_until_it_fits() {
         plan.steps.push(more);
     }
     for detail in [Detail::Concise, Detail::Default, Detail::Full] {
-        let view = PlanView::new(&plan, Options { detail, ..Options::default() });
+        let view = PlanView::new(
+            &plan,
+            Options {
+                detail,
+                ..Options::default()
+            },
+        );
         let text = markdown::plan(&view);
         assert!(text.chars().count() < 65_536);
-        assert!(text.contains(&markdown::escape(&view.sum)), "the sum is always there");
+        assert!(
+            text.contains(&markdown::escape(&view.sum)),
+            "the sum is always there"
+        );
     }
 }

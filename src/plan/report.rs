@@ -114,7 +114,10 @@ pub enum Remaining {
 impl Report {
     /// Number of steps that this holds for.
     pub fn count(&self, holds: impl Fn(&Outcome) -> bool) -> usize {
-        self.steps.iter().filter(|step| holds(&step.outcome)).count()
+        self.steps
+            .iter()
+            .filter(|step| holds(&step.outcome))
+            .count()
     }
 
     /// Whether any step did something.

@@ -52,7 +52,12 @@ impl Op {
             }
             Self::Warm { .. } => Kind::Fetch,
             Self::Build { .. } => Kind::Build,
-            Self::Push { paths, selectors, roots, .. } => {
+            Self::Push {
+                paths,
+                selectors,
+                roots,
+                ..
+            } => {
                 if paths.is_empty() && selectors.is_empty() && roots.iter().all(|root| !root.new) {
                     Kind::Renew
                 } else {
@@ -68,7 +73,9 @@ impl Op {
             }
             // The records of dead pushes are put away by the way, as roots are renewed.
             Self::Sweep { objects, .. }
-                if objects.iter().all(|object| object.key.starts_with(super::record::FOLDER)) =>
+                if objects
+                    .iter()
+                    .all(|object| object.key.starts_with(super::record::FOLDER)) =>
             {
                 Kind::Renew
             }
@@ -169,7 +176,12 @@ impl Summary {
             Kind::Push | Kind::Renew | Kind::Delete => {}
         }
         match &step.op {
-            Op::Push { paths, selectors, roots, .. } => {
+            Op::Push {
+                paths,
+                selectors,
+                roots,
+                ..
+            } => {
                 self.push_paths += number(paths.len());
                 self.push_bytes += paths.iter().map(|path| path.nar_size).sum::<u64>();
                 if matches!(step.known, Known::After { .. }) {

@@ -22,7 +22,11 @@ pub fn json(explanation: &Explanation) -> String {
 /// The explanation as text: facts first, then the verdict of each cache with its reasons.
 #[must_use]
 pub fn text(explanation: &Explanation, layout: Layout) -> String {
-    let mut page = Page { layout, text: String::new(), now: explanation.now };
+    let mut page = Page {
+        layout,
+        text: String::new(),
+        now: explanation.now,
+    };
     page.heading(explanation);
     for cache in &explanation.caches {
         page.cache(cache);
@@ -38,15 +42,24 @@ struct Page {
 
 /// `rule (cache.yaml:31)`.
 fn reason(because: &Because) -> String {
-    let place = because.line.map_or_else(String::new, |line| format!(" (cache.yaml:{line})"));
+    let place = because
+        .line
+        .map_or_else(String::new, |line| format!(" (cache.yaml:{line})"));
     format!("{}{place}", safe(&because.rule))
 }
 
 impl Page {
     fn put(&mut self, head: &str, text: &str) {
         let indent = super::layout::width(head);
-        for (at, line) in wrap(text, self.layout.width().saturating_sub(indent)).iter().enumerate() {
-            let lead = if at == 0 { head.to_owned() } else { " ".repeat(indent) };
+        for (at, line) in wrap(text, self.layout.width().saturating_sub(indent))
+            .iter()
+            .enumerate()
+        {
+            let lead = if at == 0 {
+                head.to_owned()
+            } else {
+                " ".repeat(indent)
+            };
             self.text.push_str(format!("{lead}{line}").trim_end());
             self.text.push('\n');
         }
@@ -79,14 +92,18 @@ impl Page {
         );
         if !class.also.is_empty() {
             let names: Vec<String> = class.also.iter().map(|name| safe(name.as_str())).collect();
-            text.push_str(&format!("; {} would match too, but later", list(&names)));
+            text.extend(["; ", &list(&names), " would match too, but later"]);
         }
         self.put("  class     ", &text);
         if explanation.wanted_by.is_empty() {
             self.put("  wanted    ", "by nothing that cache.yaml asks to push");
         }
         for wanted in &explanation.wanted_by {
-            let text = format!("in the closure of {}: {}", safe(&wanted.what), reason(&wanted.because));
+            let text = format!(
+                "in the closure of {}: {}",
+                safe(&wanted.what),
+                reason(&wanted.because)
+            );
             self.put("  wanted    ", &text);
         }
         for upstream in &explanation.upstreams {
@@ -95,7 +112,11 @@ impl Page {
                 Some(false) => "does not have it",
                 None => "unknown",
             };
-            let text = format!("{} {has}: {}", safe(upstream.cache.as_str()), safe(&upstream.how));
+            let text = format!(
+                "{} {has}: {}",
+                safe(upstream.cache.as_str()),
+                safe(&upstream.how)
+            );
             self.put("  upstream  ", &text);
         }
     }
@@ -121,14 +142,20 @@ impl Page {
         };
         self.put("  need      ", &need);
         if let Some(priority) = cache.priority {
-            self.put("  priority  ", &format!("{priority}, the highest of the roots that reach it"));
+            self.put(
+                "  priority  ",
+                &format!("{priority}, the highest of the roots that reach it"),
+            );
         }
         for root in cache.roots.iter().take(ROOTS) {
             let text = self.root(root);
             self.put("  root      ", &text);
         }
         if cache.roots.len() > ROOTS {
-            self.put("            ", &format!("and {} more", cache.roots.len() - ROOTS));
+            self.put(
+                "            ",
+                &format!("and {} more", cache.roots.len() - ROOTS),
+            );
         }
     }
 
@@ -141,7 +168,10 @@ impl Page {
     }
 
     fn root(&self, root: &RootReach) -> String {
-        let attr = root.attr.as_ref().map_or_else(String::new, |attr| format!(" for {}", safe(attr)));
+        let attr = root
+            .attr
+            .as_ref()
+            .map_or_else(String::new, |attr| format!(" for {}", safe(attr)));
         format!(
             "{}{attr}: {} (priority {}), written {} ago + {} = {}",
             safe(&root.path.to_string()),

@@ -8,7 +8,8 @@ use crate::plan::plan::Plan;
 use crate::plan::summary::Summary;
 
 /// Where the schema is published; its number is that of the plan format.
-const SCHEMA_ID: &str = "https://raw.githubusercontent.com/nanna-coder/nanna-cache/main/schema/plan.schema.json";
+const SCHEMA_ID: &str =
+    "https://raw.githubusercontent.com/nanna-coder/nanna-cache/main/schema/plan.schema.json";
 
 /// A plan with its sum: what `--format json` prints and `--out` saves.
 #[derive(Serialize, JsonSchema)]
@@ -23,17 +24,18 @@ struct Document<'a> {
 /// Writes a plan, with a line break at its end.
 #[must_use]
 pub fn plan(plan: &Plan) -> String {
-    let document = Document { plan, summary: Summary::of(plan) };
+    let document = Document {
+        plan,
+        summary: Summary::of(plan),
+    };
     pretty(&document)
 }
 
 /// Any of our documents as JSON with a line break at its end.
 #[must_use]
 pub fn pretty<T: Serialize>(document: &T) -> String {
-    let mut text = serde_json::to_string_pretty(document)
-        .expect("our documents have only text as keys, so they always become JSON");
-    text.push('\n');
-    text
+    // Our documents have only text as keys, so they always become JSON.
+    serde_json::to_string_pretty(document).unwrap_or_default() + "\n"
 }
 
 /// The JSON Schema (draft 2020-12) of what [`plan`] writes.
@@ -68,8 +70,9 @@ pub enum ReadError {
 /// # Errors
 /// It is no plan, or one of a later format.
 pub fn read(text: &str) -> Result<Plan, ReadError> {
-    let value: Value =
-        serde_json::from_str(text).map_err(|error| ReadError::Form { place: error.to_string() })?;
+    let value: Value = serde_json::from_str(text).map_err(|error| ReadError::Form {
+        place: error.to_string(),
+    })?;
     let known = crate::plan::plan::FORMAT;
     if let Some(found) = value.get("format").and_then(Value::as_u64)
         && found > u64::from(known)

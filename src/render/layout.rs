@@ -115,6 +115,9 @@ mod tests {
     fn wrapping_keeps_words() {
         assert_eq!(wrap("one two three", 7), ["one two", "three"]);
         assert_eq!(wrap("", 7), [""]);
-        assert_eq!(wrap("incomprehensibilities at", 5), ["incomprehensibilities", "at"]);
+        assert_eq!(
+            wrap("incomprehensibilities at", 5),
+            ["incomprehensibilities", "at"]
+        );
     }
 }

@@ -33,11 +33,18 @@ pub fn plan(view: &PlanView) -> String {
         return short;
     }
     let sum = escape(&view.sum);
-    format!("## {}\n\n**{sum}**\n\nThe plan is too long for a comment.\n", escape(&view.heading.join(" · ")))
+    format!(
+        "## {}\n\n**{sum}**\n\nThe plan is too long for a comment.\n",
+        escape(&view.heading.join(" · "))
+    )
 }
 
 fn page(view: &PlanView, items: Option<usize>, diffs: bool) -> String {
-    let mut page = Page { text: String::new(), items, diffs };
+    let mut page = Page {
+        text: String::new(),
+        items,
+        diffs,
+    };
     page.line(&format!("## {}", escape(&view.heading.join(" · "))));
     page.line("");
     page.line(&format!("**{}**", escape(&view.sum)));
@@ -87,8 +94,16 @@ impl Page {
         self.line(&format!("> [!{kind}]"));
         self.line(&format!("> **{}**", text::title(notices)));
         for notice in notices {
-            let place = if notice.place.is_empty() { String::new() } else { format!(" ({})", code(&notice.place)) };
-            let help = if notice.help.is_empty() { String::new() } else { format!(" → {}", escape(&notice.help)) };
+            let place = if notice.place.is_empty() {
+                String::new()
+            } else {
+                format!(" ({})", code(&notice.place))
+            };
+            let help = if notice.help.is_empty() {
+                String::new()
+            } else {
+                format!(" → {}", escape(&notice.help))
+            };
             self.line(&format!(
                 "> - {} **{}**{place}: {}{help}",
                 code(notice.symbol.sign()),
@@ -123,7 +138,10 @@ impl Page {
     }
 
     fn group(&mut self, phase: &PhaseView, group: &Group) {
-        let title = group.title.clone().unwrap_or_else(|| phase.phase.word().to_owned());
+        let title = group
+            .title
+            .clone()
+            .unwrap_or_else(|| phase.phase.word().to_owned());
         let facts = group.facts.join(", ");
         let gap = if facts.is_empty() { "" } else { ": " };
         self.line("");
@@ -156,11 +174,25 @@ impl Page {
     }
 
     fn row(&mut self, line: &Line, has_numbers: bool) {
-        let mut row = format!("| {} | {} |", code(line.symbol.sign()), cell_code(&line.label));
+        let mut row = format!(
+            "| {} | {} |",
+            code(line.symbol.sign()),
+            cell_code(&line.label)
+        );
         if has_numbers {
-            let _ = write!(row, " {} | {} | {} |", escape(&line.remark), escape(&line.count), escape(&line.bytes));
+            let _ = write!(
+                row,
+                " {} | {} | {} |",
+                escape(&line.remark),
+                escape(&line.count),
+                escape(&line.bytes)
+            );
         }
-        let place = if line.place.is_empty() { String::new() } else { cell_code(&line.place) };
+        let place = if line.place.is_empty() {
+            String::new()
+        } else {
+            cell_code(&line.place)
+        };
         let _ = write!(row, " {place} | {} |", escape(&line.note));
         self.line(&row);
     }
@@ -171,7 +203,10 @@ impl Page {
         }
         let fence = fence(line.diff.iter().map(|line| line.text.as_str()));
         self.line("");
-        self.line(&format!("<details><summary><code>{}</code></summary>\n", html(&line.label)));
+        self.line(&format!(
+            "<details><summary><code>{}</code></summary>\n",
+            html(&line.label)
+        ));
         self.line(&format!("{fence}diff"));
         for change in &line.diff {
             self.line(&format!("{}{}", change.sign, change.text));
@@ -187,14 +222,32 @@ impl Page {
         }
         self.line("");
         let number = units::count(items.len() as u64);
-        self.line(&format!("<details><summary><code>{}</code>: {number}</summary>\n", html(label)));
+        self.line(&format!(
+            "<details><summary><code>{}</code>: {number}</summary>\n",
+            html(label)
+        ));
         for item in items.iter().take(shown) {
-            let bytes = if item.bytes.is_empty() { String::new() } else { format!(", {}", item.bytes) };
-            let note = if item.note.is_empty() { String::new() } else { format!(": {}", escape(&item.note)) };
-            self.line(&format!("- {} {}{bytes}{note}", code(item.symbol.sign()), code(&item.text)));
+            let bytes = if item.bytes.is_empty() {
+                String::new()
+            } else {
+                format!(", {}", item.bytes)
+            };
+            let note = if item.note.is_empty() {
+                String::new()
+            } else {
+                format!(": {}", escape(&item.note))
+            };
+            self.line(&format!(
+                "- {} {}{bytes}{note}",
+                code(item.symbol.sign()),
+                code(&item.text)
+            ));
         }
         if shown < items.len() {
-            self.line(&format!("- and {} more", units::count((items.len() - shown) as u64)));
+            self.line(&format!(
+                "- and {} more",
+                units::count((items.len() - shown) as u64)
+            ));
         }
         self.line("\n</details>");
     }
@@ -257,7 +310,9 @@ fn cell_code(text: &str) -> String {
 }
 
 fn html(text: &str) -> String {
-    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;")
+    text.replace('&', "&amp;")
+        .replace('<', "&lt;")
+        .replace('>', "&gt;")
 }
 
 /// A fence that nothing in `lines` closes.
@@ -276,7 +331,10 @@ mod tests {
     #[test]
     fn nothing_foreign_becomes_markup() {
         assert_eq!(escape("see `a|b` and c|d"), "see `a\\|b` and c&#124;d");
-        assert_eq!(escape("<img> @all #12 .#x"), "&lt;img&gt; @&#8203;all #&#8203;12 .\\#x");
+        assert_eq!(
+            escape("<img> @all #12 .#x"),
+            "&lt;img&gt; @&#8203;all #&#8203;12 .\\#x"
+        );
         assert_eq!(escape("one ` tick"), "one \\` tick");
         assert_eq!(escape("*a*_b_[c]"), "\\*a\\*\\_b\\_\\[c\\]");
         assert_eq!(code("a`b``c"), "``` a`b``c ```");

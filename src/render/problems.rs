@@ -32,7 +32,11 @@ pub fn text(problems: &Problems, layout: Layout) -> String {
     let mut clean = String::with_capacity(drawn.len());
     for line in drawn.lines() {
         // Colours are ours; other control characters come from the file.
-        let line = if layout.palette().is_coloured() { keep_colours(line) } else { safe(line) };
+        let line = if layout.palette().is_coloured() {
+            keep_colours(line)
+        } else {
+            safe(line)
+        };
         clean.push_str(line.trim_end());
         clean.push('\n');
     }
@@ -46,7 +50,9 @@ fn keep_colours(line: &str) -> String {
     while let Some(at) = rest.find("\u{1b}[") {
         let (before, colour) = rest.split_at(at);
         out.push_str(&safe(before));
-        let end = colour[2..].find(|c: char| !c.is_ascii_digit() && c != ';').map(|end| end + 2);
+        let end = colour[2..]
+            .find(|c: char| !c.is_ascii_digit() && c != ';')
+            .map(|end| end + 2);
         match end {
             Some(end) if colour[end..].starts_with('m') => {
                 out.push_str(&colour[..=end]);
@@ -128,7 +134,10 @@ pub fn github(problems: &Problems) -> String {
             }
         }
         properties.push(format!("title={}", property(&problem.code)));
-        let help = problem.help.as_ref().map_or_else(String::new, |help| format!("\n{help}"));
+        let help = problem
+            .help
+            .as_ref()
+            .map_or_else(String::new, |help| format!("\n{help}"));
         let _ = writeln!(
             text,
             "::{} {}::{}",
@@ -142,7 +151,9 @@ pub fn github(problems: &Problems) -> String {
 
 /// Escapes the message of a workflow command.
 fn message(text: &str) -> String {
-    text.replace('%', "%25").replace('\r', "%0D").replace('\n', "%0A")
+    text.replace('%', "%25")
+        .replace('\r', "%0D")
+        .replace('\n', "%0A")
 }
 
 /// Escapes a property of a workflow command.
@@ -156,7 +167,7 @@ mod tests {
     use crate::render::style::Palette;
 
     fn problems() -> Problems {
-        let text = "version: 1\nproject: caf\u{e9} \u{1b}[2J\ncache: 5\n";
+        let text = "version: 1\nproject: \"caf\u{e9} \\e[2J\"\ncache: 5\n";
         match crate::config::read("cache, the.yaml", text.as_bytes()) {
             Err(problems) => problems,
             Ok(_) => panic!("the sample is invalid"),
@@ -193,7 +204,10 @@ mod tests {
     #[test]
     fn only_colours_pass() {
         assert_eq!(keep_colours("\u{1b}[31ma\u{1b}[0m"), "\u{1b}[31ma\u{1b}[0m");
-        assert_eq!(keep_colours("\u{1b}[2Ja\u{1b}]0;x\u{7}"), "\\u{1b}[2Ja\\u{1b}]0;x\\u{7}");
+        assert_eq!(
+            keep_colours("\u{1b}[2Ja\u{1b}]0;x\u{7}"),
+            "\\u{1b}[2Ja\\u{1b}]0;x\\u{7}"
+        );
         assert_eq!(keep_colours("\u{1b}["), "\\u{1b}[");
     }
 }

@@ -40,7 +40,9 @@ impl Moment {
         } else {
             (self.paths_done, self.paths_total)
         };
-        let share = (u128::from(done) * 1000).checked_div(u128::from(total)).unwrap_or(0);
+        let share = (u128::from(done) * 1000)
+            .checked_div(u128::from(total))
+            .unwrap_or(0);
         u64::try_from(share.min(1000)).unwrap_or(1000)
     }
 }
@@ -116,14 +118,24 @@ mod tests {
             line("push", &HALF),
             "push  12 of 1,300 paths  1.0 GiB of 2.0 GiB (50%)  102.4 MiB/s  10.0 s left"
         );
-        let early = Moment { elapsed_ms: 1, bytes_done: 0, ..HALF };
-        assert_eq!(line("push", &early), "push  12 of 1,300 paths  0 B of 2.0 GiB (0%)");
+        let early = Moment {
+            elapsed_ms: 1,
+            bytes_done: 0,
+            ..HALF
+        };
+        assert_eq!(
+            line("push", &early),
+            "push  12 of 1,300 paths  0 B of 2.0 GiB (0%)"
+        );
         assert_eq!(line("look", &Moment::default()), "look  0 done");
     }
 
     #[test]
     fn more_than_promised_is_no_panic() {
-        let over = Moment { bytes_done: u64::MAX, ..HALF };
+        let over = Moment {
+            bytes_done: u64::MAX,
+            ..HALF
+        };
         assert_eq!(over.left_ms(), Some(0));
         assert_eq!(over.thousandths(), 1000);
     }
@@ -131,7 +143,11 @@ mod tests {
     #[test]
     fn a_log_stays_short() {
         let mut sparse = Sparse::default();
-        let at = |bytes_done, elapsed_ms| Moment { bytes_done, elapsed_ms, ..HALF };
+        let at = |bytes_done, elapsed_ms| Moment {
+            bytes_done,
+            elapsed_ms,
+            ..HALF
+        };
         assert!(!sparse.is_due(&at(0, 100)));
         assert!(sparse.is_due(&at(300 << 20, 200)));
         assert!(!sparse.is_due(&at(301 << 20, 300)));

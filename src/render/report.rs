@@ -17,10 +17,21 @@ pub fn json(report: &Report) -> String {
 /// The report as text: what went as promised in short, what did not in full, the sum last.
 #[must_use]
 pub fn text(report: &Report, layout: Layout) -> String {
-    let mut page = Page { layout, text: String::new() };
-    let columns = report.steps.iter().map(|step| width(&safe(step.address.as_str()))).max();
+    let mut page = Page {
+        layout,
+        text: String::new(),
+    };
+    let columns = report
+        .steps
+        .iter()
+        .map(|step| width(&safe(step.address.as_str())))
+        .max();
     let columns = columns.unwrap_or(0).min(48);
-    let times = report.steps.iter().map(|step| width(&elapsed(step.duration_ms))).max();
+    let times = report
+        .steps
+        .iter()
+        .map(|step| width(&elapsed(step.duration_ms)))
+        .max();
     for step in &report.steps {
         page.step(step, columns, times.unwrap_or(0));
     }
@@ -29,7 +40,11 @@ pub fn text(report: &Report, layout: Layout) -> String {
     }
     page.remaining(&report.remaining);
     let sum = sum(report);
-    let role = if report.is_whole() { Role::Good } else { Role::Refusal };
+    let role = if report.is_whole() {
+        Role::Good
+    } else {
+        Role::Refusal
+    };
     page.paragraph(&sum, 0, role);
     page.text
 }
@@ -57,7 +72,10 @@ impl Page {
         let sign = self.layout.palette().paint(role, sign).to_string();
         let address = left(&safe(step.address.as_str()), columns);
         let time = right(&elapsed(step.duration_ms), times);
-        self.put(&format!("  {sign} {address}  {time}  {word}{}", deed(&step.outcome)));
+        self.put(&format!(
+            "  {sign} {address}  {time}  {word}{}",
+            deed(&step.outcome)
+        ));
         match &step.outcome {
             Outcome::Done { effect, detail } => {
                 if !detail.is_empty() {
@@ -71,7 +89,11 @@ impl Page {
             }
             Outcome::Unchanged => {}
             Outcome::Failed { why } | Outcome::Stale { why } | Outcome::Skipped { why } => {
-                self.paragraph(&format!("promised: {}", safe(&step.promised)), 6, Role::Faint);
+                self.paragraph(
+                    &format!("promised: {}", safe(&step.promised)),
+                    6,
+                    Role::Faint,
+                );
                 self.paragraph(&safe(why), 6, role);
             }
         }
@@ -92,7 +114,10 @@ impl Page {
                 self.text.push('\n');
             }
             Remaining::Unconfirmed { why } => {
-                let text = format!("Could not look again, so nothing confirms it: {}", safe(&why.0));
+                let text = format!(
+                    "Could not look again, so nothing confirms it: {}",
+                    safe(&why.0)
+                );
                 self.paragraph(&text, 0, Role::Unknown);
                 self.text.push('\n');
             }
@@ -136,11 +161,26 @@ fn amount(effect: &Effect) -> String {
 fn sum(report: &Report) -> String {
     let number = |holds: fn(&Outcome) -> bool| report.count(holds) as u64;
     let parts = [
-        (number(|outcome| matches!(outcome, Outcome::Done { .. })), "done"),
-        (number(|outcome| matches!(outcome, Outcome::Unchanged)), "done already"),
-        (number(|outcome| matches!(outcome, Outcome::Failed { .. })), "failed"),
-        (number(|outcome| matches!(outcome, Outcome::Stale { .. })), "stale"),
-        (number(|outcome| matches!(outcome, Outcome::Skipped { .. })), "not run"),
+        (
+            number(|outcome| matches!(outcome, Outcome::Done { .. })),
+            "done",
+        ),
+        (
+            number(|outcome| matches!(outcome, Outcome::Unchanged)),
+            "done already",
+        ),
+        (
+            number(|outcome| matches!(outcome, Outcome::Failed { .. })),
+            "failed",
+        ),
+        (
+            number(|outcome| matches!(outcome, Outcome::Stale { .. })),
+            "stale",
+        ),
+        (
+            number(|outcome| matches!(outcome, Outcome::Skipped { .. })),
+            "not run",
+        ),
     ];
     let mut words: Vec<String> = parts
         .iter()
@@ -166,5 +206,9 @@ fn sum(report: &Report) -> String {
     } else {
         "Not applied"
     };
-    format!("{ended}: {} in {}{confirmed}.", words.join(", "), elapsed(report.duration_ms))
+    format!(
+        "{ended}: {} in {}{confirmed}.",
+        words.join(", "),
+        elapsed(report.duration_ms)
+    )
 }

@@ -53,7 +53,11 @@ impl Palette {
     /// `text` in the look of `role`.
     pub fn paint<T: fmt::Display>(self, role: Role, text: T) -> Painted<T> {
         Painted {
-            style: if self.colour { style(role) } else { Style::new() },
+            style: if self.colour {
+                style(role)
+            } else {
+                Style::new()
+            },
             text,
         }
     }
@@ -84,13 +88,22 @@ pub struct Painted<T> {
 impl<T: fmt::Display> fmt::Display for Painted<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         // Width and precision would count escapes; callers pad the text before they paint it.
-        write!(f, "{}{}{}", self.style.render(), self.text, self.style.render_reset())
+        write!(
+            f,
+            "{}{}{}",
+            self.style.render(),
+            self.text,
+            self.style.render_reset()
+        )
     }
 }
 
 /// The looks of the parts of a help text: headings, what is typed as it stands, and placeholders.
-pub const HELP: (Style, Style, Style) =
-    (Style::new().bold(), AnsiColor::Cyan.on_default(), AnsiColor::Green.on_default());
+pub const HELP: (Style, Style, Style) = (
+    Style::new().bold(),
+    AnsiColor::Cyan.on_default(),
+    AnsiColor::Green.on_default(),
+);
 
 #[cfg(test)]
 mod tests {

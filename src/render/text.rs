@@ -28,7 +28,10 @@ impl Layout {
     /// For a terminal of `width` columns (`None`: no terminal).
     #[must_use]
     pub fn new(width: Option<usize>, palette: Palette) -> Self {
-        Self { width: width.unwrap_or(PIPE).clamp(NARROWEST, WIDEST), palette }
+        Self {
+            width: width.unwrap_or(PIPE).clamp(NARROWEST, WIDEST),
+            palette,
+        }
     }
 
     /// Columns.
@@ -47,7 +50,11 @@ impl Layout {
 /// Draws a plan. The text ends with its sum and a line break.
 #[must_use]
 pub fn plan(view: &PlanView, layout: Layout) -> String {
-    let mut page = Page { layout, detail: view.detail, text: String::new() };
+    let mut page = Page {
+        layout,
+        detail: view.detail,
+        text: String::new(),
+    };
     page.heading(view);
     for phase in &view.phases {
         page.phase(phase);
@@ -98,10 +105,16 @@ impl Page {
     }
 
     fn heading(&mut self, view: &PlanView) {
-        let (project, rest) = view.heading.split_first().map_or(("", &[][..]), |(a, b)| (a, b));
+        let (project, rest) = view
+            .heading
+            .split_first()
+            .map_or(("", &[][..]), |(a, b)| (a, b));
         let rest = rest.join(" · ");
         let room = self.layout.width.saturating_sub(width(&rest) + 3);
-        let line = format!("{} · {rest}", self.paint(Role::Title, &shorten(project, room)));
+        let line = format!(
+            "{} · {rest}",
+            self.paint(Role::Title, &shorten(project, room))
+        );
         self.put(&line);
         if self.detail == Detail::Concise || view.legend.is_empty() {
             return;
@@ -123,7 +136,11 @@ impl Page {
 
     fn phase(&mut self, phase: &PhaseView) {
         self.gap();
-        if phase.groups.first().is_none_or(|group| group.title.is_none()) {
+        if phase
+            .groups
+            .first()
+            .is_none_or(|group| group.title.is_none())
+        {
             let title = self.paint(Role::Title, phase.phase.word());
             self.put(&title);
         }
@@ -142,8 +159,15 @@ impl Page {
 
     fn hanging(&mut self, head: &str, text: &str) {
         let indent = width(head);
-        for (at, line) in wrap(text, self.layout.width.saturating_sub(indent)).iter().enumerate() {
-            let lead = if at == 0 { head.to_owned() } else { " ".repeat(indent) };
+        for (at, line) in wrap(text, self.layout.width.saturating_sub(indent))
+            .iter()
+            .enumerate()
+        {
+            let lead = if at == 0 {
+                head.to_owned()
+            } else {
+                " ".repeat(indent)
+            };
             self.put(&format!("{lead}{line}"));
         }
     }
@@ -154,7 +178,11 @@ impl Page {
             let room = self.layout.width.saturating_sub(width(&facts) + 2);
             let painted = self.paint(Role::Title, title);
             if width(title) <= room {
-                let space = " ".repeat((room + 2).saturating_sub(width(title)).min(60 + 2 - width(title).min(60)));
+                let space = " ".repeat(
+                    (room + 2)
+                        .saturating_sub(width(title))
+                        .min(60 + 2 - width(title).min(60)),
+                );
                 self.put(&format!("{painted}{space}{facts}"));
             } else {
                 self.put(&painted);
@@ -199,12 +227,19 @@ impl Page {
             cells.push(left(&line.place, columns.place));
         }
         let row = cells.join("  ");
-        let note = if self.detail == Detail::Concise { "" } else { line.note.as_str() };
+        let note = if self.detail == Detail::Concise {
+            ""
+        } else {
+            line.note.as_str()
+        };
         let used = 4 + width(&row) + 2;
         if note.is_empty() {
             self.put(&format!("  {sign} {row}"));
         } else if used + width(note) <= self.layout.width {
-            self.put(&format!("  {sign} {row}  {}", self.paint(Role::Faint, note)));
+            self.put(&format!(
+                "  {sign} {row}  {}",
+                self.paint(Role::Faint, note)
+            ));
         } else {
             self.put(&format!("  {sign} {row}"));
             self.paragraph(note, 6, Role::Faint);
@@ -223,7 +258,11 @@ impl Page {
     }
 
     fn diff(&mut self, lines: &[DiffLine]) {
-        let shown = if self.detail == Detail::Full { lines.len() } else { DIFF_LINES };
+        let shown = if self.detail == Detail::Full {
+            lines.len()
+        } else {
+            DIFF_LINES
+        };
         for line in lines.iter().take(shown) {
             let text = if self.detail == Detail::Full {
                 line.text.clone()
@@ -245,19 +284,33 @@ impl Page {
     }
 
     fn items(&mut self, items: &[Item]) {
-        let bytes = items.iter().map(|item| width(&item.bytes)).max().unwrap_or(0);
+        let bytes = items
+            .iter()
+            .map(|item| width(&item.bytes))
+            .max()
+            .unwrap_or(0);
         for item in items {
             let sign = self.paint(item.symbol.role(), item.symbol.sign());
             let room = self.layout.width.saturating_sub(8 + 2 + bytes + 2);
-            let text =
-                if self.detail == Detail::Full { item.text.clone() } else { shorten(&item.text, room) };
+            let text = if self.detail == Detail::Full {
+                item.text.clone()
+            } else {
+                shorten(&item.text, room)
+            };
             let size = right(&item.bytes, bytes);
-            let row = if bytes == 0 { text } else { format!("{size}  {text}") };
+            let row = if bytes == 0 {
+                text
+            } else {
+                format!("{size}  {text}")
+            };
             let used = 8 + width(&row) + 2;
             if item.note.is_empty() {
                 self.put(&format!("      {sign} {row}"));
             } else if used + width(&item.note) <= self.layout.width {
-                self.put(&format!("      {sign} {row}  {}", self.paint(Role::Faint, &item.note)));
+                self.put(&format!(
+                    "      {sign} {row}  {}",
+                    self.paint(Role::Faint, &item.note)
+                ));
             } else {
                 self.put(&format!("      {sign} {row}"));
                 let indent = if bytes == 0 { 10 } else { 10 + bytes + 2 };
@@ -268,21 +321,31 @@ impl Page {
 
     /// The box that nobody can miss.
     fn notices(&mut self, notices: &[Notice]) {
-        let role = notices.iter().map(|notice| notice.symbol).max().map_or(Role::Advice, super::view::Symbol::role);
+        let role = notices
+            .iter()
+            .map(|notice| notice.symbol)
+            .max()
+            .map_or(Role::Advice, super::view::Symbol::role);
         let bar = self.paint(role, "┃");
-        let title = title(notices);
-        let rule = "━".repeat(self.layout.width.saturating_sub(width(&title) + 5));
-        let top = self.paint(role, &format!("┏━ {title} {rule}"));
-        self.put(&top);
+        let counted = title(notices);
+        let rule = "━".repeat(self.layout.width.saturating_sub(width(&counted) + 5));
+        let head = self.paint(role, &format!("┏━ {counted} {rule}"));
+        self.put(&head);
         for notice in notices {
             let sign = self.paint(notice.symbol.role(), notice.symbol.sign());
             let about = self.paint(Role::Title, &notice.about);
-            let place =
-                if notice.place.is_empty() { String::new() } else { format!("  ({})", notice.place) };
+            let place = if notice.place.is_empty() {
+                String::new()
+            } else {
+                format!("  ({})", notice.place)
+            };
             self.put(&format!("{bar} {sign} {about}{place}"));
             let mut body = wrap(&notice.text, self.layout.width.saturating_sub(6));
             if !notice.help.is_empty() && self.detail != Detail::Concise {
-                body.extend(wrap(&format!("→ {}", notice.help), self.layout.width.saturating_sub(6)));
+                body.extend(wrap(
+                    &format!("→ {}", notice.help),
+                    self.layout.width.saturating_sub(6),
+                ));
             }
             for line in body {
                 self.put(&format!("{bar}     {line}"));
@@ -294,20 +357,32 @@ impl Page {
                 }
             }
         }
-        let end = format!("┗{}", "━".repeat(self.layout.width.saturating_sub(1)));
-        let end = self.paint(role, &end);
-        self.put(&end);
+        let bottom = format!("┗{}", "━".repeat(self.layout.width.saturating_sub(1)));
+        let bottom = self.paint(role, &bottom);
+        self.put(&bottom);
     }
 }
 
 /// How many of what, for the box.
 pub(super) fn title(notices: &[Notice]) -> String {
     let mut title = String::new();
-    for symbol in [super::view::Symbol::Refusal, super::view::Symbol::Unknown, super::view::Symbol::Advice] {
-        let number = notices.iter().filter(|notice| notice.symbol == symbol).count();
+    for symbol in [
+        super::view::Symbol::Refusal,
+        super::view::Symbol::Unknown,
+        super::view::Symbol::Advice,
+    ] {
+        let number = notices
+            .iter()
+            .filter(|notice| notice.symbol == symbol)
+            .count();
         if number > 0 {
             let gap = if title.is_empty() { "" } else { " · " };
-            let _ = write!(title, "{gap}{} {}", units::count(number as u64), symbol.meaning());
+            let _ = write!(
+                title,
+                "{gap}{} {}",
+                units::count(number as u64),
+                symbol.meaning()
+            );
         }
     }
     title
@@ -324,16 +399,36 @@ struct Columns {
 
 impl Columns {
     fn of(lines: &[Line], total: usize, detail: Detail) -> Self {
-        let widest = |cell: fn(&Line) -> &String| lines.iter().map(|line| width(cell(line))).max().unwrap_or(0);
+        let widest = |cell: fn(&Line) -> &String| {
+            lines
+                .iter()
+                .map(|line| width(cell(line)))
+                .max()
+                .unwrap_or(0)
+        };
         let remark = widest(|line| &line.remark);
         let count = widest(|line| &line.count);
         let bytes = widest(|line| &line.bytes);
         let place = widest(|line| &line.place);
-        let gaps = [remark, count, bytes, place].iter().filter(|column| **column > 0).count() * 2;
+        let gaps = [remark, count, bytes, place]
+            .iter()
+            .filter(|column| **column > 0)
+            .count()
+            * 2;
         let others = remark + count + bytes + place + gaps + 4;
         let label = widest(|line| &line.label);
         let room = total.saturating_sub(others).max(16);
-        let label = if detail == Detail::Full { label } else { label.min(room) };
-        Self { label, remark, count, bytes, place }
+        let label = if detail == Detail::Full {
+            label
+        } else {
+            label.min(room)
+        };
+        Self {
+            label,
+            remark,
+            count,
+            bytes,
+            place,
+        }
     }
 }

@@ -66,7 +66,11 @@ pub fn size(bytes: u64) -> String {
 pub fn size_of(part: u64, whole: u64) -> String {
     let unit = unit_of(whole);
     if unit == unit_of(part) || part == 0 {
-        let part = if part == 0 { "0".to_owned() } else { in_unit(part, unit) };
+        let part = if part == 0 {
+            "0".to_owned()
+        } else {
+            in_unit(part, unit)
+        };
         format!("{part} of {} {}", in_unit(whole, unit), UNITS[unit])
     } else {
         format!("{} of {}", size(part), size(whole))
@@ -76,7 +80,12 @@ pub fn size_of(part: u64, whole: u64) -> String {
 /// A length of time in its largest unit, rounded down from two of it on: `41 days`, `36 hours`.
 #[must_use]
 pub fn duration(seconds: u64) -> String {
-    const UNITS: [(u64, &str); 4] = [(86_400, "day"), (3_600, "hour"), (60, "minute"), (1, "second")];
+    const UNITS: [(u64, &str); 4] = [
+        (86_400, "day"),
+        (3_600, "hour"),
+        (60, "minute"),
+        (1, "second"),
+    ];
     for (length, name) in UNITS {
         // `2 days` is clear where `1 day` would hide 23 hours.
         if seconds >= 2 * length || seconds == length {
@@ -101,7 +110,9 @@ pub fn elapsed(milliseconds: u64) -> String {
 /// Nothing of nothing is all of it.
 #[must_use]
 pub fn percent(part: u64, whole: u64) -> String {
-    let share = (u128::from(part) * 100).checked_div(u128::from(whole)).unwrap_or(100);
+    let share = (u128::from(part) * 100)
+        .checked_div(u128::from(whole))
+        .unwrap_or(100);
     format!("{}%", share.min(100))
 }
 
@@ -119,7 +130,10 @@ pub fn ratio(before: u64, after: u64) -> Option<String> {
 #[must_use]
 pub fn rate(bytes: u64, milliseconds: u64) -> Option<String> {
     let per_second = (u128::from(bytes) * 1000).checked_div(u128::from(milliseconds))?;
-    Some(format!("{}/s", size(u64::try_from(per_second).unwrap_or(u64::MAX))))
+    Some(format!(
+        "{}/s",
+        size(u64::try_from(per_second).unwrap_or(u64::MAX))
+    ))
 }
 
 /// Puts words in a row: `a`, `a and b`, `a, b and c`.

@@ -230,7 +230,11 @@ impl PlanView {
         let folded = folded(&phases, options.detail);
         Self {
             heading: heading(plan),
-            legend: if phases.is_empty() { Vec::new() } else { legend(&phases, &notices, options.detail) },
+            legend: if phases.is_empty() {
+                Vec::new()
+            } else {
+                legend(&phases, &notices, options.detail)
+            },
             hidden: hidden(plan, options, plan.steps.len() - steps.len()),
             folded,
             sum: sum::sentence(plan, &summary, &notices, options),
@@ -258,7 +262,13 @@ fn legend(phases: &[PhaseView], notices: &[Notice], detail: Detail) -> Vec<Symbo
         symbols.extend(group.lines.iter().map(|line| line.symbol));
         symbols.extend(group.kept.iter().map(|item| item.symbol));
         if detail == Detail::Full {
-            symbols.extend(group.lines.iter().flat_map(|line| &line.items).map(|item| item.symbol));
+            symbols.extend(
+                group
+                    .lines
+                    .iter()
+                    .flat_map(|line| &line.items)
+                    .map(|item| item.symbol),
+            );
         }
     }
     symbols.sort_unstable();
@@ -268,14 +278,18 @@ fn legend(phases: &[PhaseView], notices: &[Notice], detail: Detail) -> Vec<Symbo
 
 /// Says how to see more, where something is folded.
 fn folded(phases: &[PhaseView], detail: Detail) -> Option<String> {
-    let mut lines = phases.iter().flat_map(|phase| &phase.groups).flat_map(|group| &group.lines);
+    let mut lines = phases
+        .iter()
+        .flat_map(|phase| &phase.groups)
+        .flat_map(|group| &group.lines);
     match detail {
         Detail::Full => None,
         Detail::Default => lines
             .any(|line| !line.items.is_empty())
             .then(|| "`--full` lists every path.".to_owned()),
         Detail::Concise => lines.next().map(|_| {
-            "Without `--concise` there is a line for each step, and the changes of files.".to_owned()
+            "Without `--concise` there is a line for each step, and the changes of files."
+                .to_owned()
         }),
     }
 }
@@ -293,7 +307,11 @@ fn hidden(plan: &Plan, options: Options, steps: usize) -> Option<String> {
     let of_other = plan.steps.iter().filter(|step| step.scope == other);
     let summary = Summary::of_steps(of_other);
     let parts = sum::parts(&summary);
-    let what = if parts.is_empty() { "no change".to_owned() } else { parts.join(", ") };
+    let what = if parts.is_empty() {
+        "no change".to_owned()
+    } else {
+        parts.join(", ")
+    };
     let steps = units::things(steps as u64, "step");
     Some(match scope {
         Scope::Shared => format!(

@@ -19,7 +19,10 @@ pub(super) fn diff(before: &str, after: &str, context: usize) -> Vec<DiffLine> {
     let diff = TextDiff::from_lines(before, after);
     for group in diff.grouped_ops(context) {
         if !lines.is_empty() {
-            lines.push(DiffLine { sign: '…', text: String::new() });
+            lines.push(DiffLine {
+                sign: '…',
+                text: String::new(),
+            });
         }
         for change in group.iter().flat_map(|op| diff.iter_changes(op)) {
             let sign = match change.tag() {
@@ -29,7 +32,10 @@ pub(super) fn diff(before: &str, after: &str, context: usize) -> Vec<DiffLine> {
             };
             let text = change.value();
             let line = text.strip_suffix('\n').unwrap_or(text);
-            lines.push(DiffLine { sign, text: safe(line) });
+            lines.push(DiffLine {
+                sign,
+                text: safe(line),
+            });
         }
     }
     lines

@@ -14,9 +14,10 @@ use crate::render::units::{count, size, size_of, things};
 /// The cache that a step's line stands under, if it stands under one.
 const fn cache_of(op: &Op) -> Option<&CacheName> {
     match op {
-        Op::Push { cache, .. } | Op::Pin { cache, .. } | Op::Prune { cache, .. } | Op::Sweep { cache, .. } => {
-            Some(cache)
-        }
+        Op::Push { cache, .. }
+        | Op::Pin { cache, .. }
+        | Op::Prune { cache, .. }
+        | Op::Sweep { cache, .. } => Some(cache),
         Op::WriteFile { .. }
         | Op::EditFile { .. }
         | Op::GenerateKey { .. }
@@ -28,8 +29,17 @@ const fn cache_of(op: &Op) -> Option<&CacheName> {
 }
 
 /// One phase, if anything is to be said about it.
-pub(super) fn phase(plan: &Plan, phase: Phase, all: &[&Step], options: Options) -> Option<PhaseView> {
-    let steps: Vec<&Step> = all.iter().copied().filter(|step| step.phase == phase).collect();
+pub(super) fn phase(
+    plan: &Plan,
+    phase: Phase,
+    all: &[&Step],
+    options: Options,
+) -> Option<PhaseView> {
+    let steps: Vec<&Step> = all
+        .iter()
+        .copied()
+        .filter(|step| step.phase == phase)
+        .collect();
     let mut caches: Vec<Option<&CacheName>> = Vec::new();
     // What belongs to no cache (files, builds) comes first.
     for cache in std::iter::once(None).chain(steps.iter().map(|step| cache_of(&step.op))) {
@@ -47,15 +57,22 @@ pub(super) fn phase(plan: &Plan, phase: Phase, all: &[&Step], options: Options) 
     let groups: Vec<Group> = caches
         .into_iter()
         .filter_map(|cache| {
-            let of_cache: Vec<&Step> =
-                steps.iter().copied().filter(|step| cache_of(&step.op) == cache).collect();
+            let of_cache: Vec<&Step> = steps
+                .iter()
+                .copied()
+                .filter(|step| cache_of(&step.op) == cache)
+                .collect();
             group(plan, phase, cache, &of_cache, options)
         })
         .collect();
     let order = (phase == Phase::Optimize && options.scope != Some(Scope::Shared))
         .then(|| plan.order.as_ref().map(asking_order))
         .flatten();
-    (!groups.is_empty() || order.is_some()).then_some(PhaseView { phase, groups, order })
+    (!groups.is_empty() || order.is_some()).then_some(PhaseView {
+        phase,
+        groups,
+        order,
+    })
 }
 
 fn group(
@@ -67,7 +84,12 @@ fn group(
 ) -> Option<Group> {
     let kept = match cache {
         Some(cache) if phase == Phase::Push => held::kept_back(plan, cache, options.detail),
-        _ => KeptBack { sentence: None, items: Vec::new(), more: 0, is_news: false },
+        _ => KeptBack {
+            sentence: None,
+            items: Vec::new(),
+            more: 0,
+            is_news: false,
+        },
     };
     if steps.is_empty() && !(kept.is_news && cache.is_some()) {
         return None;
@@ -78,14 +100,21 @@ fn group(
         .map(|step| line::line(plan, step))
         .collect();
     lines.extend(renewals(steps));
-    let budget = plan.caches.iter().find(|budget| Some(&budget.cache) == cache);
+    let budget = plan
+        .caches
+        .iter()
+        .find(|budget| Some(&budget.cache) == cache);
     Some(Group {
         title: cache.map(|cache| title(phase, cache, budget, steps)),
         facts: cache.map_or_else(Vec::new, |_| facts(phase, steps, budget)),
         lines,
         kept_back: kept.sentence,
         kept: kept.items,
-        kept_more: if options.detail == Detail::Concise { 0 } else { kept.more },
+        kept_more: if options.detail == Detail::Concise {
+            0
+        } else {
+            kept.more
+        },
     })
 }
 
@@ -122,7 +151,11 @@ fn facts(phase: Phase, steps: &[&Step], budget: Option<&CacheBudget>) -> Vec<Str
             None => things(paths, "path"),
         });
         facts.push(match budget {
-            Some(budget) => format!("−{}; after: {}", size_of(sum.delete_bytes, budget.bytes), after(budget)),
+            Some(budget) => format!(
+                "−{}; after: {}",
+                size_of(sum.delete_bytes, budget.bytes),
+                after(budget)
+            ),
             None => format!("−{}", size(sum.delete_bytes)),
         });
         return facts;
@@ -139,7 +172,10 @@ fn facts(phase: Phase, steps: &[&Step], budget: Option<&CacheBudget>) -> Vec<Str
 
 /// `6.4 of 20.0 GiB`, or `6.4 GiB` where the cache has no limit.
 fn after(budget: &CacheBudget) -> String {
-    budget.max_size.map_or_else(|| size(budget.bytes_after), |max| size_of(budget.bytes_after, max))
+    budget.max_size.map_or_else(
+        || size(budget.bytes_after),
+        |max| size_of(budget.bytes_after, max),
+    )
 }
 
 /// All renewals of a group in one line.
@@ -165,11 +201,17 @@ fn asking_order(order: &AskingOrder) -> (String, String) {
         let words: Vec<String> = asked
             .iter()
             .map(|asked| {
-                let priority = asked.priority.map_or_else(|| "?".to_owned(), |number| number.to_string());
+                let priority = asked
+                    .priority
+                    .map_or_else(|| "?".to_owned(), |number| number.to_string());
                 format!("{} ({priority})", safe(&asked.url))
             })
             .collect();
-        if words.is_empty() { "none".to_owned() } else { words.join(" → ") }
+        if words.is_empty() {
+            "none".to_owned()
+        } else {
+            words.join(" → ")
+        }
     };
     (words(&order.before), words(&order.after))
 }

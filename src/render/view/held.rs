@@ -42,30 +42,61 @@ const fn is_named(reason: &HeldReason, detail: Detail) -> bool {
 }
 
 pub(super) fn kept_back(plan: &Plan, cache: &CacheName, detail: Detail) -> KeptBack {
-    let mut held: Vec<_> =
-        plan.held_back.iter().filter(|held| held.cache == *cache && !held.paths.is_empty()).collect();
+    let mut held: Vec<_> = plan
+        .held_back
+        .iter()
+        .filter(|held| held.cache == *cache && !held.paths.is_empty())
+        .collect();
     held.sort_by(|a, b| a.reason.cmp(&b.reason));
     let total: usize = held.iter().map(|held| held.paths.len()).sum();
     let reasons: Vec<String> = held
         .iter()
-        .map(|held| format!("{} {}", units::count(held.paths.len() as u64), words(&held.reason)))
+        .map(|held| {
+            format!(
+                "{} {}",
+                units::count(held.paths.len() as u64),
+                words(&held.reason)
+            )
+        })
         .collect();
-    let sentence = (total > 0)
-        .then(|| format!("{} kept back: {}", units::count(total as u64), reasons.join(", ")));
+    let sentence = (total > 0).then(|| {
+        format!(
+            "{} kept back: {}",
+            units::count(total as u64),
+            reasons.join(", ")
+        )
+    });
     let mut items = Vec::new();
     let mut more = 0;
     for held in &held {
         if !is_named(&held.reason, detail) {
             continue;
         }
-        let shown = if detail == Detail::Full { held.paths.len() } else { NAMED };
-        items.extend(held.paths.iter().take(shown).map(|path| item(path, &held.reason)));
+        let shown = if detail == Detail::Full {
+            held.paths.len()
+        } else {
+            NAMED
+        };
+        items.extend(
+            held.paths
+                .iter()
+                .take(shown)
+                .map(|path| item(path, &held.reason)),
+        );
         more += held.paths.len().saturating_sub(shown);
     }
-    let is_news = held
-        .iter()
-        .any(|held| !matches!(held.reason, HeldReason::Upstream(_) | HeldReason::OtherClass));
-    KeptBack { sentence, items, more: more as u64, is_news }
+    let is_news = held.iter().any(|held| {
+        !matches!(
+            held.reason,
+            HeldReason::Upstream(_) | HeldReason::OtherClass
+        )
+    });
+    KeptBack {
+        sentence,
+        items,
+        more: more as u64,
+        is_news,
+    }
 }
 
 fn item(path: &HeldPath, reason: &HeldReason) -> Item {

@@ -7,7 +7,9 @@ use crate::nix::store_path::StorePath;
 use crate::plan::address::Address;
 use crate::plan::observed::Nar;
 use crate::plan::plan::{Plan, Refusal};
-use crate::plan::step::{DropReason, Known, Op, PathToDrop, PathToPush, RootToWrite, Selector, Step};
+use crate::plan::step::{
+    DropReason, Known, Op, PathToDrop, PathToPush, RootToWrite, Selector, Step,
+};
 use crate::plan::summary::Kind;
 use crate::plan::time::Time;
 use crate::render::layout::safe;
@@ -19,7 +21,11 @@ const CONTEXT: usize = 1;
 pub(super) fn line(plan: &Plan, step: &Step) -> Line {
     let refusal = refusal_of(plan, step);
     let mut line = Line {
-        symbol: if refusal.is_some() { Symbol::Refusal } else { symbol(step.op.kind()) },
+        symbol: if refusal.is_some() {
+            Symbol::Refusal
+        } else {
+            symbol(step.op.kind())
+        },
         label: String::new(),
         remark: String::new(),
         count: String::new(),
@@ -41,7 +47,16 @@ pub(super) fn line(plan: &Plan, step: &Step) -> Line {
 
 fn fill(plan: &Plan, step: &Step, line: &mut Line, notes: &mut Vec<String>) {
     match &step.op {
-        Op::WriteFile { path, before, after } | Op::EditFile { path, before, after } => {
+        Op::WriteFile {
+            path,
+            before,
+            after,
+        }
+        | Op::EditFile {
+            path,
+            before,
+            after,
+        } => {
             line.label = safe(path);
             line.diff = file_diff(before.as_deref(), after);
             if matches!(step.op, Op::EditFile { .. }) && before.is_some() {
@@ -50,9 +65,18 @@ fn fill(plan: &Plan, step: &Step, line: &mut Line, notes: &mut Vec<String>) {
         }
         Op::GenerateKey { cache, path, name } => {
             line.label = safe(path);
-            notes.push(format!("new signing key `{}` for {}", safe(name), safe(cache.as_str())));
+            notes.push(format!(
+                "new signing key `{}` for {}",
+                safe(name),
+                safe(cache.as_str())
+            ));
         }
-        Op::CreateCache { cache, folder, before, info } => {
+        Op::CreateCache {
+            cache,
+            folder,
+            before,
+            info,
+        } => {
             line.label = safe(folder);
             notes.push(match before {
                 None => format!("new folder of {}", safe(cache.as_str())),
@@ -60,7 +84,12 @@ fn fill(plan: &Plan, step: &Step, line: &mut Line, notes: &mut Vec<String>) {
             });
             line.diff = file_diff(before.as_deref(), info);
         }
-        Op::ExportVariable { name, before, after, .. } => {
+        Op::ExportVariable {
+            name,
+            before,
+            after,
+            ..
+        } => {
             line.label = safe(name);
             notes.push("for the later steps of this job".to_owned());
             line.diff = diff(before, after, CONTEXT);
@@ -78,12 +107,20 @@ fn fill(plan: &Plan, step: &Step, line: &mut Line, notes: &mut Vec<String>) {
             notes.push("built here, because no cache has it".to_owned());
             line.items = drv.iter().map(|drv| plain(Symbol::Work, drv)).collect();
         }
-        Op::Push { class, paths, selectors, roots, .. } => {
+        Op::Push {
+            class,
+            paths,
+            selectors,
+            roots,
+            ..
+        } => {
             line.label = safe(class.as_str());
             line.remark = priority(plan, class);
             push(plan, step, line, notes, (paths, selectors, roots));
         }
-        Op::Pin { name, add, remove, .. } => {
+        Op::Pin {
+            name, add, remove, ..
+        } => {
             line.label = format!("pin {}", safe(name.as_str()));
             line.count = things((add.len() + remove.len()) as u64, "path");
             if !add.is_empty() {
@@ -93,25 +130,37 @@ fn fill(plan: &Plan, step: &Step, line: &mut Line, notes: &mut Vec<String>) {
                 notes.push(format!("{} no longer pinned", count(remove.len() as u64)));
             }
             line.items = add.iter().map(|path| plain(Symbol::Create, path)).collect();
-            line.items.extend(remove.iter().map(|path| plain(Symbol::Delete, path)));
+            line.items
+                .extend(remove.iter().map(|path| plain(Symbol::Delete, path)));
         }
-        Op::Prune { class, paths, roots, .. } => {
+        Op::Prune {
+            class,
+            paths,
+            roots,
+            ..
+        } => {
             line.label = safe(class.as_str());
             line.remark = priority(plan, class);
             line.count = things(paths.len() as u64, "path");
             line.bytes = format!("−{}", size(paths.iter().map(|path| path.bytes).sum()));
             notes.extend(drop_reasons(paths, plan.now));
             if !roots.is_empty() {
-                notes.push(format!("with {} that ended", things(roots.len() as u64, "root")));
+                notes.push(format!(
+                    "with {} that ended",
+                    things(roots.len() as u64, "root")
+                ));
             }
             line.items = paths.iter().map(|path| dropped(path, plan.now)).collect();
         }
         Op::Sweep { objects, .. } => {
-            line.label = "unneeded files".to_owned();
+            "unneeded files".clone_into(&mut line.label);
             line.count = things(objects.len() as u64, "file");
             line.bytes = format!("−{}", size(objects.iter().map(|object| object.size).sum()));
             notes.push("no narinfo names them, and they are older than prune.grace".to_owned());
-            line.items = objects.iter().map(|object| swept(object, plan.now)).collect();
+            line.items = objects
+                .iter()
+                .map(|object| swept(object, plan.now))
+                .collect();
         }
     }
 }
@@ -119,21 +168,33 @@ fn fill(plan: &Plan, step: &Step, line: &mut Line, notes: &mut Vec<String>) {
 /// The parts of a push.
 type Pushed<'a> = (&'a [PathToPush], &'a [Selector], &'a [RootToWrite]);
 
-fn push(plan: &Plan, step: &Step, line: &mut Line, notes: &mut Vec<String>, (paths, selectors, roots): Pushed) {
+fn push(
+    plan: &Plan,
+    step: &Step,
+    line: &mut Line,
+    notes: &mut Vec<String>,
+    (paths, selectors, roots): Pushed,
+) {
     if !paths.is_empty() {
         line.count = things(paths.len() as u64, "path");
         line.bytes = size(paths.iter().map(|path| path.nar_size).sum());
     } else if !selectors.is_empty() {
-        line.count = "? paths".to_owned();
+        "? paths".clone_into(&mut line.count);
     }
     if let Known::After { steps, cap } = &step.known {
         let more = if paths.is_empty() { "" } else { "more " };
         let most = cap.map_or_else(String::new, |cap| format!(", at most {}", size(cap)));
-        notes.push(format!("({more}known after {}{most})", after_steps(plan, steps)));
+        notes.push(format!(
+            "({more}known after {}{most})",
+            after_steps(plan, steps)
+        ));
     }
     let unasked = paths.iter().filter(|path| path.unasked).count() as u64;
     if unasked > 0 {
-        notes.push(format!("`?` {} of them: no upstream could be asked, so taken as absent there", count(unasked)));
+        notes.push(format!(
+            "`?` {} of them: no upstream could be asked, so taken as absent there",
+            count(unasked)
+        ));
     }
     let new = roots.iter().filter(|root| root.new).count() as u64;
     if paths.is_empty() && selectors.is_empty() && new > 0 {
@@ -147,7 +208,9 @@ fn push(plan: &Plan, step: &Step, line: &mut Line, notes: &mut Vec<String>, (pat
 
 /// The refusal that names this very step; one of the whole plan is said once, not on every line.
 fn refusal_of<'a>(plan: &'a Plan, step: &Step) -> Option<&'a Refusal> {
-    plan.refusals.iter().find(|refusal| refusal.steps.contains(&step.address))
+    plan.refusals
+        .iter()
+        .find(|refusal| refusal.steps.contains(&step.address))
 }
 
 const fn symbol(kind: Kind) -> Symbol {
@@ -166,7 +229,9 @@ fn after_steps(plan: &Plan, steps: &[Address]) -> String {
         let step = plan.steps.iter().find(|step| step.address == *address);
         match step.map(|step| &step.op) {
             Some(Op::Build { installable, .. }) => format!("build of {}", safe(installable)),
-            Some(Op::GenerateKey { cache, .. }) => format!("the key of {} is made", safe(cache.as_str())),
+            Some(Op::GenerateKey { cache, .. }) => {
+                format!("the key of {} is made", safe(cache.as_str()))
+            }
             _ => safe(address.as_str()),
         }
     };
@@ -174,7 +239,9 @@ fn after_steps(plan: &Plan, steps: &[Address]) -> String {
 }
 
 fn priority(plan: &Plan, class: &crate::config::model::ClassName) -> String {
-    plan.priorities.get(class).map_or_else(String::new, |priority| format!("priority {priority:>3}"))
+    plan.priorities
+        .get(class)
+        .map_or_else(String::new, |priority| format!("priority {priority:>3}"))
 }
 
 fn fine_print(step: &Step) -> Vec<String> {
@@ -188,7 +255,11 @@ fn fine_print(step: &Step) -> Vec<String> {
         lines.push(format!("because {}{setting}", safe(&step.because.rule)));
     }
     if !step.waits_for.is_empty() {
-        let names: Vec<String> = step.waits_for.iter().map(|address| safe(address.as_str())).collect();
+        let names: Vec<String> = step
+            .waits_for
+            .iter()
+            .map(|address| safe(address.as_str()))
+            .collect();
         lines.push(format!("waits for {}", list(&names)));
     }
     lines
@@ -208,21 +279,38 @@ fn drop_reasons(paths: &[PathToDrop], now: Time) -> Vec<String> {
         })
         .collect();
     let of = |reason: &DropReason| paths.iter().filter(|path| path.reason == *reason).count();
-    let oldest = ended.iter().max().map_or_else(String::new, |longest| duration(*longest));
+    let oldest = ended
+        .iter()
+        .max()
+        .map_or_else(String::new, |longest| duration(*longest));
     let (least, most) = (ended.iter().min(), ended.iter().max());
-    let words = if least == most { format!("need ended {oldest} ago") } else { format!("need ended up to {oldest} ago") };
+    let words = if least == most {
+        format!("need ended {oldest} ago")
+    } else {
+        format!("need ended up to {oldest} ago")
+    };
     let mut reasons = [
         (ended.len(), words),
-        (of(&DropReason::Unreached), "no root or pin reaches them".to_owned()),
-        (of(&DropReason::OverMaxSize), "over max-size, lowest priority first".to_owned()),
+        (
+            of(&DropReason::Unreached),
+            "no root or pin reaches them".to_owned(),
+        ),
+        (
+            of(&DropReason::OverMaxSize),
+            "over max-size, lowest priority first".to_owned(),
+        ),
     ];
-    reasons.sort_by(|a, b| b.0.cmp(&a.0));
+    reasons.sort_by_key(|(number, _)| std::cmp::Reverse(*number));
     let several = reasons.iter().filter(|(number, _)| *number > 0).count() > 1;
     reasons
         .into_iter()
         .filter(|(number, _)| *number > 0)
         .map(|(number, words)| {
-            if several { format!("{}: {words}", count(number as u64)) } else { words }
+            if several {
+                format!("{}: {words}", count(number as u64))
+            } else {
+                words
+            }
         })
         .collect()
 }
@@ -237,7 +325,12 @@ pub(in crate::render) fn drop_reason(reason: &DropReason, now: Time) -> String {
 }
 
 fn plain(symbol: Symbol, path: &StorePath) -> Item {
-    Item { symbol, text: safe(&path.to_string()), bytes: String::new(), note: String::new() }
+    Item {
+        symbol,
+        text: safe(&path.to_string()),
+        bytes: String::new(),
+        note: String::new(),
+    }
 }
 
 fn pushed(path: &PathToPush) -> Item {
@@ -249,7 +342,11 @@ fn pushed(path: &PathToPush) -> Item {
         notes.push("no upstream could be asked".to_owned());
     }
     Item {
-        symbol: if path.unasked { Symbol::Unknown } else { Symbol::Create },
+        symbol: if path.unasked {
+            Symbol::Unknown
+        } else {
+            Symbol::Create
+        },
         text: safe(&path.path.to_string()),
         bytes: size(path.nar_size),
         note: notes.join("; "),
@@ -257,7 +354,11 @@ fn pushed(path: &PathToPush) -> Item {
 }
 
 fn dropped(path: &PathToDrop, now: Time) -> Item {
-    let bytes = if path.bytes == 0 { "shared NAR".to_owned() } else { size(path.bytes) };
+    let bytes = if path.bytes == 0 {
+        "shared NAR".to_owned()
+    } else {
+        size(path.bytes)
+    };
     Item {
         symbol: Symbol::Delete,
         text: safe(&path.path.to_string()),

@@ -25,7 +25,9 @@ pub struct Notice {
 
 /// `cache.yaml:31`, or nothing.
 pub(super) fn place(because: &Because) -> String {
-    because.line.map_or_else(String::new, |line| format!("cache.yaml:{line}"))
+    because
+        .line
+        .map_or_else(String::new, |line| format!("cache.yaml:{line}"))
 }
 
 /// Everything that is no step, the worst first.
@@ -33,7 +35,9 @@ pub(super) fn all(plan: &Plan, options: Options, steps: &[&Step]) -> Vec<Notice>
     let mut notices = Vec::new();
     for refusal in &plan.refusals {
         let is_shown = refusal.steps.is_empty()
-            || steps.iter().any(|step| refusal.steps.contains(&step.address));
+            || steps
+                .iter()
+                .any(|step| refusal.steps.contains(&step.address));
         if !is_shown && options.scope.is_some() {
             continue;
         }

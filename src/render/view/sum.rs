@@ -24,15 +24,25 @@ pub(super) fn parts(sum: &Summary) -> Vec<String> {
     if sum.push_paths > 0 || sum.push_later == 0 {
         add(
             sum.push_paths,
-            format!("{} to push ({}{later})", count(sum.push_paths), size(sum.push_bytes)),
+            format!(
+                "{} to push ({}{later})",
+                count(sum.push_paths),
+                size(sum.push_bytes)
+            ),
         );
     } else {
         add(
             sum.push_later,
-            format!("{} to push (paths known after the build)", things(sum.push_later, "output")),
+            format!(
+                "{} to push (paths known after the build)",
+                things(sum.push_later, "output")
+            ),
         );
     }
-    add(sum.roots_new, plural(sum.roots_new, "new root", "new roots"));
+    add(
+        sum.roots_new,
+        plural(sum.roots_new, "new root", "new roots"),
+    );
     add(sum.pin, format!("{} to pin", count(sum.pin)));
     add(sum.unpin, format!("{} to unpin", count(sum.unpin)));
     let paths = sum.delete_paths;
@@ -41,12 +51,22 @@ pub(super) fn parts(sum: &Summary) -> Vec<String> {
         (paths, 0) => count(paths),
         (0, files) => plural(files, "unneeded file", "unneeded files"),
         (paths, files) => {
-            format!("{} and {}", things(paths, "path"), plural(files, "unneeded file", "unneeded files"))
+            format!(
+                "{} and {}",
+                things(paths, "path"),
+                plural(files, "unneeded file", "unneeded files")
+            )
         }
     };
-    add(paths + files, format!("{deleted} to delete ({})", size(sum.delete_bytes)));
+    add(
+        paths + files,
+        format!("{deleted} to delete ({})", size(sum.delete_bytes)),
+    );
     if paths + files == 0 {
-        add(sum.roots_ended, plural(sum.roots_ended, "root", "roots") + " to end");
+        add(
+            sum.roots_ended,
+            plural(sum.roots_ended, "root", "roots") + " to end",
+        );
     }
     parts
 }
@@ -68,8 +88,8 @@ fn others(sum: &Summary) -> Vec<String> {
 
 /// The last line: always the sum.
 pub(super) fn sentence(plan: &Plan, sum: &Summary, notices: &[Notice], options: Options) -> String {
-    let renews = (sum.roots_renewed > 0)
-        .then(|| format!("Renews {}.", things(sum.roots_renewed, "root")));
+    let renews =
+        (sum.roots_renewed > 0).then(|| format!("Renews {}.", things(sum.roots_renewed, "root")));
     let mut sentences = Vec::new();
     if sum.is_empty() {
         sentences.push("No changes.".to_owned());
