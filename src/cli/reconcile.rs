@@ -22,6 +22,7 @@ use crate::plan::report::{Remaining, Report, Signal};
 use crate::plan::select::Selection;
 use crate::plan::step::Scope;
 use crate::plan::summary::Summary;
+use crate::plan::time::Time;
 use crate::render::view::{Options, PlanView};
 use crate::render::{json, markdown, report, text};
 use crate::sys::file;
@@ -46,18 +47,15 @@ pub(super) struct Request<'a> {
 
 /// Plans, and applies if that was asked for.
 ///
-/// `observe` looks at the world and changes nothing; `apply` carries an approved plan out, stops
+/// `observe` looks at the world (as of a saved plan's time, if there is one) and changes nothing; `apply` carries an approved plan out, stops
 /// after the current objects when the progress says so, looks again, and reports.
 pub(super) fn run(
     request: &Request<'_>,
-    observe: impl FnOnce() -> Result<Observed, Failure>,
-    apply: impl FnOnce(ApprovedPlan, Arc<Progress>) -> Result<Report, Failure>,
+    observe: impl FnOnce(Option<Time>) -> Result<Observed, Failure>,
+    apply: impl FnOnce(ApprovedPlan, Observed, Arc<Progress>) -> Result<Report, Failure>,
 ) -> Result<Exit, Failure> {
     let saved = saved(request)?;
-    let mut observed = observe()?;
-    if let Some(saved) = &saved {
-        observed.now = saved.now;
-    }
+    let observed = observe(saved.as_ref().map(|saved| saved.now))?;
     let whole = crate::plan::make::plan(request.desired, &observed, request.digest);
     let mut plan = request.selection.apply(whole.clone());
     plan.refusals = guard::check(request.desired, &plan, &request.args.allowances());
@@ -68,7 +66,7 @@ pub(super) fn run(
         save(request, path, &plan)?;
     }
     if request.args.apply {
-        carry_out(request, plan, apply)
+        carry_out(request, plan, observed, apply)
     } else {
         request
             .output
@@ -80,7 +78,8 @@ pub(super) fn run(
 fn carry_out(
     request: &Request<'_>,
     plan: Plan,
-    apply: impl FnOnce(ApprovedPlan, Arc<Progress>) -> Result<Report, Failure>,
+    observed: Observed,
+    apply: impl FnOnce(ApprovedPlan, Observed, Arc<Progress>) -> Result<Report, Failure>,
 ) -> Result<Exit, Failure> {
     let output = request.output;
     let sum = Summary::of(&plan);
@@ -108,7 +107,7 @@ fn carry_out(
     let progress = Arc::new(Progress::default());
     let watch = signals::watch(&progress, output);
     let display = Display::start(&progress, output, request.host.terminals.stderr);
-    let done = apply(approved, Arc::clone(&progress));
+    let done = apply(approved, observed, Arc::clone(&progress));
     display.end();
     let mut done = done?;
     done.interrupted = done.interrupted.or_else(|| watch.caught());

@@ -8,7 +8,7 @@ use clap::error::ErrorKind;
 use super::args::{Cli, Command};
 use super::context::Context;
 use super::error::Failure;
-use super::{completions, init, log, mark, schema, validate};
+use super::{completions, explain, fetch, init, log, mark, phases, schema, validate};
 use crate::exit::Exit;
 use crate::sys::host::Host;
 
@@ -55,19 +55,12 @@ fn dispatch(command: &Command, context: &Context) -> Result<Exit, Failure> {
         Command::Init(args) => init::run(context, args),
         Command::Mark(args) => mark::run(context, args),
         Command::Completions(args) => completions::run(context, args),
-        Command::Reconcile(_)
-        | Command::Setup(_)
-        | Command::Push(_)
-        | Command::Optimize(_)
-        | Command::Prune(_)
-        | Command::Explain(_)
-        | Command::Fetch(_) => {
-            let loaded = context.load()?;
-            let text = format!(
-                "reconcile {}: this build has no engine",
-                loaded.config.project
-            );
-            Err(Failure::new(Exit::Failed, text))
-        }
+        Command::Reconcile(args) => phases::reconcile(context, args),
+        Command::Setup(args) => phases::single(context, "setup", args),
+        Command::Push(args) => phases::push(context, args),
+        Command::Optimize(args) => phases::single(context, "optimize", args),
+        Command::Prune(args) => phases::single(context, "prune", args),
+        Command::Explain(args) => explain::run(context, args),
+        Command::Fetch(args) => fetch::run(context, args),
     }
 }

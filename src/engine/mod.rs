@@ -7,6 +7,7 @@ pub mod apply;
 pub mod confirm;
 pub mod event;
 mod explore;
+pub mod fetch;
 pub mod journal;
 pub mod machine;
 pub mod observe;

@@ -1,6 +1,10 @@
 //! What the plan thinks of one path, and why: class, roots, need, priority, and a verdict for
 //! each cache. The answer to `explain PATH`, as data.
 
+mod reason;
+
+pub use reason::explain;
+
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
