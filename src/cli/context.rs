@@ -10,7 +10,6 @@ use crate::config::model::Config;
 use crate::config::problem::Problems;
 use crate::exit::Exit;
 use crate::nix::hash::Sha256;
-use crate::plan::desired::Site;
 use crate::render::problems;
 use crate::sys::file;
 use crate::sys::host::Host;
@@ -45,8 +44,8 @@ pub(super) struct Loaded {
     pub(super) config: Config,
     /// SHA-256 of the file, in hex.
     pub(super) digest: String,
-    /// Where it is to come true.
-    pub(super) site: Site,
+    /// The folder that it is in, absolute.
+    pub(super) base: Utf8PathBuf,
 }
 
 impl Context {
@@ -109,11 +108,11 @@ impl Context {
             Ok((config, warnings)) => {
                 say(&warnings);
                 let digest = Sha256::of(&source.bytes).to_hex();
-                let site = self.site(&source.path);
+                let base = source.path.parent().unwrap_or(&self.host.folder).to_owned();
                 Ok(Loaded {
                     config,
                     digest,
-                    site,
+                    base,
                 })
             }
             Err(found) => {
@@ -123,20 +122,6 @@ impl Context {
                     format!("use `{}`: {found}", source.shown),
                 ))
             }
-        }
-    }
-
-    fn site(&self, config: &Utf8Path) -> Site {
-        Site {
-            home: self.host.home.clone(),
-            base: config.parent().unwrap_or(&self.host.folder).to_owned(),
-            user_conf: self.host.xdg_config().join("nix"),
-            system_conf: self
-                .host
-                .filled("NIX_CONF_DIR")
-                .unwrap_or("/etc/nix")
-                .into(),
-            system: self.host.system.clone(),
         }
     }
 }

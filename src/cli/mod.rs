@@ -11,6 +11,7 @@ mod error;
 mod init;
 mod log;
 mod mark;
+mod meant;
 mod output;
 mod progress;
 pub mod reconcile;

@@ -22,6 +22,7 @@ use crate::plan::report::{Remaining, Report, Signal};
 use crate::plan::select::Selection;
 use crate::plan::step::Scope;
 use crate::plan::summary::Summary;
+use crate::plan::time::Time;
 use crate::render::view::{Options, PlanView};
 use crate::render::{json, markdown, report, text};
 use crate::sys::file;
@@ -46,18 +47,16 @@ pub(super) struct Request<'a> {
 
 /// Plans, and applies if that was asked for.
 ///
-/// `observe` looks at the world and changes nothing; `apply` carries an approved plan out, stops
+/// `observe` looks at the world, at the time of a saved plan if there is one, and changes nothing;
+/// `apply` carries an approved plan out, stops
 /// after the current objects when the progress says so, looks again, and reports.
 pub(super) fn run(
     request: &Request<'_>,
-    observe: impl FnOnce() -> Result<Observed, Failure>,
+    observe: impl FnOnce(Option<Time>) -> Result<Observed, Failure>,
     apply: impl FnOnce(ApprovedPlan, Arc<Progress>) -> Result<Report, Failure>,
 ) -> Result<Exit, Failure> {
     let saved = saved(request)?;
-    let mut observed = observe()?;
-    if let Some(saved) = &saved {
-        observed.now = saved.now;
-    }
+    let observed = observe(saved.as_ref().map(|saved| saved.now))?;
     let whole = crate::plan::make::plan(request.desired, &observed, request.digest);
     let mut plan = request.selection.apply(whole.clone());
     plan.refusals = guard::check(request.desired, &plan, &request.args.allowances());

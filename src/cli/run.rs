@@ -8,6 +8,7 @@ use clap::error::ErrorKind;
 use super::args::{Cli, Command};
 use super::context::Context;
 use super::error::Failure;
+use super::meant::Meant;
 use super::{completions, init, log, mark, schema, validate};
 use crate::exit::Exit;
 use crate::sys::host::Host;
@@ -62,7 +63,11 @@ fn dispatch(command: &Command, context: &Context) -> Result<Exit, Failure> {
         | Command::Prune(_)
         | Command::Explain(_)
         | Command::Fetch(_) => {
+            let meant = Meant::of(command)?;
             let loaded = context.load()?;
+            if let Some(meant) = &meant {
+                meant.check_caches(&loaded.config)?;
+            }
             let text = format!(
                 "reconcile {}: this build has no engine",
                 loaded.config.project
