@@ -234,7 +234,7 @@ pub fn differences(saved: &Plan, plan: &Plan) -> Vec<String> {
         {
             None => found.push(format!("{} is no longer needed", step.address)),
             Some(other) if other != step => {
-                found.push(format!("{} would do something else", step.address))
+                found.push(format!("{} would do something else", step.address));
             }
             Some(_) => {}
         }
