@@ -128,9 +128,9 @@ fn whatever_the_width_lines_fit_and_the_sum_is_last() {
 fn colour_adds_nothing_but_colour() {
     for folder in scenarios() {
         let plan = load(&folder);
-        let view = view(&folder, &plan, Detail::Full);
-        let plain = text::plan(&view, Layout::new(Some(120), Palette::PLAIN));
-        let coloured = text::plan(&view, Layout::new(Some(120), Palette::COLOUR));
+        let shown = view(&folder, &plan, Detail::Full);
+        let plain = text::plan(&shown, Layout::new(Some(120), Palette::PLAIN));
+        let coloured = text::plan(&shown, Layout::new(Some(120), Palette::COLOUR));
         assert_ne!(plain, coloured);
         let stripped = anstream::adapter::strip_str(&coloured).to_string();
         let ends_trimmed = |text: &str| {

@@ -44,7 +44,7 @@ pub(super) struct Loaded {
     pub(super) config: Config,
     /// SHA-256 of the file, in hex.
     pub(super) digest: String,
-    /// Folder of the file.
+    /// The folder that it is in, absolute.
     pub(super) base: Utf8PathBuf,
 }
 

@@ -13,6 +13,7 @@ mod fetch;
 mod init;
 mod log;
 mod mark;
+mod meant;
 mod output;
 mod phases;
 mod progress;

@@ -1,13 +1,13 @@
-//! `reconcile`, and its phases one by one: the same engine, from flags to exit code.
+//! `reconcile`, and its phases one by one: the same engine, from what was meant to the exit code.
 
 use std::cell::RefCell;
-use std::io::Read as _;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::args::{Phase, PlanArgs, Push, Reconcile};
+use super::args::Command;
 use super::context::{Context, Loaded};
 use super::error::Failure;
+use super::meant::{Meant, check_caches};
 use super::reconcile::{self, Request};
 use crate::engine::apply::{Applying, apply};
 use crate::engine::confirm::confirm;
@@ -22,52 +22,22 @@ use crate::plan::guard::ApprovedPlan;
 use crate::plan::observed::{Observed, Why};
 use crate::plan::plan::Plan;
 use crate::plan::report::{FORMAT, Remaining, Report};
-use crate::plan::select::Selection;
 use crate::plan::time::Time;
 use crate::render::json;
 use crate::render::layout::safe;
 use crate::transfer::progress::Progress;
 
-/// Largest list of paths on standard input, in bytes.
-const MAX_STDIN: u64 = 256 << 20;
-
-/// `reconcile`.
-pub(super) fn reconcile(context: &Context, args: &Reconcile) -> Result<Exit, Failure> {
-    run(context, &args.common, args.only.clone(), Extra::default())
-}
-
-/// `setup`, `optimize` or `prune`.
-pub(super) fn single(context: &Context, phase: &str, args: &Phase) -> Result<Exit, Failure> {
-    run(context, &args.common, vec![phase.to_owned()], Extra::default())
-}
-
-/// `push`.
-pub(super) fn push(context: &Context, args: &Push) -> Result<Exit, Failure> {
-    let here = |path: &String| context.host.folder.join(path).into_string();
-    let mut paths: Vec<String> = args.path.iter().map(here).collect();
-    if args.stdin {
-        let mut text = String::new();
-        let read = std::io::stdin().lock().take(MAX_STDIN).read_to_string(&mut text);
-        read.map_err(|error| Failure::new(Exit::Failed, format!("read standard input: {error}")))?;
-        let lines = text.lines().map(str::trim).filter(|line| !line.is_empty());
-        paths.extend(lines.map(|line| context.host.folder.join(line).into_string()));
-    }
-    let extra = Extra { paths, mark: args.since_mark.clone() };
-    run(context, &args.common, vec!["push".to_owned()], extra)
-}
-
-fn run(
-    context: &Context,
-    args: &PlanArgs,
-    only: Vec<String>,
-    extra: Extra,
-) -> Result<Exit, Failure> {
+/// Runs a command that plans; `None` if it is no such command.
+pub(super) fn run(context: &Context, command: &Command) -> Result<Option<Exit>, Failure> {
+    let Some(Meant { args, only, extra }) = Meant::of(command)? else { return Ok(None) };
     let loaded = context.load()?;
+    check_caches(args, &loaded.config)?;
+    let here = |path: &String| context.host.folder.join(path).into_string();
+    let extra = Extra { paths: extra.paths.iter().map(here).collect(), ..extra };
     let options = Options { refresh: args.refresh, store: args.store.clone(), now: None };
     let machine = Machine::new(context.host.clone(), options);
     let (desired, digest) = desired(loaded, &machine, extra);
     let selection = args.selection(only);
-    check(&selection, &desired)?;
     let machine = RefCell::new(machine);
     let tell = |event: Event| tell(context, event);
     let request = Request {
@@ -78,7 +48,7 @@ fn run(
         host: &context.host,
         output: context.output,
     };
-    reconcile::run(
+    let exit = reconcile::run(
         &request,
         |now: Option<Time>| {
             machine.borrow_mut().options.now = now;
@@ -89,30 +59,14 @@ fn run(
             let work = Work { desired: &desired, machine: &machine.borrow(), listener: &tell, patience };
             work.carry_out(&approved, observed, &progress)
         },
-    )
+    )?;
+    Ok(Some(exit))
 }
 
 /// Resolves a configuration for a machine; also gives its digest.
 pub(super) fn desired(loaded: Loaded, machine: &Machine, extra: Extra) -> (Desired, String) {
     let site = machine.site(&loaded.base);
     (Desired::new(loaded.config, site, extra), loaded.digest)
-}
-
-/// Names that mean nothing are said at once, instead of planning nothing.
-fn check(selection: &Selection, desired: &Desired) -> Result<(), Failure> {
-    use crate::plan::address::Phase;
-    let caches: Vec<&str> = desired.config.caches.keys().map(|name| name.as_str()).collect();
-    if let Some(name) = selection.caches.iter().find(|name| !caches.contains(&name.as_str())) {
-        let text = format!("use --cache {name}: cache.yaml has no such cache");
-        return Err(Failure::new(Exit::Usage, text).help(format!("it has {}", caches.join(", "))));
-    }
-    let phases = Phase::ALL.map(Phase::word);
-    let is_known = |part: &String| phases.contains(&part.split('/').next().unwrap_or_default());
-    if let Some(part) = selection.only.iter().find(|part| !is_known(part)) {
-        let text = format!("use --only {part}: it names no phase");
-        return Err(Failure::new(Exit::Usage, text).help(format!("phases are {}", phases.join(", "))));
-    }
-    Ok(())
 }
 
 fn tell(context: &Context, event: Event) {

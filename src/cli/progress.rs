@@ -27,9 +27,9 @@ impl Display {
         let (end, progress) = (Arc::clone(&over), Arc::clone(progress));
         let work = move || {
             if is_terminal {
-                draw(&progress, &end, output)
+                draw(&progress, &end, output);
             } else {
-                log(&progress, &end, output)
+                log(&progress, &end, output);
             }
         };
         // Without a thread there is no display; the work goes on.

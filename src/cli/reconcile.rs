@@ -47,7 +47,8 @@ pub(super) struct Request<'a> {
 
 /// Plans, and applies if that was asked for.
 ///
-/// `observe` looks at the world (as of a saved plan's time, if there is one) and changes nothing; `apply` carries an approved plan out, stops
+/// `observe` looks at the world, at the time of a saved plan if there is one, and changes nothing;
+/// `apply` carries an approved plan out, stops
 /// after the current objects when the progress says so, looks again, and reports.
 pub(super) fn run(
     request: &Request<'_>,
@@ -234,7 +235,7 @@ pub fn differences(saved: &Plan, plan: &Plan) -> Vec<String> {
         {
             None => found.push(format!("{} is no longer needed", step.address)),
             Some(other) if other != step => {
-                found.push(format!("{} would do something else", step.address))
+                found.push(format!("{} would do something else", step.address));
             }
             Some(_) => {}
         }

@@ -49,18 +49,21 @@ fn start(cli: &Cli) -> Exit {
 }
 
 fn dispatch(command: &Command, context: &Context) -> Result<Exit, Failure> {
+    if let Some(exit) = phases::run(context, command)? {
+        return Ok(exit);
+    }
     match command {
         Command::Validate(args) => validate::run(context, args),
         Command::Schema(args) => schema::run(context, args),
         Command::Init(args) => init::run(context, args),
         Command::Mark(args) => mark::run(context, args),
         Command::Completions(args) => completions::run(context, args),
-        Command::Reconcile(args) => phases::reconcile(context, args),
-        Command::Setup(args) => phases::single(context, "setup", args),
-        Command::Push(args) => phases::push(context, args),
-        Command::Optimize(args) => phases::single(context, "optimize", args),
-        Command::Prune(args) => phases::single(context, "prune", args),
         Command::Explain(args) => explain::run(context, args),
         Command::Fetch(args) => fetch::run(context, args),
+        Command::Reconcile(_)
+        | Command::Setup(_)
+        | Command::Push(_)
+        | Command::Optimize(_)
+        | Command::Prune(_) => Err(Failure::new(Exit::Failed, "plan: nothing was meant")),
     }
 }

@@ -328,8 +328,8 @@ impl Page {
             .map_or(Role::Advice, super::view::Symbol::role);
         let bar = self.paint(role, "┃");
         let counted = title(notices);
-        let rule = "━".repeat(self.layout.width.saturating_sub(width(&counted) + 5));
-        let head = self.paint(role, &format!("┏━ {counted} {rule}"));
+        let line = "━".repeat(self.layout.width.saturating_sub(width(&counted) + 5));
+        let head = self.paint(role, &format!("┏━ {counted} {line}"));
         self.put(&head);
         for notice in notices {
             let sign = self.paint(notice.symbol.role(), notice.symbol.sign());

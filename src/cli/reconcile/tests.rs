@@ -134,3 +134,132 @@ fn a_stale_plan_is_told_step_by_step() {
     );
     assert_eq!(fresh(&saved, &now).unwrap_err().exit, Exit::Stale);
 }
+
+/// A flow over a world in which one cache folder is missing.
+mod flow {
+    use std::cell::Cell;
+
+    use super::*;
+    use crate::cli::args::Global;
+    use crate::plan::desired::{Extra, Site};
+    use crate::plan::observed::{Environment, Observation};
+    use crate::sys::host::Host;
+
+    const CONFIG: &str = "version: 1
+project: p
+caches: { dev: { type: file, path: /nowhere/cache } }
+artifacts: { all: { priority: 1, default: true } }
+setup: { nix-conf: none }
+push: { to: { dev: all } }
+";
+
+    fn desired() -> Desired {
+        let Ok((config, _)) = crate::config::read("cache.yaml", CONFIG.as_bytes()) else {
+            panic!("the sample is valid")
+        };
+        let site = Site {
+            home: "/h".into(),
+            base: "/b".into(),
+            user_conf: "/h/.config/nix".into(),
+            system_conf: "/etc/nix".into(),
+            system: "x86_64-linux".into(),
+        };
+        Desired::new(config, site, Extra::default())
+    }
+
+    fn observed(now: Time) -> Observed {
+        let why = || Observation::Unknown(Why("not looked at".into()));
+        Observed {
+            now,
+            nix: Observation::Absent,
+            store: Observation::Unknown(Why("not looked at".into())),
+            caches: [(
+                crate::config::model::CacheName::new("dev"),
+                Observation::Absent,
+            )]
+            .into(),
+            upstreams: std::collections::BTreeMap::default(),
+            outputs: std::collections::BTreeMap::default(),
+            directories: std::collections::BTreeMap::default(),
+            given: std::collections::BTreeMap::default(),
+            files: [("/nowhere".to_owned(), why())].into(),
+            keys: std::collections::BTreeMap::default(),
+            environment: Environment::default(),
+        }
+    }
+
+    /// Runs with these flags; returns how it ended and how often something was applied.
+    fn run_with(
+        flags: &[&str],
+        folder: &std::path::Path,
+        digest: &str,
+    ) -> (Result<Exit, Failure>, u32) {
+        let args = args(flags);
+        let host = Host::made_up([("HOME", folder.to_str().unwrap())]);
+        let global = Global {
+            config: None,
+            color: crate::cli::args::Color::Never,
+            verbose: 0,
+            quiet: true,
+        };
+        let desired = desired();
+        let request = Request {
+            args: &args,
+            selection: args.selection(vec!["setup".into()]),
+            desired: &desired,
+            digest,
+            output: Output::new(&global, &host),
+            host: &host,
+        };
+        let applied = Cell::new(0);
+        let exit = run(
+            &request,
+            |now| Ok(observed(now.unwrap_or(Time(1_000)))),
+            |approved, _, _| {
+                applied.set(applied.get() + 1);
+                assert_eq!(approved.plan().steps.len(), 1);
+                Ok(report(&[Outcome::Unchanged], Remaining::Converged))
+            },
+        );
+        (exit, applied.get())
+    }
+
+    #[test]
+    fn only_apply_applies() {
+        let folder = tempfile::tempdir().unwrap();
+        let (exit, applied) = run_with(&["--detailed-exitcode"], folder.path(), "aa");
+        assert_eq!((exit.unwrap(), applied), (Exit::Changes, 0));
+        let (exit, applied) = run_with(&["--apply"], folder.path(), "aa");
+        assert_eq!((exit.unwrap(), applied), (Exit::Done, 1));
+    }
+
+    #[test]
+    fn a_saved_plan_is_applied_only_while_it_is_fresh() {
+        let folder = tempfile::tempdir().unwrap();
+        let (exit, _) = run_with(&["--out", "plan.json"], folder.path(), "aa");
+        assert_eq!(exit.unwrap(), Exit::Done);
+        let apply = ["--apply", "--from", "plan.json"];
+        let (exit, applied) = run_with(&apply, folder.path(), "aa");
+        assert_eq!((exit.unwrap(), applied), (Exit::Done, 1));
+        let (exit, applied) = run_with(&apply, folder.path(), "bb");
+        assert_eq!(
+            (exit.unwrap_err().exit, applied),
+            (Exit::Stale, 0),
+            "cache.yaml has changed"
+        );
+        let path = folder.path().join("plan.json");
+        let text = std::fs::read_to_string(&path)
+            .unwrap()
+            .replace("Priority: ", "Priority: 1");
+        std::fs::write(&path, text).unwrap();
+        let (exit, applied) = run_with(&apply, folder.path(), "aa");
+        assert_eq!(
+            (exit.unwrap_err().exit, applied),
+            (Exit::Stale, 0),
+            "a foreign hand was in it"
+        );
+        std::fs::write(&path, "rm -rf /").unwrap();
+        let (exit, applied) = run_with(&apply, folder.path(), "aa");
+        assert_eq!((exit.unwrap_err().exit, applied), (Exit::Failed, 0));
+    }
+}

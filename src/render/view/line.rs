@@ -107,6 +107,15 @@ fn fill(plan: &Plan, step: &Step, line: &mut Line, notes: &mut Vec<String>) {
             notes.push("built here, because no cache has it".to_owned());
             line.items = drv.iter().map(|drv| plain(Symbol::Work, drv)).collect();
         }
+        Op::Push { .. } | Op::Pin { .. } | Op::Prune { .. } | Op::Sweep { .. } => {
+            fill_of_cache(plan, step, line, notes);
+        }
+    }
+}
+
+/// The lines that stand under a cache.
+fn fill_of_cache(plan: &Plan, step: &Step, line: &mut Line, notes: &mut Vec<String>) {
+    match &step.op {
         Op::Push {
             class,
             paths,
@@ -162,6 +171,13 @@ fn fill(plan: &Plan, step: &Step, line: &mut Line, notes: &mut Vec<String>) {
                 .map(|object| swept(object, plan.now))
                 .collect();
         }
+        Op::WriteFile { .. }
+        | Op::EditFile { .. }
+        | Op::GenerateKey { .. }
+        | Op::CreateCache { .. }
+        | Op::ExportVariable { .. }
+        | Op::Warm { .. }
+        | Op::Build { .. } => {}
     }
 }
 
