@@ -1,4 +1,5 @@
 //! The `nix` program, driven as the product drives it: settings, evaluation, build, substitution.
+#![allow(clippy::unwrap_used, clippy::print_stdout, reason = "helpers of tests are tests, too")]
 
 mod store_common;
 

@@ -1,5 +1,6 @@
 //! The speed of reading a large database, measured on a made one. Run with
 //! `cargo test --release --test store_scale -- --ignored --nocapture`; `NANNA_ROWS` sets its size.
+#![allow(clippy::unwrap_used, clippy::print_stdout, reason = "helpers of tests are tests, too")]
 
 use std::time::Instant;
 
