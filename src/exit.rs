@@ -90,7 +90,11 @@ impl Exit {
     #[must_use]
     pub fn worst(self, other: Self) -> Self {
         let rank = |exit| Self::ALL.iter().position(|each| *each == exit);
-        if rank(self) <= rank(other) { self } else { other }
+        if rank(self) <= rank(other) {
+            self
+        } else {
+            other
+        }
     }
 }
 

@@ -11,6 +11,8 @@
 //!
 //! `ARCHITECTURE.md` has the table of layers; `tests/architecture.rs` holds the code to it.
 
+#![cfg_attr(not(test), warn(clippy::disallowed_methods))]
+
 pub mod cli;
 pub mod config;
 pub mod engine;
@@ -19,6 +21,10 @@ pub mod nix;
 pub mod plan;
 pub mod provider;
 pub mod render;
+#[allow(
+    clippy::disallowed_methods,
+    reason = "the one room that uses the machine"
+)]
 pub mod sys;
 pub mod text;
 pub mod transfer;

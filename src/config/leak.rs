@@ -7,6 +7,7 @@ use std::sync::LazyLock;
 
 use regex::Regex;
 
+use crate::nix::key::looks_like_secret_key;
 use crate::text::place::ByteSpan;
 
 /// A secret in a text.
@@ -81,6 +82,11 @@ pub(crate) fn find(text: &str) -> Vec<Leak> {
     }
     leaks.sort_by_key(|leak| leak.span);
     leaks
+}
+
+/// Whether a value that should be a public key, a URL or a name is a secret, or a mangled one.
+pub(crate) fn is_secret(value: &str) -> bool {
+    looks_like_secret_key(value) || !find(value).is_empty()
 }
 
 /// The text with every secret replaced by one word.

@@ -1,6 +1,6 @@
 //! A valid `cache.yaml`: what the rest of the program works with.
 //!
-//! Everything here has been checked by [`super::validate`]: names exist, patterns compile, there
+//! Everything here has been checked by [`super::read`]: names exist, patterns compile, there
 //! is exactly one default class. Paths and `~` are still as written; they are resolved in
 //! `plan::desired`, which is told where home and the file are. Nothing here reads or writes.
 

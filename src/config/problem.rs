@@ -298,9 +298,15 @@ impl Diagnostic for Drawn {
     }
 
     fn labels(&self) -> Option<Box<dyn Iterator<Item = LabeledSpan> + '_>> {
-        Some(Box::new(self.0.labels.iter().map(|label| {
-            let text = (!label.text.is_empty()).then(|| label.text.clone());
-            LabeledSpan::new(text, label.span.start, label.span.len)
-        })))
+        Some(Box::new(self.0.labels.iter().enumerate().map(
+            |(at, label)| {
+                let text = (!label.text.is_empty()).then(|| label.text.clone());
+                let span = (label.span.start, label.span.len);
+                match at {
+                    0 => LabeledSpan::new_primary_with_span(text, span),
+                    _ => LabeledSpan::new_with_span(text, span),
+                }
+            },
+        )))
     }
 }

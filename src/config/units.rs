@@ -187,7 +187,7 @@ impl fmt::Display for Size {
         let spelling = |(name, unit): &(&'static str, u64)| {
             let scaled = u128::from(self.0) * scale;
             let number = scaled / u128::from(*unit);
-            if scaled % u128::from(*unit) != 0 || (self.0 > 0 && number < scale) {
+            if !scaled.is_multiple_of(u128::from(*unit)) || (self.0 > 0 && number < scale) {
                 return None;
             }
             let fraction = format!("{:03}", number % scale);
@@ -217,7 +217,7 @@ impl fmt::Display for Span {
         // People write `24h` for a day of grace and `30d` for a month: from two days on, days.
         let (number, unit) = match self.0 {
             0 => (0, "s"),
-            seconds if seconds % DAY == 0 && seconds >= 2 * DAY => (seconds / DAY, "d"),
+            seconds if seconds.is_multiple_of(DAY) && seconds >= 2 * DAY => (seconds / DAY, "d"),
             seconds if seconds % 3600 == 0 => (seconds / 3600, "h"),
             seconds if seconds % 60 == 0 => (seconds / 60, "m"),
             seconds => (seconds, "s"),

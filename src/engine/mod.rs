@@ -1,1 +1,15 @@
 //! Observe, apply, journal, confirm: the only place where a plan becomes deeds.
+//!
+//! [`observe`] hands out nothing that writes; [`apply`] takes only what the guard approved. It decides nothing:
+//! what to do is in the plan, and what is known only after a step is planned again by the same function.
+
+pub mod apply;
+pub mod confirm;
+pub mod event;
+mod explore;
+pub mod journal;
+pub mod machine;
+pub mod observe;
+mod prune;
+mod push;
+mod secret;

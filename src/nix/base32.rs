@@ -59,6 +59,24 @@ pub(super) fn digit_value(byte: u8) -> Option<u8> {
     }
 }
 
+/// Whether all bytes are digits. Faster than decoding: without branches and tables.
+#[must_use]
+#[expect(
+    clippy::needless_bitwise_bool,
+    reason = "without branches the compiler looks at many bytes at once"
+)]
+pub(super) fn all_digits(text: &[u8]) -> bool {
+    text.iter().fold(true, |so_far, &byte| {
+        let number = byte.wrapping_sub(b'0') < 10;
+        let letter = (byte.wrapping_sub(b'a') < 26)
+            & (byte != b'e')
+            & (byte != b'o')
+            & (byte != b't')
+            & (byte != b'u');
+        so_far & (number | letter)
+    })
+}
+
 /// Prints `bytes` in Nix's base 32.
 #[must_use]
 pub fn encode(bytes: &[u8]) -> String {
@@ -69,13 +87,16 @@ pub fn encode(bytes: &[u8]) -> String {
 
 /// Appends the base-32 form of `bytes` to `text`.
 pub fn encode_to(bytes: &[u8], text: &mut String) {
-    for group in (0..encoded_len(bytes.len())).rev() {
-        let bit = group * 5;
-        let (index, shift) = (bit / 8, bit % 8);
-        let low = u16::from(bytes[index]);
-        let high = bytes.get(index + 1).copied().map_or(0, u16::from);
-        let digit = ((high << 8 | low) >> shift) & 31;
-        text.push(char::from(ALPHABET[usize::from(digit)]));
+    // Five bytes are eight digits, so that only the last group, printed first, is cut short.
+    for group in bytes.chunks(5).rev() {
+        let number = group
+            .iter()
+            .rev()
+            .fold(0u64, |number, &byte| number << 8 | u64::from(byte));
+        for digit in (0..encoded_len(group.len())).rev() {
+            let [value, ..] = (number >> (5 * digit)).to_le_bytes();
+            text.push(char::from(ALPHABET[usize::from(value & 31)]));
+        }
     }
 }
 
@@ -104,19 +125,21 @@ pub fn decode_into(text: &[u8], bytes: &mut [u8]) -> Result<(), Base32Error> {
             found: text.len(),
         });
     }
-    bytes.fill(0);
-    for (group, (position, &byte)) in text.iter().enumerate().rev().enumerate() {
-        let value = digit_value(byte).ok_or(Base32Error::Digit { position })?;
-        let bit = group * 5;
-        let (index, shift) = (bit / 8, bit % 8);
-        let spread = u16::from(value) << shift;
-        let [low, high] = spread.to_le_bytes();
-        bytes[index] |= low;
-        match bytes.get_mut(index + 1) {
-            Some(next) => *next |= high,
-            None if high != 0 => return Err(Base32Error::Padding),
-            None => {}
+    let mut end = text.len();
+    for (digits, group) in text.rchunks(8).zip(bytes.chunks_mut(5)) {
+        end -= digits.len();
+        let mut number = 0u64;
+        for (index, &byte) in digits.iter().enumerate() {
+            let position = end + index;
+            let value = digit_value(byte).ok_or(Base32Error::Digit { position })?;
+            number = number << 5 | u64::from(value);
         }
+        let number = number.to_le_bytes();
+        let (kept, beyond) = number.split_at(group.len());
+        if beyond.iter().any(|&byte| byte != 0) {
+            return Err(Base32Error::Padding);
+        }
+        group.copy_from_slice(kept);
     }
     Ok(())
 }
@@ -135,6 +158,14 @@ mod tests {
         high[19] = 1;
         assert_eq!(encode(&high), "04000000000000000000000000000000");
         assert_eq!(encode(&[]), "");
+    }
+
+    #[test]
+    fn both_ways_of_telling_digits_agree() {
+        for byte in 0..=255 {
+            assert_eq!(all_digits(&[byte]), digit_value(byte).is_some(), "{byte}");
+        }
+        assert!(all_digits(ALPHABET) && !all_digits(b"0123e"));
     }
 
     #[test]

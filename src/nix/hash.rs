@@ -1,6 +1,6 @@
 //! Hashes as Nix writes them.
 //!
-//! [`Sha256`] is the one we compute and compare: NAR and file hashes. [`Hash`] carries any of
+//! [`Sha256`] is the one we compute and compare: NAR and file hashes. [`struct@Hash`] carries any of
 //! Nix's four algorithms and is needed for content addresses only; we never compute the others.
 //! Forms (told apart by length): `algo:<hex>`, `algo:<nix32>`, `algo:<base64>` and SRI
 //! `algo-<base64>`. Printing is `algo:<nix32>` unless said otherwise.

@@ -1,7 +1,11 @@
 //! What one phase wants: the parts of a plan, before they are put together.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use super::plan::{Advice, AskingOrder, CacheBudget, HeldBack, Refusal, Unknown};
 use super::step::Step;
+use crate::config::model::CacheName;
+use crate::nix::store_path::HashPart;
 
 /// The outcome of planning one phase.
 #[derive(Clone, Debug, Default)]
@@ -20,6 +24,10 @@ pub struct Changes {
     pub refusals: Vec<Refusal>,
     /// What a person must do.
     pub advice: Vec<Advice>,
+    /// Caches for which something that is wanted could not be seen.
+    pub unseen: BTreeSet<CacheName>,
+    /// Paths of each cache that a push relies on: they are there, and wanted.
+    pub relied_on: BTreeMap<CacheName, Vec<HashPart>>,
     /// Paths that were wanted in caches and compared.
     pub compared: u64,
 }

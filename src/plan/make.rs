@@ -4,6 +4,7 @@ use super::address::Phase;
 use super::change::Changes;
 use super::desired::Desired;
 use super::observed::Observed;
+use super::step::Op;
 use super::plan::{Counts, FORMAT, Plan};
 use super::{optimize, prune, push, setup};
 
@@ -18,12 +19,22 @@ pub fn plan(desired: &Desired, observed: &Observed, config: &str) -> Plan {
     let optimize = optimize::plan(desired, observed);
     let early: Vec<_> =
         setup.steps.iter().chain(&optimize.steps).map(|step| step.address.clone()).collect();
+    let builds: Vec<_> = pushing
+        .steps
+        .iter()
+        .filter(|step| matches!(step.op, Op::Build { .. }))
+        .map(|step| step.address.clone())
+        .collect();
     for step in &mut pushing.steps {
-        if matches!(step.op, super::step::Op::Build { .. }) {
-            step.waits_for.clone_from(&early);
+        match step.op {
+            Op::Build { .. } => step.waits_for.clone_from(&early),
+            // What is built for one cache also tells what another lacks.
+            _ => step.waits_for.extend(builds.iter().cloned()),
         }
+        step.waits_for.sort();
+        step.waits_for.dedup();
     }
-    let prune = prune::plan(desired, observed, &pushing.steps);
+    let prune = prune::plan(desired, observed, &pushing);
     let mut all = Changes::default();
     for changes in [setup, pushing, optimize, prune] {
         all.steps.extend(changes.steps);
@@ -59,6 +70,12 @@ pub fn plan(desired: &Desired, observed: &Observed, config: &str) -> Plan {
             classes: desired.config.classes.len() as u64,
             compared: all.compared,
         },
+        priorities: desired
+            .config
+            .classes
+            .iter()
+            .map(|(name, class)| (name.clone(), class.priority))
+            .collect(),
         steps: in_order(all.steps),
         held_back: all.held_back,
         caches: all.caches,

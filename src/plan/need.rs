@@ -38,6 +38,8 @@ pub struct Rules<'a> {
     /// Roots (class, hash part) that are written again before the prune: they count as of now, and
     /// `max-size` does not end them.
     pub renewed: BTreeSet<(&'a str, HashPart)>,
+    /// Paths that a push before the prune relies on.
+    pub relied_on: &'a [HashPart],
     /// The pins that stay.
     pub pins: Vec<PinRecord>,
 }
@@ -88,10 +90,11 @@ pub fn need(content: &CacheContent, rules: &Rules<'_>) -> Need {
     by_need.sort_by_key(|term| (std::cmp::Reverse(term.until), term.row));
     let mut seen = RowSet::new(size);
     for term in &by_need {
-        visit(graph, term.row, &mut seen, |row| {
+        let each = |row: Row| {
             let known = &mut until[row as usize];
             *known = (*known).max(Some(term.until));
-        });
+        };
+        visit(term.row, &mut seen, each, |row| graph.references(row).iter().copied());
     }
     let mut kept: Vec<Term> = terms.iter().copied().filter(|term| term.until >= now).collect();
     let (over, too_big) = match rules.max_size {
@@ -174,7 +177,7 @@ fn ended_without_path(root: &Root, rules: &Rules<'_>, now: Time) -> bool {
 fn firm_rows(content: &CacheContent, rules: &Rules<'_>) -> Vec<Row> {
     let pins = rules.pins.iter().map(|pin| &pin.hash);
     let intents = content.intents.iter().filter(|intent| !intent.gone);
-    let named = pins.chain(intents.flat_map(|intent| &intent.paths));
+    let named = pins.chain(intents.flat_map(|intent| &intent.paths)).chain(rules.relied_on);
     let mut rows: Vec<Row> = named.filter_map(|hash| content.paths.row(hash)).collect();
     rows.extend(content.paths.rows().filter(|row| {
         content.now.since(content.narinfos[*row as usize].modified) < rules.grace
@@ -242,7 +245,8 @@ fn end_over(
     let fitting = kept
         .iter()
         .take_while(|term| {
-            visit(graph, term.row, &mut seen, |row| bytes += count(row));
+            let each = |row: Row| bytes += count(row);
+            visit(term.row, &mut seen, each, |row| graph.references(row).iter().copied());
             bytes <= limit
         })
         .count();

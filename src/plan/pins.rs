@@ -11,7 +11,7 @@ use super::observed::CacheContent;
 use super::record::PinRecord;
 use super::step::{Effect, Known, Op, Step};
 use super::verdict::Verdicts;
-use super::wanted::Wanted;
+use super::wanted::{Wanted, WantedBuild};
 use crate::config::model::{CacheName, PinName};
 use crate::nix::store_path::{HashPart, StorePath};
 
@@ -57,13 +57,21 @@ pub fn steps(
         let mut waits_for = super::setup::cache_addresses(name);
         let classes = desired.config.classes.keys();
         waits_for.extend(classes.map(|class| super::push::push_address(name, class.as_str())));
+        let builds: Vec<Address> = builds(pin, wanted)
+            .map(|build| super::push::build_address(&build.installable))
+            .collect();
+        waits_for.extend(builds.iter().cloned());
         steps.push(Step {
             address: pin_address(name, pin),
             phase: Phase::Push,
             scope: cache.scope,
             because: desired.because(format!("pin {pin}"), &format!("/pins/{pin}")),
             effect: Effect { paths: (add.len() + remove.len()) as u64, bytes: 0 },
-            known: Known::Now,
+            known: if builds.is_empty() {
+                Known::Now
+            } else {
+                Known::After { steps: builds, cap: None }
+            },
             revision: None,
             waits_for,
             op: Op::Pin { cache: name.clone(), name: pin.clone(), add, remove },
@@ -79,12 +87,17 @@ fn gone(hash: HashPart) -> Option<StorePath> {
 
 /// What a pin names now, as far as the cache has it or gets it.
 fn current(pin: &PinName, wanted: &Wanted<'_>, verdicts: &Verdicts) -> BTreeSet<StorePath> {
-    wanted
+    let tops = wanted
         .tops
         .iter()
         .filter(|top| top.pin.as_ref() == Some(pin) && verdicts.kept.contains(top.row))
-        .map(|top| wanted.paths.path(top.row))
-        .collect()
+        .map(|top| wanted.paths.path(top.row));
+    tops.chain(builds(pin, wanted).flat_map(|build| build.outputs.iter().cloned())).collect()
+}
+
+/// The builds that a pin waits for.
+fn builds<'w>(pin: &'w PinName, wanted: &'w Wanted<'_>) -> impl Iterator<Item = &'w WantedBuild> {
+    wanted.builds.iter().filter(move |build| build.pin.as_ref() == Some(pin))
 }
 
 /// Which records to write and which to remove so that what is pinned now and the newest other
@@ -123,6 +136,14 @@ fn ended(desired: &Desired, records: &[&PinRecord]) -> Vec<HashPart> {
         .filter(|record| record.project.as_deref() == Some(desired.config.project.as_str()))
         .map(|record| record.hash)
         .collect()
+}
+
+/// Leaves of a step what it adds; `false`: nothing is left.
+pub(super) fn only_additions(step: &mut Step) -> bool {
+    let Op::Pin { add, remove, .. } = &mut step.op else { return true };
+    remove.clear();
+    step.effect.paths = add.len() as u64;
+    !add.is_empty()
 }
 
 /// The pin records that stay after these steps: those that are there, less those that go.

@@ -1,12 +1,15 @@
 //! The plan: all steps, and all that is no step.
 
+use std::collections::BTreeMap;
+
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::address::{Address, Phase};
 use super::observed::Why;
 use super::step::{Because, Step};
 use super::time::Time;
-use crate::config::model::CacheName;
+use crate::config::model::{CacheName, ClassName};
 use crate::nix::store_path::StorePath;
 
 /// Number of the plan format. Raised when a reader of an older format could misunderstand.
@@ -14,7 +17,7 @@ pub const FORMAT: u32 = 1;
 
 /// What would have to be done, what could not be seen, what must not be done, and what a person
 /// must do.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Plan {
     /// Number of the format ([`FORMAT`]).
     pub format: u32,
@@ -28,6 +31,9 @@ pub struct Plan {
     pub now: Time,
     /// Numbers for the heading.
     pub counts: Counts,
+    /// Priorities of the classes, so that a plan can be read without `cache.yaml`.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub priorities: BTreeMap<ClassName, u32>,
     /// What would be done, in the order of reading.
     pub steps: Vec<Step>,
     /// What is not pushed though something asked for it.
@@ -46,7 +52,7 @@ pub struct Plan {
 }
 
 /// Numbers for the heading.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Counts {
     /// Caches in `cache.yaml`.
     pub caches: u64,
@@ -57,7 +63,7 @@ pub struct Counts {
 }
 
 /// Paths that are not pushed, by cache and reason.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct HeldBack {
     /// The cache they would have gone to.
     pub cache: CacheName,
@@ -68,7 +74,7 @@ pub struct HeldBack {
 }
 
 /// A path that is not pushed.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 pub struct HeldPath {
     /// The path.
     pub path: StorePath,
@@ -80,7 +86,7 @@ pub struct HeldPath {
 }
 
 /// Why a path is not pushed.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum HeldReason {
     /// An upstream has it.
@@ -96,10 +102,16 @@ pub enum HeldReason {
 }
 
 /// How full a cache is.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct CacheBudget {
     /// The cache.
     pub cache: CacheName,
+    /// What kind it is, in the words of `cache.yaml`, such as `file`.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub kind: String,
+    /// Its tier.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tier: Option<u8>,
     /// Visible paths now.
     pub paths: u64,
     /// Bytes of NAR files now.
@@ -111,7 +123,7 @@ pub struct CacheBudget {
 }
 
 /// In which order Nix asks the caches.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct AskingOrder {
     /// Now.
     pub before: Vec<Asked>,
@@ -120,7 +132,7 @@ pub struct AskingOrder {
 }
 
 /// A cache that Nix asks.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Asked {
     /// Its URL.
     pub url: String,
@@ -129,7 +141,7 @@ pub struct Asked {
 }
 
 /// Something that could not be seen.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 pub struct Unknown {
     /// What, such as `dev` or `.#nanna-coder`.
     pub what: String,
@@ -140,7 +152,7 @@ pub struct Unknown {
 }
 
 /// Something that must not be done.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 pub struct Refusal {
     /// Steps that will not run because of it; empty: the whole plan.
     pub steps: Vec<Address>,
@@ -153,7 +165,7 @@ pub struct Refusal {
 }
 
 /// Something that a person must do.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 pub struct Advice {
     /// The phase it belongs to.
     pub phase: Phase,

@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::address::{Address, Phase};
 use super::change::Changes;
 use super::class::{ClassId, Classifier};
-use super::desired::{Cache, Desired};
+use super::desired::{Cache, Desired, TopSource};
 use super::need::{Need, Rules, need, recorded_classes};
 use super::observed::{CacheContent, Nar, Observation, Observed};
 use super::paths::Row;
@@ -21,16 +21,22 @@ use crate::config::units::Size;
 use crate::nix::closure::RowSet;
 use crate::nix::store_path::HashPart;
 
-/// Plans what goes from each cache, after the push steps in `pushing` have been done.
+/// Plans what goes from each cache, after the steps of `pushing` have been done.
+///
+/// Where something that is wanted could not be seen, its roots are not known to be renewed; so no
+/// retention ends there in this plan.
 #[must_use]
-pub fn plan(desired: &Desired, observed: &Observed, pushing: &[Step]) -> Changes {
+pub fn plan(desired: &Desired, observed: &Observed, pushing: &Changes) -> Changes {
     let mut changes = Changes::default();
     let classifier = classifier(desired, observed);
+    // The class of what could not be seen is not known either, and with it the retention.
+    let unseen = desired.tops.iter().any(|top| is_unseen(observed, &top.source));
     for (name, cache) in &desired.caches {
         match observed.caches.get(name) {
             Some(Observation::Present(content)) => {
                 let place = Place { desired, name, cache, content, classifier: &classifier };
-                place.plan(pushing, &mut changes);
+                let unseen = unseen || pushing.unseen.contains(name);
+                place.plan(pushing, unseen, &mut changes);
             }
             Some(Observation::Unknown(why)) => changes.unknowns.push(Unknown {
                 what: name.to_string(),
@@ -54,7 +60,7 @@ pub fn look(
     let cache = desired.caches.get(name)?;
     let classifier = classifier(desired, observed);
     let place = Place { desired, name, cache, content, classifier: &classifier };
-    Some(place.need(&[]))
+    Some(place.need(&Changes::default()))
 }
 
 /// The address of the step that deletes a class from a cache.
@@ -69,6 +75,18 @@ pub fn sweep_address(cache: &CacheName) -> Address {
     Address::new(Phase::Prune, cache.as_str(), "unnamed-files")
 }
 
+fn is_unseen(observed: &Observed, source: &TopSource) -> bool {
+    match source {
+        TopSource::Output(output) => is_unknown(observed.outputs.get(output)),
+        TopSource::Directory(glob) => is_unknown(observed.directories.get(glob)),
+        TopSource::Path(given) | TopSource::PathsFrom(given) => is_unknown(observed.given.get(given)),
+    }
+}
+
+fn is_unknown<T>(seen: Option<&Observation<T>>) -> bool {
+    seen.is_some_and(|seen| seen.unknown().is_some())
+}
+
 struct Place<'a> {
     desired: &'a Desired,
     name: &'a CacheName,
@@ -78,22 +96,25 @@ struct Place<'a> {
 }
 
 impl Place<'_> {
-    fn plan(&self, pushing: &[Step], changes: &mut Changes) {
+    fn plan(&self, pushing: &Changes, unseen: bool, changes: &mut Changes) {
         let need = self.need(pushing);
         let mut budget = self.budget();
         self.report(&need, changes);
         if self.desired.config.prune.enabled && !self.is_hidden(changes) {
-            let steps = self.steps(&need, pushing);
+            let mut steps = self.steps(&need, &pushing.steps);
+            if unseen {
+                steps.retain_mut(only_files);
+            }
             budget.bytes_after -= steps.iter().map(|step| step.effect.bytes).sum::<u64>().min(budget.bytes);
             self.refuse_busy(&steps, changes);
             changes.steps.extend(steps);
         }
-        budget.bytes_after += incoming(pushing, self.name);
+        budget.bytes_after += incoming(&pushing.steps, self.name);
         changes.caches.push(budget);
     }
 
-    fn need(&self, pushing: &[Step]) -> Need {
-        let renewed = push::roots_to_write(pushing, self.name)
+    fn need(&self, pushing: &Changes) -> Need {
+        let renewed = push::roots_to_write(&pushing.steps, self.name)
             .map(|root| (root.class.as_str(), root.path.hash()))
             .collect();
         need(
@@ -103,9 +124,10 @@ impl Place<'_> {
                 grace: self.desired.config.prune.grace,
                 foreign: self.desired.config.prune.foreign,
                 max_size: self.cache.max_size,
-                incoming: incoming(pushing, self.name),
+                incoming: incoming(&pushing.steps, self.name),
                 renewed,
-                pins: pins::remaining(self.content, pushing, self.name),
+                relied_on: pushing.relied_on.get(self.name).map_or(&[], Vec::as_slice),
+                pins: pins::remaining(self.content, &pushing.steps, self.name),
             },
         )
     }
@@ -114,6 +136,8 @@ impl Place<'_> {
         let bytes = self.content.nars.iter().map(|nar| nar.size).sum();
         CacheBudget {
             cache: self.name.clone(),
+            kind: "file".to_owned(),
+            tier: self.desired.config.caches.get(self.name).and_then(|cache| cache.tier),
             paths: self.content.paths.len() as u64,
             bytes,
             bytes_after: bytes,
@@ -346,11 +370,19 @@ impl Place<'_> {
     }
 }
 
-/// Bytes of NAR that push steps bring to a cache.
+/// Leaves of a step only files that no record ever covered; `false`: nothing is left.
+fn only_files(step: &mut Step) -> bool {
+    let Op::Sweep { objects, .. } = &mut step.op else { return false };
+    objects.retain(|object| !object.key.starts_with(record::FOLDER));
+    step.effect.bytes = objects.iter().map(|object| object.size).sum();
+    !objects.is_empty()
+}
+
+/// Bytes of NAR that push steps bring to a cache, as far as it is known that no upstream has them.
 fn incoming(pushing: &[Step], cache: &CacheName) -> u64 {
-    pushing
-        .iter()
-        .filter(|step| matches!(&step.op, Op::Push { cache: name, .. } if name == cache))
-        .map(|step| step.effect.bytes)
-        .sum()
+    let paths = pushing.iter().flat_map(|step| match &step.op {
+        Op::Push { cache: name, paths, .. } if name == cache => paths.as_slice(),
+        _ => &[],
+    });
+    paths.filter(|path| !path.unasked).map(|path| path.nar_size).sum()
 }

@@ -9,7 +9,7 @@ use super::desired::{Cache, Desired};
 use super::observed::{CacheContent, Observation, Observed};
 use super::paths::Row;
 use super::plan::{Advice, HeldBack, HeldPath, HeldReason, Refusal, Unknown};
-use super::roots::roots;
+use super::roots::{Ground, roots};
 use super::step::{
     Because, Effect, Known, Op, PathToPush, RootToWrite, Scope, Selector, Step,
 };
@@ -18,6 +18,7 @@ use super::wanted::{Origin, Wanted, WantedBuild};
 use super::{pins, setup};
 use crate::config::model::CacheName;
 use crate::config::units::Size;
+use crate::nix::closure::RowSet;
 use crate::nix::store_path::HashPart;
 
 /// Plans what is pushed, with the builds that it needs, and the pins.
@@ -51,10 +52,20 @@ pub fn plan(desired: &Desired, observed: &Observed) -> Changes {
                 .or_insert_with(|| (build.clone(), cache.scope));
             known.1 = known.1.max(cache.scope);
         }
+        let relied_on = relied_on(&wanted, &verdicts);
+        let relied_on = relied_on.iter().map(|row| wanted.paths.hash(row)).collect();
+        changes.relied_on.insert(name.clone(), relied_on);
+        if wanted.unseen || verdicts.unasked || observed.store.unknown().is_some() {
+            changes.unseen.insert(name.clone());
+        }
         let target = Target { desired, name, cache, content, wanted: &wanted, verdicts: &verdicts };
         target.report(&mut changes);
         target.push_steps(&mut changes);
-        changes.steps.extend(pins::steps(desired, name, cache, content, &wanted, &verdicts));
+        let mut pins = pins::steps(desired, name, cache, content, &wanted, &verdicts);
+        if changes.unseen.contains(name) {
+            pins.retain_mut(pins::only_additions);
+        }
+        changes.steps.extend(pins);
     }
     changes.steps.extend(builds.into_values().map(|(build, scope)| build_step(build, scope)));
     changes.unknowns.sort();
@@ -62,6 +73,16 @@ pub fn plan(desired: &Desired, observed: &Observed) -> Changes {
     changes.advice.sort();
     changes.advice.dedup();
     changes
+}
+
+fn ground<'a>(wanted: &'a Wanted<'a>, verdicts: &'a Verdicts) -> Ground<'a> {
+    Ground {
+        graph: wanted.paths.refs(),
+        kept: &verdicts.kept,
+        upstream: &verdicts.upstream,
+        classifier: &wanted.classifier,
+        classes: &wanted.classes,
+    }
 }
 
 /// The paths that upstreams have to be asked for: wanted somewhere, and not there.
@@ -83,6 +104,42 @@ pub fn questions(desired: &Desired, observed: &Observed) -> BTreeSet<HashPart> {
         hashes.extend(outputs.map(crate::nix::store_path::StorePath::hash));
     }
     hashes
+}
+
+/// What a push to a cache relies on besides what it uploads.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Reliance {
+    /// Everything that its roots reach in the cache, with what is uploaded, less what only upstreams have.
+    pub closure: Vec<HashPart>,
+    /// What upstreams have of what is wanted.
+    pub upstream: Vec<HashPart>,
+}
+
+/// What a push to a cache relies on, as it was observed.
+#[must_use]
+pub fn reliance(desired: &Desired, observed: &Observed, cache: &CacheName) -> Reliance {
+    let empty = CacheContent::default();
+    let content = match observed.caches.get(cache) {
+        Some(Observation::Present(content)) => content,
+        _ => &empty,
+    };
+    let wanted = Wanted::resolve(desired, observed, content);
+    let verdicts = judge(desired, observed, cache, content, &wanted);
+    let hashes = |rows: &mut dyn Iterator<Item = Row>| rows.map(|row| wanted.paths.hash(row)).collect();
+    Reliance {
+        closure: hashes(&mut relied_on(&wanted, &verdicts).iter()),
+        upstream: hashes(&mut verdicts.upstream.iter()),
+    }
+}
+
+/// The rows that the tops reach in the cache, and those that are pushed.
+fn relied_on(wanted: &Wanted<'_>, verdicts: &Verdicts) -> RowSet {
+    let tops: Vec<_> = wanted.tops.iter().map(|top| (top.row, 0)).collect();
+    let mut rows = ground(wanted, verdicts).reach(&tops);
+    for row in verdicts.pushed.iter() {
+        rows.insert(row);
+    }
+    rows
 }
 
 /// The address of the step that builds an output.
@@ -151,21 +208,30 @@ impl Target<'_> {
             batches.entry(class).or_default().roots.push(root);
         }
         for build in &self.wanted.builds {
-            let class = self.wanted.classifier.name_of(build.class);
-            if self.desired.pushes(self.name, class) {
-                let batch = batches.entry(build.class).or_default();
-                batch.because.get_or_insert_with(|| build.because.clone());
-                batch.selectors.push(Selector {
-                    installable: build.installable.clone(),
-                    outputs: build.outputs.clone(),
-                    closure: build.closure,
-                });
-            }
+            let Some(class) = self.class_of_build(build) else { continue };
+            let batch = batches.entry(class).or_default();
+            batch.because.get_or_insert_with(|| build.because.clone());
+            batch.selectors.push(Selector {
+                installable: build.installable.clone(),
+                outputs: build.outputs.clone(),
+                closure: build.closure,
+            });
         }
         let mut batches: Vec<(ClassId, Batch)> = batches.into_iter().collect();
         batches.sort_by_key(|(id, _)| (std::cmp::Reverse(self.wanted.classifier.priority(*id)), *id));
         changes.steps.extend(batches.into_iter().map(|(id, batch)| self.step(id, batch)));
         changes.compared += u64::from(u32::try_from(self.wanted.paths.len()).unwrap_or(u32::MAX));
+    }
+
+    /// The class under which a build is shown: its own, or, where that does not go to this cache but parts
+    /// of its closure may, the highest that does.
+    fn class_of_build(&self, build: &WantedBuild) -> Option<ClassId> {
+        let classifier = &self.wanted.classifier;
+        let goes = |id: &ClassId| self.desired.pushes(self.name, classifier.name_of(*id));
+        let all = 0..self.desired.config.classes.len();
+        Some(build.class)
+            .filter(goes)
+            .or_else(|| all.filter(goes).max_by_key(|id| (classifier.priority(*id), std::cmp::Reverse(*id))))
     }
 
     /// The rows to push: what has the highest priority first, each after what it refers to, and the
@@ -184,13 +250,7 @@ impl Target<'_> {
         let wanted = self.wanted;
         let tops: Vec<(Row, ClassId)> =
             wanted.tops.iter().map(|top| (top.row, wanted.class(top.row))).collect();
-        let rows = roots(
-            wanted.paths.refs(),
-            &tops,
-            &self.verdicts.kept,
-            &wanted.classifier,
-            |row| wanted.class(row),
-        );
+        let rows = roots(&ground(wanted, self.verdicts), &tops);
         let known: BTreeSet<(&str, HashPart)> =
             self.content.roots.iter().map(|root| (root.class.as_str(), root.hash)).collect();
         let attrs: BTreeMap<Row, &String> = wanted
@@ -259,7 +319,11 @@ impl Target<'_> {
             changes.unknowns.push(Unknown {
                 what: what.clone(),
                 why: super::observed::Why(why.clone()),
-                effect: "it is not pushed, and nothing is deleted for lack of it".to_owned(),
+                effect: if self.wanted.unseen {
+                    format!("it is not pushed, and no retention ends in {}", self.name)
+                } else {
+                    "it is not pushed".to_owned()
+                },
             });
         }
         for (installable, system) in &self.wanted.elsewhere {

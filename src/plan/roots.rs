@@ -15,40 +15,69 @@ use crate::nix::closure::{Graph, RowSet};
 /// A root to be written: a row and the class of the record.
 pub type RootRow = (Row, ClassId);
 
-/// The roots for `tops` (with their classes) over the rows in `kept`: those that are, or will be,
-/// in the cache. `class` gives the class of a row. Sorted, without repeats.
+/// The paths over which roots are looked for.
+#[derive(Debug)]
+pub struct Ground<'a> {
+    /// References between all wanted paths.
+    pub graph: &'a Graph,
+    /// The rows that are, or will be, in the cache.
+    pub kept: &'a RowSet,
+    /// Rows that an upstream has as well.
+    pub upstream: &'a RowSet,
+    /// Puts paths into classes.
+    pub classifier: &'a Classifier<'a>,
+    /// Class of each row.
+    pub classes: &'a [ClassId],
+}
+
+/// The roots for `tops` (with their classes). Sorted, without repeats.
 #[must_use]
-pub fn roots(
-    graph: &Graph,
-    tops: &[RootRow],
-    kept: &RowSet,
-    classifier: &Classifier<'_>,
-    class: impl Fn(Row) -> ClassId,
-) -> Vec<RootRow> {
+pub fn roots(ground: &Ground<'_>, tops: &[RootRow]) -> Vec<RootRow> {
+    let class = |row: Row| ground.classes[row as usize];
     let mut roots: Vec<RootRow> =
-        tops.iter().copied().filter(|(row, _)| kept.contains(*row)).collect();
-    let reached = graph.reach(roots.iter().map(|(row, _)| *row));
-    let mut orphans = RowSet::new(graph.rows());
-    for row in kept.iter().filter(|row| !reached.contains(*row)) {
-        orphans.insert(row);
+        tops.iter().copied().filter(|(row, _)| ground.kept.contains(*row)).collect();
+    let reached = ground.reach(&roots);
+    let mut orphans = RowSet::new(ground.graph.rows());
+    for row in ground.kept.iter() {
+        if !reached.contains(row) && !ground.upstream.contains(row) {
+            orphans.insert(row);
+        }
     }
-    roots.extend(graph.topmost(&orphans).into_iter().map(|row| (row, class(row))));
-    let given = Given::from_tops(graph, &roots, classifier);
+    roots.extend(ground.graph.topmost(&orphans).into_iter().map(|row| (row, class(row))));
+    let given = Given::from_tops(ground, &roots);
     let mut short: BTreeMap<ClassId, RowSet> = BTreeMap::new();
-    for row in given.reached.iter().filter(|row| kept.contains(*row)) {
+    for row in given.reached.iter() {
         let id = class(row);
-        if classifier.retention(id) > given.retention[row as usize]
-            || classifier.priority(id) > given.priority[row as usize]
+        if ground.classifier.retention(id) > given.retention[row as usize]
+            || ground.classifier.priority(id) > given.priority[row as usize]
         {
-            short.entry(id).or_insert_with(|| RowSet::new(graph.rows())).insert(row);
+            short.entry(id).or_insert_with(|| RowSet::new(ground.graph.rows())).insert(row);
         }
     }
     for (id, rows) in short {
-        roots.extend(graph.topmost(&rows).into_iter().map(|row| (row, id)));
+        roots.extend(ground.graph.topmost(&rows).into_iter().map(|row| (row, id)));
     }
     roots.sort_unstable();
     roots.dedup();
     roots
+}
+
+impl Ground<'_> {
+    /// What roots reach by way of kept rows.
+    #[must_use]
+    pub fn reach(&self, roots: &[RootRow]) -> RowSet {
+        let mut seen = RowSet::new(self.graph.rows());
+        for (row, _) in roots.iter().filter(|(row, _)| self.kept.contains(*row)) {
+            self.visit(*row, &mut seen, |_| {});
+        }
+        seen
+    }
+
+    fn visit(&self, from: Row, seen: &mut RowSet, each: impl FnMut(Row)) {
+        visit(from, seen, each, |row| {
+            self.graph.references(row).iter().copied().filter(|to| self.kept.contains(*to))
+        });
+    }
 }
 
 /// What the tops above give to each row.
@@ -59,7 +88,8 @@ struct Given {
 }
 
 impl Given {
-    fn from_tops(graph: &Graph, tops: &[RootRow], classifier: &Classifier<'_>) -> Self {
+    fn from_tops(ground: &Ground<'_>, tops: &[RootRow]) -> Self {
+        let Ground { graph, classifier, .. } = ground;
         let mut given = Self {
             reached: RowSet::new(graph.rows()),
             retention: vec![Span(0); graph.rows()],
@@ -69,7 +99,7 @@ impl Given {
         let mut by_retention = tops.to_vec();
         by_retention.sort_by_key(|(_, class)| std::cmp::Reverse(classifier.retention(*class)));
         for (row, class) in by_retention {
-            visit(graph, row, &mut given.reached, |row| {
+            ground.visit(row, &mut given.reached, |row| {
                 given.retention[row as usize] = classifier.retention(class);
             });
         }
@@ -77,7 +107,7 @@ impl Given {
         by_priority.sort_by_key(|(_, class)| std::cmp::Reverse(classifier.priority(*class)));
         let mut seen = RowSet::new(graph.rows());
         for (row, class) in by_priority {
-            visit(graph, row, &mut seen, |row| {
+            ground.visit(row, &mut seen, |row| {
                 given.priority[row as usize] = classifier.priority(class);
             });
         }
@@ -86,17 +116,18 @@ impl Given {
 }
 
 /// Visits every row that `from` reaches and that was not seen before; marks it seen.
-pub(super) fn visit(graph: &Graph, from: Row, seen: &mut RowSet, mut each: impl FnMut(Row)) {
+pub(super) fn visit<I: Iterator<Item = Row>>(
+    from: Row,
+    seen: &mut RowSet,
+    mut each: impl FnMut(Row),
+    references: impl Fn(Row) -> I,
+) {
     let mut open = Vec::new();
     if seen.insert(from) {
         open.push(from);
     }
     while let Some(row) = open.pop() {
         each(row);
-        for reference in graph.references(row) {
-            if seen.insert(*reference) {
-                open.push(*reference);
-            }
-        }
+        open.extend(references(row).filter(|to| seen.insert(*to)));
     }
 }

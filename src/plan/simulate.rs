@@ -16,7 +16,7 @@ use super::paths::{Paths, Row};
 use super::plan::Plan;
 use super::record::{Intent, PinRecord, Root};
 use super::stages::{StageKind, stages};
-use super::step::{Known, Op, Step};
+use super::step::{Op, Step};
 use super::time::Time;
 use crate::config::model::{CacheName, ClassName, PinName};
 use crate::nix::closure::Graph;
@@ -180,15 +180,19 @@ impl World {
     /// known only after a step is planned again when that step is done. Of a push stage that is cut
     /// off, `part` paths get there.
     pub fn run(&mut self, desired: &Desired, plan: &Plan, most: usize, part: usize) {
-        let mut plan = plan.clone();
         let order = stages(&plan.steps);
         for (number, stage) in order.iter().enumerate() {
             if number > most {
                 return;
             }
-            let steps: Vec<Step> = stage.steps.iter().map(|step| plan.steps[*step].clone()).collect();
-            let late = steps.iter().any(|step| step.known != Known::Now);
-            let steps = if late { self.again(desired, &mut plan, &stage.kind, steps) } else { steps };
+            let steps: Vec<Step> =
+                stage.steps.iter().map(|step| plan.steps[*step].clone()).collect();
+            let late = stage.is_late(&plan.steps);
+            let steps = match &stage.kind {
+                StageKind::Prune(_) => self.second_look(desired, &plan, steps),
+                kind if late => self.again(desired, &plan, kind, &steps),
+                _ => steps,
+            };
             if number == most {
                 if let StageKind::Push(cache) = &stage.kind {
                     self.push_part(cache, &steps, part);
@@ -201,12 +205,32 @@ impl World {
         }
     }
 
-    fn again(&self, desired: &Desired, plan: &mut Plan, kind: &StageKind, old: Vec<Step>) -> Vec<Step> {
+    /// A prune looks again, and spares what is needed by now.
+    fn second_look(&self, desired: &Desired, plan: &Plan, mut steps: Vec<Step>) -> Vec<Step> {
+        let fresh = make::plan(desired, &self.observe(desired), &plan.config);
+        let mut dead = BTreeSet::new();
+        let mut ended = BTreeSet::new();
+        for step in &fresh.steps {
+            if let Op::Prune { cache, paths, roots, .. } = &step.op {
+                dead.extend(paths.iter().map(|path| (cache.clone(), path.path.hash())));
+                ended.extend(roots.iter().map(|root| (cache.clone(), root.clone())));
+            }
+        }
+        for step in &mut steps {
+            if let Op::Prune { cache, paths, roots, .. } = &mut step.op {
+                paths.retain(|path| dead.contains(&(cache.clone(), path.path.hash())));
+                roots.retain(|root| ended.contains(&(cache.clone(), root.clone())));
+            }
+        }
+        steps
+    }
+
+    fn again(&self, desired: &Desired, plan: &Plan, kind: &StageKind, old: &[Step]) -> Vec<Step> {
         let fresh = make::plan(desired, &self.observe(desired), &plan.config);
         let steps = fresh.steps.into_iter();
         match kind {
             StageKind::Push(cache) => steps
-                .filter(|step| matches!(&step.op, Op::Push { cache: of, .. } if of == cache))
+                .filter(|step| matches!(&step.op, Op::Push { cache: of, .. } | Op::Pin { cache: of, .. } if of == cache))
                 .collect(),
             _ => steps.filter(|step| old.iter().any(|old| old.address == step.address)).collect(),
         }
@@ -297,8 +321,9 @@ impl World {
             }
             Op::Sweep { cache, objects } => {
                 let Some(target) = self.caches.get_mut(cache) else { return };
+                // A prune looks again before it deletes files.
+                target.drop_nars(desired, now);
                 for object in objects {
-                    target.nars.remove(&object.key);
                     target.intents.retain(|(id, _)| !object.key.ends_with(&format!("/{id}.json")));
                 }
             }

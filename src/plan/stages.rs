@@ -1,5 +1,5 @@
 //! In which order steps run: by what they wait for, with the steps of one cache that only make sense
-//! together (its pushes; its deletes) taken as one stage.
+//! together (its pushes and pins; its deletes) taken as one stage.
 //!
 //! References cross classes: a narinfo of one class may have to come before one of another, so the
 //! classes of a cache are uploaded, and deleted, in one go.
@@ -7,7 +7,7 @@
 use std::collections::BTreeMap;
 
 use super::address::Address;
-use super::step::{Op, Step};
+use super::step::{Known, Op, Step};
 use crate::config::model::CacheName;
 
 /// Steps that run as one.
@@ -24,15 +24,30 @@ pub struct Stage {
 pub enum StageKind {
     /// A step of its own.
     Single(usize),
-    /// The uploads to a cache.
+    /// All builds, so that they share what they need.
+    Build,
+    /// The uploads to a cache, then its pins.
     Push(CacheName),
     /// The deletes from a cache.
     Prune(CacheName),
 }
 
+impl Stage {
+    /// Whether it has to be planned again when its turn comes: something in it is known only then.
+    ///
+    /// A build also tells more about outputs that other caches have already, so it makes every push late.
+    #[must_use]
+    pub fn is_late(&self, all: &[Step]) -> bool {
+        let built = || all.iter().any(|step| matches!(step.op, Op::Build { .. }));
+        let pushes = matches!(self.kind, StageKind::Push(_));
+        self.steps.iter().any(|step| all[*step].known != Known::Now) || pushes && built()
+    }
+}
+
 fn kind(number: usize, step: &Step) -> StageKind {
     match &step.op {
-        Op::Push { cache, .. } => StageKind::Push(cache.clone()),
+        Op::Build { .. } => StageKind::Build,
+        Op::Push { cache, .. } | Op::Pin { cache, .. } => StageKind::Push(cache.clone()),
         Op::Prune { cache, .. } | Op::Sweep { cache, .. } => StageKind::Prune(cache.clone()),
         _ => StageKind::Single(number),
     }

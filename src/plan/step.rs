@@ -3,6 +3,7 @@
 //! A step is a batch that a reviewer can grasp (a cache × a class), not one object. It says what
 //! asked for it, what it would change, and what it waits for. Nothing here does anything.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::address::{Address, Phase};
@@ -12,7 +13,7 @@ use crate::nix::hash::Sha256;
 use crate::nix::store_path::StorePath;
 
 /// Whom a step concerns.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Scope {
     /// Only this machine.
@@ -22,7 +23,7 @@ pub enum Scope {
 }
 
 /// One step of a plan.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Step {
     /// Its name, stable from run to run.
     pub address: Address,
@@ -47,7 +48,7 @@ pub struct Step {
 }
 
 /// What asked for something.
-#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 pub struct Because {
     /// The rule, in words.
     pub rule: String,
@@ -60,7 +61,7 @@ pub struct Because {
 }
 
 /// How much a step does.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Effect {
     /// Paths that it concerns.
     pub paths: u64,
@@ -69,7 +70,7 @@ pub struct Effect {
 }
 
 /// Whether all of a step is known when it is planned.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Known {
     /// All of it.
@@ -85,7 +86,7 @@ pub enum Known {
 }
 
 /// What a step does.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "op", rename_all = "kebab-case")]
 pub enum Op {
     /// Writes a whole file that is ours.
@@ -196,7 +197,7 @@ pub enum Op {
 }
 
 /// A path to be uploaded.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct PathToPush {
     /// The path.
     pub path: StorePath,
@@ -216,7 +217,7 @@ pub struct PathToPush {
 }
 
 /// What will be pushed after a build.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Selector {
     /// The output.
     pub installable: String,
@@ -227,7 +228,7 @@ pub struct Selector {
 }
 
 /// A root record to be written.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 pub struct RootToWrite {
     /// The path.
     pub path: StorePath,
@@ -241,7 +242,7 @@ pub struct RootToWrite {
 }
 
 /// A path that goes.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct PathToDrop {
     /// The path.
     pub path: StorePath,
@@ -252,7 +253,7 @@ pub struct PathToDrop {
 }
 
 /// Why a path goes.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum DropReason {
     /// Its need ended then.

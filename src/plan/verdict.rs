@@ -6,7 +6,7 @@
 use super::observed::{CacheContent, Observed};
 use super::paths::Row;
 use super::plan::HeldReason;
-use super::wanted::{Origin, Wanted};
+use super::wanted::{Origin, Wanted, is_upstream};
 use crate::config::model::{CacheName, ExcludeNeeded};
 use crate::nix::closure::RowSet;
 
@@ -40,6 +40,10 @@ pub struct Verdicts {
     pub pushed: RowSet,
     /// The rows that are in the cache, or will be.
     pub kept: RowSet,
+    /// The rows that an upstream has, in the cache or not.
+    pub upstream: RowSet,
+    /// Whether an upstream that may have some of the missing paths could not be asked.
+    pub unasked: bool,
     /// With `exclude-needed: refuse`: (row that would be pushed, row it needs that must not be).
     pub refused: Vec<(Row, Row)>,
 }
@@ -111,9 +115,17 @@ pub fn judge(
         of: Vec::with_capacity(first.len()),
         kept: RowSet::new(first.len()),
         refused: Vec::new(),
+        upstream: RowSet::new(first.len()),
+        unasked: wanted.paths.rows().filter(|row| is_missing(&first[*row as usize])).any(|row| {
+            let hash = wanted.paths.hash(row);
+            observed.upstreams.values().any(|upstream| upstream.unanswered.contains(&hash))
+        }),
         pushed,
     };
     for row in wanted.paths.rows() {
+        if is_upstream(observed, &wanted.paths.hash(row)) {
+            verdicts.upstream.insert(row);
+        }
         let needed = needs[row as usize];
         let verdict = match &first[row as usize] {
             First::There => Verdict::Present,

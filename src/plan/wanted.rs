@@ -35,6 +35,8 @@ pub struct Wanted<'a> {
     pub upstream: Vec<StorePath>,
     /// What could not be found out: (what, why).
     pub unknowns: BTreeSet<(String, String)>,
+    /// Whether any of that is because it could not be seen (not because it is not there).
+    pub unseen: bool,
     /// Outputs that cannot be built here: (installable, system).
     pub elsewhere: BTreeSet<(String, String)>,
     /// Puts paths into classes.
@@ -80,6 +82,8 @@ pub struct WantedBuild {
     pub class: ClassId,
     /// What asked for it.
     pub because: Because,
+    /// The pin that wants it.
+    pub pin: Option<PinName>,
 }
 
 /// A classifier that knows every output and directory that was observed.
@@ -116,7 +120,11 @@ pub fn is_upstream(observed: &Observed, hash: &HashPart) -> bool {
 impl<'a> Wanted<'a> {
     /// Finds what is wanted in a cache with this content.
     #[must_use]
-    pub fn resolve(desired: &'a Desired, observed: &Observed, cache: &CacheContent) -> Self {
+    pub fn resolve(
+        desired: &'a Desired,
+        observed: &Observed,
+        cache: &CacheContent,
+    ) -> Self {
         let mut search = Search {
             observed,
             cache,
@@ -128,6 +136,7 @@ impl<'a> Wanted<'a> {
             builds: Vec::new(),
             upstream: Vec::new(),
             unknowns: BTreeSet::new(),
+            unseen: false,
             elsewhere: BTreeSet::new(),
         };
         for top in &desired.tops {
@@ -165,6 +174,7 @@ struct Search<'o> {
     builds: Vec<(OutputFacts, WantedBuild)>,
     upstream: Vec<StorePath>,
     unknowns: BTreeSet<(String, String)>,
+    unseen: bool,
     elsewhere: BTreeSet<(String, String)>,
 }
 
@@ -177,7 +187,14 @@ impl Search<'_> {
         }
     }
 
-    fn unknown(&mut self, what: &str, why: impl Into<String>) {
+    /// It could not be seen.
+    fn unseen(&mut self, what: &str, why: impl Into<String>) {
+        self.unseen = true;
+        self.missing(what, why);
+    }
+
+    /// It is not there.
+    fn missing(&mut self, what: &str, why: impl Into<String>) {
         self.unknowns.insert((what.to_owned(), why.into()));
     }
 
@@ -185,15 +202,15 @@ impl Search<'_> {
         let facts = match self.observed.outputs.get(installable) {
             Some(super::observed::Observation::Present(facts)) => facts,
             Some(super::observed::Observation::Unknown(why)) => {
-                return self.unknown(installable, why.0.clone());
+                return self.unseen(installable, why.0.clone());
             }
             Some(super::observed::Observation::Absent) => {
-                return self.unknown(installable, "the flake has no such output");
+                return self.missing(installable, "the flake has no such output");
             }
-            None => return self.unknown(installable, "it was not evaluated"),
+            None => return self.unseen(installable, "it was not evaluated"),
         };
         if facts.outputs.is_empty() {
-            return self.unknown(
+            return self.unseen(
                 installable,
                 "its path depends on what the build gives (a content-addressed derivation)",
             );
@@ -201,7 +218,7 @@ impl Search<'_> {
         if let Some(rows) = self.valid(facts.outputs.values()) {
             let closure = self.closure_of(facts, &rows, top.closure);
             if let Err(why) = closure {
-                self.unknown(installable, why);
+                self.unseen(installable, why);
             }
             for path in facts.outputs.values() {
                 self.found(top, path.hash(), Some(installable));
@@ -215,7 +232,7 @@ impl Search<'_> {
             self.upstream.extend(facts.outputs.values().cloned());
         } else if let Some(why) = self.observed.store.unknown() {
             let why = format!("whether it is built is not known: {}", why.0);
-            self.unknown(installable, why);
+            self.unseen(installable, why);
         } else {
             self.build(top, installable, facts);
         }
@@ -230,6 +247,13 @@ impl Search<'_> {
             self.elsewhere.insert((installable.to_owned(), system));
             return;
         }
+        let known = self.builds.iter_mut().find(|(_, build)| {
+            build.installable == installable && build.closure == top.closure
+        });
+        if let Some((_, known)) = known {
+            known.pin = known.pin.take().or_else(|| top.pin.clone());
+            return;
+        }
         let build = WantedBuild {
             installable: installable.to_owned(),
             drv: facts.drv.clone(),
@@ -237,6 +261,7 @@ impl Search<'_> {
             closure: top.closure,
             class: 0,
             because: top.because.clone(),
+            pin: top.pin.clone(),
         };
         self.builds.push((facts.clone(), build));
     }
@@ -249,11 +274,11 @@ impl Search<'_> {
                     self.found(top, directory.path.hash(), Some(&directory.directory));
                 }
             }
-            Some(super::observed::Observation::Unknown(why)) => self.unknown(glob, why.0.clone()),
+            Some(super::observed::Observation::Unknown(why)) => self.unseen(glob, why.0.clone()),
             Some(super::observed::Observation::Absent) => {
-                self.unknown(glob, "there is no such directory");
+                self.missing(glob, "there is no such directory");
             }
-            None => self.unknown(glob, "it was not looked at"),
+            None => self.unseen(glob, "it was not looked at"),
         }
     }
 
@@ -261,12 +286,12 @@ impl Search<'_> {
         let paths = match self.observed.given.get(given) {
             Some(super::observed::Observation::Present(paths)) => paths.clone(),
             Some(super::observed::Observation::Unknown(why)) => {
-                return self.unknown(given, why.0.clone());
+                return self.unseen(given, why.0.clone());
             }
             Some(super::observed::Observation::Absent) => {
-                return self.unknown(given, "there is no such path");
+                return self.missing(given, "there is no such path");
             }
-            None => return self.unknown(given, "it was not looked at"),
+            None => return self.unseen(given, "it was not looked at"),
         };
         for path in &paths {
             if let Some(rows) = self.valid([path].into_iter()) {
@@ -277,7 +302,7 @@ impl Search<'_> {
                 self.found(top, path.hash(), None);
             } else {
                 let why = "it is neither valid in the local store nor in the cache";
-                self.unknown(&path.to_string(), why);
+                self.missing(&path.to_string(), why);
             }
         }
     }
@@ -287,7 +312,7 @@ impl Search<'_> {
         let Some(mark) = &desired.extra.mark else { return };
         let Some(store) = self.store else { return };
         let Some(rows) = &store.since_mark else {
-            return self.unknown(mark, "there is no such mark; `nanna-cache mark` makes it");
+            return self.missing(mark, "there is no such mark; `nanna-cache mark` makes it");
         };
         let mut fresh = RowSet::new(store.paths.len());
         for row in rows {
@@ -436,6 +461,7 @@ impl Search<'_> {
             builds,
             upstream: self.upstream,
             unknowns: self.unknowns,
+            unseen: self.unseen,
             elsewhere: self.elsewhere,
             classifier,
         }

@@ -1,1 +1,17 @@
-//! From plans, problems and reports to text, JSON and Markdown; prints nothing itself.
+//! From plans, problems, explanations and reports to text, JSON and Markdown.
+//!
+//! One [`view`] of a plan feeds text and Markdown, so that they cannot disagree. Everything is
+//! computed from data that is passed in; nothing here reads, decides or prints. Whatever comes
+//! from outside is escaped before it is shown.
+
+pub mod explain;
+pub mod json;
+pub mod layout;
+pub mod markdown;
+pub mod problems;
+pub mod progress;
+pub mod report;
+pub mod style;
+pub mod text;
+pub mod units;
+pub mod view;

@@ -16,6 +16,13 @@ pub trait Clock: Send + Sync {
     fn sleep(&self, time: Duration);
 }
 
+/// Seconds since 1970-01-01 UTC by the clock of the machine.
+#[must_use]
+pub fn unix() -> i64 {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    i64::try_from(now.as_secs()).unwrap_or(i64::MAX)
+}
+
 /// The clock of the machine.
 #[derive(Debug)]
 pub struct SystemClock {
@@ -39,8 +46,7 @@ impl Default for SystemClock {
 
 impl Clock for SystemClock {
     fn unix(&self) -> i64 {
-        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        i64::try_from(now.as_secs()).unwrap_or(i64::MAX)
+        unix()
     }
 
     fn elapsed(&self) -> Duration {

@@ -2,7 +2,9 @@
 
 pub mod clock;
 pub mod command;
+pub mod end;
 pub mod file;
 pub mod host;
 pub mod http;
 pub mod sqlite;
+pub mod terminal;

@@ -23,6 +23,9 @@ pub const MAX_BYTES: usize = 4 * 1024 * 1024;
 /// Deeper nesting is refused.
 pub const MAX_DEPTH: usize = 48;
 
+/// More values, counting what aliases stand for, are refused.
+pub const MAX_VALUES: usize = 20_000;
+
 /// A YAML document as a tree.
 #[derive(Clone, Debug)]
 pub struct Document {
@@ -130,7 +133,7 @@ impl Document {
         for step in pointer.strip_prefix('/')?.split('/') {
             found = match &found.node.value {
                 Value::Map(entries) => {
-                    let entry = entries.iter().find(|entry| escape(&entry.key) == step)?;
+                    let entry = entries.iter().find(|entry| is_step(&entry.key, step))?;
                     Found {
                         key_span: Some(entry.key_span),
                         node: &entry.value,
@@ -199,6 +202,15 @@ impl Document {
         }
         texts.sort_by_key(|(_, span)| *span);
         texts
+    }
+}
+
+/// Whether `step` of a JSON pointer is `key`, escaped only where that makes a difference.
+fn is_step(key: &str, step: &str) -> bool {
+    if key.contains(['~', '/']) {
+        escape(key) == step
+    } else {
+        key == step
     }
 }
 

@@ -4,7 +4,9 @@ use super::{Compression, NarInfo};
 use crate::nix::content_address::{ContentAddress, ContentAddressError};
 use crate::nix::hash::{HashError, Sha256};
 use crate::nix::key::Signature;
-use crate::nix::store_path::{StoreDir, StorePath, StorePathError, StorePathRef};
+use crate::nix::store_path::{
+    HASH_LEN, StoreDir, StorePath, StorePathError, StorePathRef, check_base_name,
+};
 
 /// Why a text is not a narinfo. Lines count from 1.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -183,7 +185,7 @@ impl<'a> Found<'a> {
                     });
                 }
                 for name in names(value) {
-                    StorePathRef::parse(name).map_err(path("References"))?;
+                    check_base_name(name).map_err(path("References"))?;
                 }
                 self.references = value;
             }
@@ -337,9 +339,25 @@ const KEYS: [&str; 11] = [
     "CA",
 ];
 
-/// The words of a list.
+/// The base names in a list with blanks between them.
+///
+/// Looks for the blank only behind the hash, which no name can be without; a word that is shorter
+/// comes out together with the next one, and is no base name either way.
 fn names(list: &str) -> impl Iterator<Item = &str> {
-    list.split(' ').filter(|name| !name.is_empty())
+    let mut rest = list;
+    std::iter::from_fn(move || {
+        rest = rest.trim_start_matches(' ');
+        let behind = rest.as_bytes().get(HASH_LEN..).unwrap_or_default();
+        let end = behind
+            .iter()
+            .position(|&byte| byte == b' ')
+            .map(|at| HASH_LEN + at);
+        let (name, after) = end
+            .and_then(|end| rest.split_at_checked(end))
+            .unwrap_or((rest, ""));
+        rest = after;
+        (!name.is_empty()).then_some(name)
+    })
 }
 
 fn hash(line: usize, key: &'static str, value: &str) -> Result<Sha256, NarInfoError> {

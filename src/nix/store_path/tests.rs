@@ -65,6 +65,14 @@ fn names_follow_the_rules_of_newer_versions() {
 }
 
 #[test]
+fn the_bytes_of_names_are_those_of_nix() {
+    for byte in 0..=255u8 {
+        let wanted = byte.is_ascii_alphanumeric() || b"+-._?=".contains(&byte);
+        assert_eq!(is_name_byte(byte), wanted, "{byte}");
+    }
+}
+
+#[test]
 fn rejects_other_paths() {
     let store = StoreDir::default();
     let outside = StorePathError::Outside("/nix/store".into());
@@ -116,6 +124,16 @@ proptest! {
     ) {
         if let (Ok(x), Ok(y)) = (a.parse::<StorePath>(), b.parse::<StorePath>()) {
             prop_assert_eq!(x.cmp(&y), a.cmp(&b));
+        }
+    }
+
+    #[test]
+    fn both_checks_of_base_names_agree(
+        text in "[0-9a-df-z]{31,33}-?[!-~]{0,4}", more in "\\PC{0,40}"
+    ) {
+        for text in [text, more] {
+            let parsed = StorePathRef::parse(&text).map(drop);
+            prop_assert_eq!(check_base_name(&text), parsed);
         }
     }
 

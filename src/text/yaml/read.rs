@@ -8,7 +8,8 @@ use serde_yaml::options::DuplicateKeyPolicy;
 use serde_yaml::{Options, Spanned};
 
 use super::{
-    ByteSpan, Document, Duplicate, Entry, Fault, FaultKind, MAX_BYTES, MAX_DEPTH, Node, Value,
+    ByteSpan, Document, Duplicate, Entry, Fault, FaultKind, MAX_BYTES, MAX_DEPTH, MAX_VALUES, Node,
+    Value,
 };
 
 pub(super) fn document(bytes: &[u8]) -> Result<Document, Fault> {
@@ -68,15 +69,15 @@ fn options() -> Options {
     serde_yaml::options! {
         budget: serde_yaml::budget! {
             max_depth: MAX_DEPTH,
-            max_nodes: 100_000,
-            max_events: 400_000,
+            max_nodes: MAX_VALUES,
+            max_events: 4 * MAX_VALUES,
             max_aliases: 1_000,
             max_anchors: 1_000,
             max_merge_keys: 1_000,
             max_documents: 2,
         },
         alias_limits: serde_yaml::alias_limits! {
-            max_total_replayed_events: 50_000,
+            max_total_replayed_events: MAX_VALUES,
             max_replay_stack_depth: 16,
         },
         duplicate_keys: DuplicateKeyPolicy::PassThrough,
@@ -119,7 +120,7 @@ fn explain(error: &serde_yaml::Error, text: &str) -> Fault {
         | serde_yaml::Error::AliasReplayStackDepthExceeded { .. }
         | serde_yaml::Error::AliasReplayCounterOverflow { .. } => (
             FaultKind::TooComplex,
-            "nested too deep, or aliases that stand for too much".to_owned(),
+            "too many values, nested too deep, or aliases that stand for too much".to_owned(),
         ),
         serde_yaml::Error::Eof { .. } => (FaultKind::Empty, "the file is empty".to_owned()),
         serde_yaml::Error::NullIntoString { .. } => (

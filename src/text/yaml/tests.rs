@@ -1,3 +1,9 @@
+#![expect(
+    clippy::format_push_string,
+    clippy::format_collect,
+    reason = "plain to read, and speed does not matter"
+)]
+
 use super::*;
 
 fn slice(document: &Document, span: ByteSpan) -> &str {

@@ -1,0 +1,260 @@
+//! What can be typed. Every flag says what it does; every command has an example.
+
+mod reconcile;
+
+use camino::Utf8PathBuf;
+use clap::builder::Styles;
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap_complete::Shell;
+
+pub use reconcile::{Event, Format, Limit, Phase, PlanArgs, Push, Reconcile, ScopeName};
+
+use crate::render::style;
+
+/// Looks of the help text.
+const fn styles() -> Styles {
+    let (title, literal, placeholder) = style::HELP;
+    Styles::styled()
+        .header(title)
+        .usage(title)
+        .literal(literal)
+        .placeholder(placeholder)
+}
+
+const ABOUT: &str = "Makes the binary caches of a Nix project what cache.yaml says they should be";
+
+const LONG_ABOUT: &str =
+    "Makes the binary caches of a Nix project what cache.yaml says they should be.
+
+nanna-cache looks at nix.conf, the Nix store and the caches, and compares them with cache.yaml. \
+The plan is the difference; applying the plan makes the difference empty. Without --apply nothing \
+is ever changed.";
+
+const EXAMPLES: &str = "Examples:
+  nanna-cache init                    write a first cache.yaml
+  nanna-cache reconcile               show what would be done
+  nanna-cache reconcile --apply       do it
+  nanna-cache explain /nix/store/…    say why one path is pushed, kept or deleted
+
+Exit codes: 0 done or nothing to do, 1 failed, 2 changes pending (--detailed-exitcode), 3 cache.yaml \
+is invalid, 4 refused or declined, 5 the plan is stale, 6 partly applied, 7 a check failed \
+(--strict), 8 another prune is at work, 64 usage, 130 interrupted, 143 terminated.";
+
+/// The whole command line.
+#[derive(Debug, Parser)]
+#[command(
+    name = "nanna-cache", version, about = ABOUT, long_about = LONG_ABOUT, after_help = EXAMPLES,
+    styles = styles(), max_term_width = 100, disable_help_subcommand = true, propagate_version = true,
+    arg_required_else_help = true
+)]
+pub struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+    /// What holds for every command.
+    #[command(flatten)]
+    pub global: Global,
+}
+
+/// What holds for every command.
+#[derive(Clone, Debug, Args)]
+#[command(next_help_heading = "Everywhere")]
+pub struct Global {
+    /// The cache.yaml to use [default: the one here or in the nearest parent folder]
+    #[arg(long, global = true, value_name = "FILE")]
+    pub config: Option<Utf8PathBuf>,
+    /// When to use colours; `NO_COLOR` and `CLICOLOR_FORCE` are respected
+    #[arg(
+        long,
+        global = true,
+        value_name = "WHEN",
+        default_value = "auto",
+        hide_possible_values = false
+    )]
+    pub color: Color,
+    /// Say more on standard error; twice: everything
+    #[arg(short, long, global = true, action = clap::ArgAction::Count)]
+    pub verbose: u8,
+    /// Say nothing on standard error but errors
+    #[arg(short, long, global = true, conflicts_with = "verbose")]
+    pub quiet: bool,
+}
+
+/// When to use colours.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Color {
+    /// On a terminal.
+    Auto,
+    /// Always.
+    Always,
+    /// Never.
+    Never,
+}
+
+/// The commands.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Show the plan of all phases; with --apply, carry it out
+    #[command(after_help = reconcile::EXAMPLES)]
+    Reconcile(Reconcile),
+    /// Plan or apply the setup: nix.conf, cache folders, signing keys
+    #[command(
+        after_help = "Examples:\n  nanna-cache setup            show what would be set up\n  nanna-cache setup --apply    set it up: once on each machine"
+    )]
+    Setup(Phase),
+    /// Plan or apply the uploads, with the builds that they need
+    #[command(after_help = reconcile::PUSH_EXAMPLES)]
+    Push(Push),
+    /// Plan or apply the tuning of Nix, and fetch what is to be warm
+    #[command(
+        after_help = "Examples:\n  nanna-cache optimize --apply    early in a CI job, before anything is built"
+    )]
+    Optimize(Phase),
+    /// Plan or apply the deletes
+    #[command(
+        after_help = "Examples:\n  nanna-cache prune --full                     every path that would go, and why\n  nanna-cache prune --apply --allow share=45%  delete more than prune.limits.share, this once"
+    )]
+    Prune(Phase),
+    /// Check cache.yaml and show all its problems at once
+    #[command(
+        after_help = "Examples:\n  nanna-cache validate                    problems, drawn on the text\n  nanna-cache validate --format github    annotations in a pull request"
+    )]
+    Validate(Validate),
+    /// Print the JSON Schema of cache.yaml, or of the plan
+    #[command(
+        after_help = "Examples:\n  nanna-cache schema > cache.schema.json\n  nanna-cache schema --of plan\n  nanna-cache schema --write              both, into schema/"
+    )]
+    Schema(Schema),
+    /// Write a first cache.yaml, never over an existing file
+    #[command(
+        after_help = "Examples:\n  nanna-cache init            cache.yaml in this folder\n  nanna-cache init --print    only show it"
+    )]
+    Init(Init),
+    /// Say of one path what happens to it in each cache, and why
+    #[command(
+        after_help = "Examples:\n  nanna-cache explain /nix/store/…-openssl-3.4.1\n  nanna-cache explain ./result --format json"
+    )]
+    Explain(Explain),
+    /// Remember what is in the Nix store now, for `push --since-mark`
+    #[command(
+        after_help = "Examples:\n  nanna-cache mark job          at the start of a CI job\n  nix build .#everything\n  nanna-cache push --apply --since-mark job"
+    )]
+    Mark(Mark),
+    /// Bring a directory that was pushed here, without Nix
+    #[command(after_help = "Examples:\n  nanna-cache fetch models/llama --into models/llama")]
+    Fetch(Fetch),
+    /// Print completions for a shell
+    #[command(
+        after_help = "Examples:\n  nanna-cache completions bash > ~/.local/share/bash-completion/completions/nanna-cache"
+    )]
+    Completions(Completions),
+}
+
+/// `validate`.
+#[derive(Debug, Args)]
+pub struct Validate {
+    /// How to print the problems
+    #[arg(long, value_name = "FORMAT", default_value = "text")]
+    pub format: ProblemFormat,
+    /// Fail (3) on warnings, too
+    #[arg(long)]
+    pub strict: bool,
+}
+
+/// How to print problems.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum ProblemFormat {
+    /// Drawn on the text of the file
+    Text,
+    /// One JSON document
+    Json,
+    /// Annotations of GitHub Actions
+    Github,
+}
+
+/// `schema`.
+#[derive(Debug, Args)]
+pub struct Schema {
+    /// Of what
+    #[arg(long, value_name = "WHAT", default_value = "config")]
+    pub of: SchemaOf,
+    /// Write both schemas into this folder instead of printing one
+    #[arg(long, value_name = "FOLDER", num_args = 0..=1, default_missing_value = "schema", conflicts_with = "of")]
+    pub write: Option<Utf8PathBuf>,
+}
+
+/// What a schema describes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum SchemaOf {
+    /// cache.yaml
+    Config,
+    /// The JSON form of a plan
+    Plan,
+}
+
+/// `init`.
+#[derive(Debug, Args)]
+pub struct Init {
+    /// Print the text instead of writing the file
+    #[arg(long)]
+    pub print: bool,
+}
+
+/// `explain`.
+#[derive(Debug, Args)]
+pub struct Explain {
+    /// A store path, or a link to one
+    #[arg(value_name = "PATH")]
+    pub path: String,
+    /// How to print the answer
+    #[arg(long, value_name = "FORMAT", default_value = "text")]
+    pub format: AnswerFormat,
+    /// Only these caches
+    #[arg(long, value_name = "NAME", value_delimiter = ',')]
+    pub cache: Vec<String>,
+    /// Another Nix store than that of this machine
+    #[arg(long, value_name = "STORE")]
+    pub store: Option<String>,
+}
+
+/// How to print an answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum AnswerFormat {
+    /// For people
+    Text,
+    /// One JSON document
+    Json,
+}
+
+/// `mark`.
+#[derive(Debug, Args)]
+pub struct Mark {
+    /// A name for this moment
+    #[arg(value_name = "NAME")]
+    pub name: String,
+    /// Another Nix store than that of this machine
+    #[arg(long, value_name = "STORE")]
+    pub store: Option<String>,
+}
+
+/// `fetch`.
+#[derive(Debug, Args)]
+pub struct Fetch {
+    /// The directory, as it was named when it was pushed
+    #[arg(value_name = "NAME")]
+    pub name: String,
+    /// Where to put it; must not exist yet
+    #[arg(long, value_name = "DIR")]
+    pub into: Utf8PathBuf,
+    /// Only from this cache [default: the first that has it, in the order of tiers]
+    #[arg(long, value_name = "NAME")]
+    pub cache: Option<String>,
+}
+
+/// `completions`.
+#[derive(Debug, Args)]
+pub struct Completions {
+    /// Which shell
+    #[arg(value_name = "SHELL")]
+    pub shell: Shell,
+}

@@ -1,0 +1,155 @@
+//! What a command works on: the machine, `cache.yaml`, and where it stands.
+
+use camino::{Utf8Path, Utf8PathBuf};
+
+use super::args::Global;
+use super::error::Failure;
+use super::output::Output;
+use crate::config;
+use crate::config::model::Config;
+use crate::config::problem::Problems;
+use crate::exit::Exit;
+use crate::nix::hash::Sha256;
+use crate::plan::desired::Site;
+use crate::render::problems;
+use crate::sys::file;
+use crate::sys::host::Host;
+use crate::text::yaml::MAX_BYTES;
+
+/// The name that is looked for.
+pub(super) const FILE: &str = "cache.yaml";
+
+/// What a command works on.
+pub(super) struct Context {
+    /// The machine.
+    pub(super) host: Host,
+    /// Where to print.
+    pub(super) output: Output,
+    /// `--config`.
+    named: Option<Utf8PathBuf>,
+}
+
+/// A `cache.yaml` that was read.
+pub(super) struct Source {
+    /// Absolute path.
+    pub(super) path: Utf8PathBuf,
+    /// Its name in messages: relative to the current folder where that is shorter.
+    pub(super) shown: String,
+    /// Its bytes.
+    pub(super) bytes: Vec<u8>,
+}
+
+/// A `cache.yaml` that is valid.
+pub(super) struct Loaded {
+    /// The configuration.
+    pub(super) config: Config,
+    /// SHA-256 of the file, in hex.
+    pub(super) digest: String,
+    /// Where it is to come true.
+    pub(super) site: Site,
+}
+
+impl Context {
+    pub(super) fn new(host: Host, global: &Global) -> Self {
+        let output = Output::new(global, &host);
+        Self {
+            host,
+            output,
+            named: global.config.clone(),
+        }
+    }
+
+    /// Finds `cache.yaml` and reads it.
+    pub(super) fn source(&self) -> Result<Source, Failure> {
+        let (path, bytes) = match &self.named {
+            Some(named) => {
+                let path = self.host.folder.join(named);
+                let bytes = read(&path)?.ok_or_else(|| {
+                    Failure::new(
+                        Exit::Failed,
+                        format!("read `{named}`: there is no such file"),
+                    )
+                })?;
+                (path, bytes)
+            }
+            None => self.search()?,
+        };
+        let shown = path
+            .strip_prefix(&self.host.folder)
+            .unwrap_or(&path)
+            .to_string();
+        Ok(Source { path, shown, bytes })
+    }
+
+    fn search(&self) -> Result<(Utf8PathBuf, Vec<u8>), Failure> {
+        for folder in self.host.folder.ancestors() {
+            let path = folder.join(FILE);
+            if let Some(bytes) = read(&path)? {
+                return Ok((path, bytes));
+            }
+        }
+        let here = &self.host.folder;
+        Err(Failure::new(
+            Exit::Failed,
+            format!("find `{FILE}` in `{here}` or a folder above it"),
+        )
+        .help("`nanna-cache init` writes a first one; --config FILE names another"))
+    }
+
+    /// Finds, reads and checks `cache.yaml`; says its problems, also mere warnings.
+    pub(super) fn load(&self) -> Result<Loaded, Failure> {
+        let source = self.source()?;
+        let say = |found: &Problems| {
+            if !found.is_empty() {
+                self.output
+                    .must_say(&problems::text(found, self.output.messages()));
+            }
+        };
+        match config::read(&source.shown, &source.bytes) {
+            Ok((config, warnings)) => {
+                say(&warnings);
+                let digest = Sha256::of(&source.bytes).to_hex();
+                let site = self.site(&source.path);
+                Ok(Loaded {
+                    config,
+                    digest,
+                    site,
+                })
+            }
+            Err(found) => {
+                say(&found);
+                Err(Failure::new(
+                    Exit::Invalid,
+                    format!("use `{}`: {found}", source.shown),
+                ))
+            }
+        }
+    }
+
+    fn site(&self, config: &Utf8Path) -> Site {
+        Site {
+            home: self.host.home.clone(),
+            base: config.parent().unwrap_or(&self.host.folder).to_owned(),
+            user_conf: self.host.xdg_config().join("nix"),
+            system_conf: self
+                .host
+                .filled("NIX_CONF_DIR")
+                .unwrap_or("/etc/nix")
+                .into(),
+            system: self.host.system.clone(),
+        }
+    }
+}
+
+/// The bytes of a file; what is a little too large is left to the reader of the configuration to say.
+fn read(path: &Utf8Path) -> Result<Option<Vec<u8>>, Failure> {
+    match file::read_if_there(path.as_std_path(), MAX_BYTES as u64 * 4) {
+        Ok(bytes) => Ok(bytes),
+        Err(file::FileError::TooLarge { .. }) => {
+            let text = format!("use `{path}`: it has more than {MAX_BYTES} bytes");
+            Err(Failure::new(Exit::Invalid, text)
+                .help("is this the right file? A cache.yaml has a few kilobytes"))
+        }
+        Err(error) => Err(Failure::of(&error)),
+    }
+}

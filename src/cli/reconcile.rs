@@ -1,0 +1,301 @@
+//! `reconcile` and its single phases: observe, plan, show, ask, apply, report.
+//!
+//! The order of things is here, the doing is not: observing and applying are passed in, so that
+//! this file can be tried without a machine. Nothing is applied that was not shown and approved.
+
+use std::sync::Arc;
+
+use camino::Utf8PathBuf;
+
+use super::args::{Event, Format, PlanArgs};
+use super::consent;
+use super::error::Failure;
+use super::output::Output;
+use super::progress::Display;
+use super::signals;
+use crate::exit::Exit;
+use crate::plan::desired::Desired;
+use crate::plan::guard::{self, ApprovedPlan};
+use crate::plan::observed::Observed;
+use crate::plan::plan::{Plan, Refusal};
+use crate::plan::report::{Remaining, Report, Signal};
+use crate::plan::select::Selection;
+use crate::plan::step::Scope;
+use crate::plan::summary::Summary;
+use crate::render::view::{Options, PlanView};
+use crate::render::{json, markdown, report, text};
+use crate::sys::file;
+use crate::sys::host::Host;
+use crate::transfer::progress::Progress;
+
+/// What was asked for.
+pub(super) struct Request<'a> {
+    /// The flags.
+    pub(super) args: &'a PlanArgs,
+    /// The part of the plan that is meant.
+    pub(super) selection: Selection,
+    /// What should be.
+    pub(super) desired: &'a Desired,
+    /// SHA-256 of `cache.yaml`, in hex.
+    pub(super) digest: &'a str,
+    /// The machine.
+    pub(super) host: &'a Host,
+    /// Where to print.
+    pub(super) output: Output,
+}
+
+/// Plans, and applies if that was asked for.
+///
+/// `observe` looks at the world and changes nothing; `apply` carries an approved plan out, stops
+/// after the current objects when the progress says so, looks again, and reports.
+pub(super) fn run(
+    request: &Request<'_>,
+    observe: impl FnOnce() -> Result<Observed, Failure>,
+    apply: impl FnOnce(ApprovedPlan, Arc<Progress>) -> Result<Report, Failure>,
+) -> Result<Exit, Failure> {
+    let saved = saved(request)?;
+    let mut observed = observe()?;
+    if let Some(saved) = &saved {
+        observed.now = saved.now;
+    }
+    let whole = crate::plan::make::plan(request.desired, &observed, request.digest);
+    let mut plan = request.selection.apply(whole.clone());
+    plan.refusals = guard::check(request.desired, &plan, &request.args.allowances());
+    if let Some(saved) = &saved {
+        fresh(saved, &plan)?;
+    }
+    if let Some(path) = &request.args.out {
+        save(request, path, &plan)?;
+    }
+    if request.args.apply {
+        carry_out(request, plan, apply)
+    } else {
+        request
+            .output
+            .result(&drawn(request, &whole, &plan, false))?;
+        Ok(exit_of_plan(request.args, &plan))
+    }
+}
+
+fn carry_out(
+    request: &Request<'_>,
+    plan: Plan,
+    apply: impl FnOnce(ApprovedPlan, Arc<Progress>) -> Result<Report, Failure>,
+) -> Result<Exit, Failure> {
+    let output = request.output;
+    let sum = Summary::of(&plan);
+    let is_refused = !plan.refusals.is_empty();
+    let has_work = !plan.steps.is_empty();
+    if request.args.format != Format::Json || is_refused || !has_work {
+        output.result(&drawn(request, &plan, &plan, has_work))?;
+    }
+    if is_refused {
+        return Ok(exit_of_refusals(&plan.refusals));
+    }
+    if !has_work {
+        return Ok(exit_of_plan(request.args, &plan).worst(Exit::Done));
+    }
+    let asks = !request.args.yes && request.host.terminals.stdin && request.host.terminals.stderr;
+    // A renewal changes nothing, so there is nothing to consent to.
+    if asks && !sum.is_empty() && !consent::ask(output, sum.changes) {
+        output.must_say("Declined. Nothing has been changed.\n");
+        return Ok(Exit::Refused);
+    }
+    let approved = match guard::approve(request.desired, plan, &request.args.allowances()) {
+        Ok(approved) => approved,
+        Err(refusals) => return Ok(exit_of_refusals(&refusals)),
+    };
+    let progress = Arc::new(Progress::default());
+    let watch = signals::watch(&progress, output);
+    let display = Display::start(&progress, output, request.host.terminals.stderr);
+    let done = apply(approved, Arc::clone(&progress));
+    display.end();
+    let mut done = done?;
+    done.interrupted = done.interrupted.or_else(|| watch.caught());
+    output.result(&reported(request.args.format, &done, output))?;
+    let strict = if request.args.strict && done.remaining != Remaining::Converged {
+        Exit::Check
+    } else {
+        Exit::Done
+    };
+    Ok(exit_of_report(&done).worst(strict))
+}
+
+/// The plan in the form that was asked for. `whole` has the steps of both scopes.
+fn drawn(request: &Request<'_>, whole: &Plan, plan: &Plan, applying: bool) -> String {
+    let args = request.args;
+    let scope = match args.event {
+        Some(Event::Main) => Some(Scope::Shared),
+        None => args.scope.map(Scope::from),
+    };
+    // With the other scope's steps in hand, the view can say in one line what it leaves out.
+    let mut shown = Selection {
+        scope: None,
+        ..request.selection.clone()
+    }
+    .apply(whole.clone());
+    shown.refusals.clone_from(&plan.refusals);
+    let view = || {
+        PlanView::new(
+            &shown,
+            Options {
+                detail: args.detail(),
+                scope,
+                applying,
+            },
+        )
+    };
+    match args.format {
+        Format::Json => {
+            let part = Selection {
+                scope,
+                ..Selection::default()
+            }
+            .apply(plan.clone());
+            json::plan(&part)
+        }
+        Format::Markdown => markdown::plan(&view()),
+        Format::Text => text::plan(&view(), request.output.results()),
+    }
+}
+
+fn reported(format: Format, done: &Report, output: Output) -> String {
+    match format {
+        Format::Json => report::json(done),
+        Format::Text => format!("\n{}", report::text(done, output.results())),
+        Format::Markdown => {
+            let layout = text::Layout::new(None, crate::render::style::Palette::PLAIN);
+            format!(
+                "\n### applied\n\n````text\n{}````\n",
+                report::text(done, layout)
+            )
+        }
+    }
+}
+
+/// The plan of `--from`.
+fn saved(request: &Request<'_>) -> Result<Option<Plan>, Failure> {
+    let Some(path) = &request.args.from else {
+        return Ok(None);
+    };
+    let path = request.host.folder.join(path);
+    let bytes = file::read(path.as_std_path(), 1 << 30).map_err(|error| Failure::of(&error))?;
+    let plan = std::str::from_utf8(&bytes)
+        .map_err(|error| error.to_string())
+        .and_then(|text| json::read(text).map_err(|error| error.to_string()))
+        .map_err(|why| Failure::new(Exit::Failed, format!("use the plan `{path}`: {why}")))?;
+    if plan.config != request.digest {
+        let text = format!("apply the plan `{path}`: cache.yaml has changed since it was made");
+        return Err(Failure::new(Exit::Stale, text).help("plan again"));
+    }
+    Ok(Some(plan))
+}
+
+fn save(request: &Request<'_>, path: &Utf8PathBuf, plan: &Plan) -> Result<(), Failure> {
+    let path = request.host.folder.join(path);
+    file::write(path.as_std_path(), json::plan(plan).as_bytes(), 0o644)
+        .map(drop)
+        .map_err(|error| Failure::of(&error))
+}
+
+/// Refuses a saved plan that would not be made again.
+fn fresh(saved: &Plan, plan: &Plan) -> Result<(), Failure> {
+    let differences = differences(saved, plan);
+    if differences.is_empty() {
+        return Ok(());
+    }
+    let shown = differences
+        .iter()
+        .take(10)
+        .cloned()
+        .collect::<Vec<_>>()
+        .join("; ");
+    let more = differences.len().saturating_sub(10);
+    let more = if more > 0 {
+        format!("; and {more} more")
+    } else {
+        String::new()
+    };
+    Err(Failure::new(
+        Exit::Stale,
+        format!("apply the saved plan, because it is stale: {shown}{more}"),
+    )
+    .help("plan again, look at it, and apply that (with the same --only, --cache and --scope)"))
+}
+
+/// Steps in which two plans differ, each with what is the matter.
+#[must_use]
+pub fn differences(saved: &Plan, plan: &Plan) -> Vec<String> {
+    let mut found = Vec::new();
+    for step in &saved.steps {
+        match plan
+            .steps
+            .iter()
+            .find(|other| other.address == step.address)
+        {
+            None => found.push(format!("{} is no longer needed", step.address)),
+            Some(other) if other != step => {
+                found.push(format!("{} would do something else", step.address))
+            }
+            Some(_) => {}
+        }
+    }
+    let is_new = |address| !saved.steps.iter().any(|step| step.address == address);
+    for step in plan
+        .steps
+        .iter()
+        .filter(|step| is_new(step.address.clone()))
+    {
+        found.push(format!("{} is new", step.address));
+    }
+    found
+}
+
+/// How the program ends after showing a plan.
+#[must_use]
+pub fn exit_of_plan(args: &PlanArgs, plan: &Plan) -> Exit {
+    let mut exit = Exit::Done;
+    if !plan.refusals.is_empty() {
+        exit = exit.worst(exit_of_refusals(&plan.refusals));
+    }
+    if args.strict && !(plan.unknowns.is_empty() && plan.advice.is_empty()) {
+        exit = exit.worst(Exit::Check);
+    }
+    if args.detailed_exitcode && !args.apply && !Summary::of(plan).is_empty() {
+        exit = exit.worst(Exit::Changes);
+    }
+    exit
+}
+
+/// Another prune at work is a refusal of its own kind: waiting helps.
+fn exit_of_refusals(refusals: &[Refusal]) -> Exit {
+    if refusals.iter().all(|refusal| refusal.code == "prune-busy") {
+        Exit::Busy
+    } else {
+        Exit::Refused
+    }
+}
+
+/// How the program ends after an apply.
+#[must_use]
+pub fn exit_of_report(report: &Report) -> Exit {
+    let mut exit = Exit::Done;
+    match report.interrupted {
+        Some(Signal::Interrupted) => exit = exit.worst(Exit::Interrupted),
+        Some(Signal::Terminated) => exit = exit.worst(Exit::Terminated),
+        None => {}
+    }
+    if report.is_whole() {
+        return exit;
+    }
+    if report.did_something() {
+        return exit.worst(Exit::Partial);
+    }
+    if report.has_failed() || !report.is_stale() {
+        return exit.worst(Exit::Failed);
+    }
+    exit.worst(Exit::Stale)
+}
+
+#[cfg(test)]
+mod tests;

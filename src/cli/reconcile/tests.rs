@@ -1,0 +1,136 @@
+use clap::Parser as _;
+
+use super::*;
+use crate::cli::args::{Cli, Command};
+use crate::plan::address::{Address, Phase};
+use crate::plan::observed::Why;
+use crate::plan::report::{FORMAT, Outcome, StepOutcome};
+use crate::plan::step::Effect;
+use crate::plan::time::Time;
+
+fn plan() -> Plan {
+    let text = include_str!("../../../tests/fixtures/plan/rich/plan.json");
+    json::read(text).unwrap()
+}
+
+fn args(flags: &[&str]) -> PlanArgs {
+    let words = ["nanna-cache", "reconcile"].iter().chain(flags);
+    match Cli::try_parse_from(words).unwrap().command {
+        Command::Reconcile(reconcile) => reconcile.common,
+        other => panic!("{other:?}"),
+    }
+}
+
+fn report(outcomes: &[Outcome], remaining: Remaining) -> Report {
+    let step = |outcome: &Outcome| StepOutcome {
+        address: Address::new(Phase::Push, "dev", "x"),
+        promised: String::new(),
+        promised_effect: Effect::default(),
+        outcome: outcome.clone(),
+        duration_ms: 0,
+    };
+    Report {
+        format: FORMAT,
+        writer: String::new(),
+        project: String::new(),
+        config: String::new(),
+        began: Time(0),
+        duration_ms: 0,
+        steps: outcomes.iter().map(step).collect(),
+        remaining,
+        interrupted: None,
+    }
+}
+
+#[test]
+fn a_shown_plan_ends_as_asked() {
+    let mut plan = plan();
+    assert_eq!(exit_of_plan(&args(&[]), &plan), Exit::Done);
+    assert_eq!(
+        exit_of_plan(&args(&["--detailed-exitcode"]), &plan),
+        Exit::Changes
+    );
+    assert_eq!(
+        exit_of_plan(&args(&["--detailed-exitcode", "--strict"]), &plan),
+        Exit::Check
+    );
+    let refusal = |code: &str| Refusal {
+        steps: Vec::new(),
+        code: code.into(),
+        text: String::new(),
+        help: String::new(),
+    };
+    plan.refusals = vec![refusal("prune-busy")];
+    assert_eq!(exit_of_plan(&args(&["--strict"]), &plan), Exit::Busy);
+    plan.refusals.push(refusal("prune-share"));
+    assert_eq!(exit_of_plan(&args(&["--strict"]), &plan), Exit::Refused);
+    plan = self::plan();
+    plan.steps.clear();
+    assert_eq!(
+        exit_of_plan(&args(&["--detailed-exitcode"]), &plan),
+        Exit::Done
+    );
+}
+
+#[test]
+fn an_apply_ends_with_the_worst_that_happened() {
+    let done = Outcome::Done {
+        effect: Effect::default(),
+        detail: String::new(),
+    };
+    let failed = Outcome::Failed { why: String::new() };
+    let stale = Outcome::Stale { why: String::new() };
+    let left = Remaining::Steps { steps: Vec::new() };
+    let unseen = Remaining::Unconfirmed {
+        why: Why(String::new()),
+    };
+    let exit = |outcomes: &[Outcome], remaining: &Remaining| {
+        exit_of_report(&report(outcomes, remaining.clone()))
+    };
+    let converged = Remaining::Converged;
+    assert_eq!(
+        exit(&[done.clone(), Outcome::Unchanged], &converged),
+        Exit::Done
+    );
+    assert_eq!(
+        exit(&[done.clone(), failed.clone()], &converged),
+        Exit::Partial
+    );
+    assert_eq!(
+        exit(&[done.clone(), stale.clone()], &converged),
+        Exit::Partial
+    );
+    assert_eq!(exit(&[failed.clone(), stale.clone()], &left), Exit::Failed);
+    assert_eq!(exit(&[stale], &left), Exit::Stale);
+    // What has not converged is an error, not a footnote.
+    assert_eq!(exit(std::slice::from_ref(&done), &left), Exit::Partial);
+    assert_eq!(exit(std::slice::from_ref(&done), &unseen), Exit::Partial);
+    let mut ended = report(&[done], left);
+    ended.interrupted = Some(Signal::Interrupted);
+    assert_eq!(exit_of_report(&ended), Exit::Interrupted);
+    ended.interrupted = Some(Signal::Terminated);
+    assert_eq!(exit_of_report(&ended), Exit::Terminated);
+}
+
+#[test]
+fn a_stale_plan_is_told_step_by_step() {
+    let saved = plan();
+    assert!(differences(&saved, &saved).is_empty());
+    assert!(fresh(&saved, &saved).is_ok());
+    let mut now = plan();
+    let gone = now.steps.remove(0).address;
+    now.steps[0].effect.paths += 1;
+    let changed = now.steps[0].address.clone();
+    let mut new = now.steps[1].clone();
+    new.address = Address::new(Phase::Setup, "z", "new");
+    now.steps.push(new);
+    assert_eq!(
+        differences(&saved, &now),
+        [
+            format!("{gone} is no longer needed"),
+            format!("{changed} would do something else"),
+            "setup/z/new is new".to_owned()
+        ]
+    );
+    assert_eq!(fresh(&saved, &now).unwrap_err().exit, Exit::Stale);
+}

@@ -1,0 +1,73 @@
+//! From the command line to the exit code.
+
+use std::process::ExitCode;
+
+use clap::Parser as _;
+use clap::error::ErrorKind;
+
+use super::args::{Cli, Command};
+use super::context::Context;
+use super::error::Failure;
+use super::{completions, init, log, mark, schema, validate};
+use crate::exit::Exit;
+use crate::sys::host::Host;
+
+/// Runs the program.
+#[must_use]
+pub fn main() -> ExitCode {
+    match Cli::try_parse() {
+        Ok(cli) => start(&cli).into(),
+        Err(error) => {
+            // Printing fails only where nobody reads.
+            let _ = error.print();
+            match error.kind() {
+                ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => Exit::Done.into(),
+                _ => Exit::Usage.into(),
+            }
+        }
+    }
+}
+
+fn start(cli: &Cli) -> Exit {
+    let host = match Host::capture() {
+        Ok(host) => host,
+        Err(error) => {
+            let output = super::output::Output::new(&cli.global, &Host::made_up::<&str, &str>([]));
+            output.failure(&Failure::of(&error));
+            return Exit::Failed;
+        }
+    };
+    log::start(&cli.global, &host);
+    let context = Context::new(host, &cli.global);
+    match dispatch(&cli.command, &context) {
+        Ok(exit) => exit,
+        Err(failure) => {
+            context.output.failure(&failure);
+            failure.exit
+        }
+    }
+}
+
+fn dispatch(command: &Command, context: &Context) -> Result<Exit, Failure> {
+    match command {
+        Command::Validate(args) => validate::run(context, args),
+        Command::Schema(args) => schema::run(context, args),
+        Command::Init(args) => init::run(context, args),
+        Command::Mark(args) => mark::run(context, args),
+        Command::Completions(args) => completions::run(context, args),
+        Command::Reconcile(_)
+        | Command::Setup(_)
+        | Command::Push(_)
+        | Command::Optimize(_)
+        | Command::Prune(_)
+        | Command::Explain(_)
+        | Command::Fetch(_) => {
+            let loaded = context.load()?;
+            let text = format!(
+                "reconcile {}: this build has no engine",
+                loaded.config.project
+            );
+            Err(Failure::new(Exit::Failed, text))
+        }
+    }
+}

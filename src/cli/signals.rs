@@ -1,0 +1,79 @@
+//! SIGINT and SIGTERM: the first lets the current objects finish, the second ends at once (as a
+//! kill would, so with the shell's code for that).
+//!
+//! Ending at once is safe: whatever is killed at any point leaves the cache whole.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU8, Ordering};
+
+use super::output::Output;
+use crate::plan::report::Signal;
+use crate::sys::end;
+use crate::transfer::progress::Progress;
+
+const NONE: u8 = 0;
+const INTERRUPTED: u8 = 1;
+const TERMINATED: u8 = 2;
+
+/// What has been caught so far.
+pub(super) struct Watch {
+    caught: Arc<AtomicU8>,
+}
+
+impl Watch {
+    /// The first signal, if there was one.
+    pub(super) fn caught(&self) -> Option<Signal> {
+        match self.caught.load(Ordering::SeqCst) {
+            INTERRUPTED => Some(Signal::Interrupted),
+            TERMINATED => Some(Signal::Terminated),
+            _ => None,
+        }
+    }
+}
+
+/// Watches from now on; a signal asks the work of `progress` to stop.
+pub(super) fn watch(progress: &Arc<Progress>, output: Output) -> Watch {
+    let caught = Arc::new(AtomicU8::new(NONE));
+    let (seen, progress) = (Arc::clone(&caught), Arc::clone(progress));
+    let started = std::thread::Builder::new()
+        .name("signals".to_owned())
+        .spawn(move || {
+            let runtime = tokio::runtime::Builder::new_current_thread()
+                .enable_io()
+                .build();
+            match runtime {
+                Ok(runtime) => runtime.block_on(listen(&seen, &progress, output)),
+                Err(error) => tracing::warn!("signals end the program at once: {error}"),
+            }
+        });
+    if let Err(error) = started {
+        tracing::warn!("signals end the program at once: {error}");
+    }
+    Watch { caught }
+}
+
+async fn listen(seen: &AtomicU8, progress: &Progress, output: Output) {
+    use tokio::signal::unix::{SignalKind, signal};
+    let streams = (
+        signal(SignalKind::interrupt()),
+        signal(SignalKind::terminate()),
+    );
+    let (Ok(mut interrupt), Ok(mut terminate)) = streams else {
+        tracing::warn!("signals end the program at once");
+        return;
+    };
+    loop {
+        let number = tokio::select! {
+            _ = interrupt.recv() => INTERRUPTED,
+            _ = terminate.recv() => TERMINATED,
+        };
+        if seen
+            .compare_exchange(NONE, number, Ordering::SeqCst, Ordering::SeqCst)
+            .is_err()
+        {
+            end::at_once();
+        }
+        progress.stop();
+        output.must_say("\nStopping after the current objects; once more ends at once.\n");
+    }
+}

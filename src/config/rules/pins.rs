@@ -1,0 +1,52 @@
+//! `pins`.
+
+use indexmap::IndexMap;
+
+use crate::config::check::{Check, below, list};
+use crate::config::code::Code;
+use crate::config::model::{Pin, PinName, PinTarget};
+use crate::config::problem::Problem;
+use crate::config::raw::RawConfig;
+
+/// Checks `pins`.
+pub(in crate::config) fn check(check: &mut Check<'_>, raw: &RawConfig) -> IndexMap<PinName, Pin> {
+    let mut pins = IndexMap::new();
+    for (name, pin) in &raw.pins {
+        let pointer = below("/pins", name);
+        check.name(&pointer, "a pin", name);
+        let mut targets: Vec<(&str, PinTarget)> = Vec::new();
+        if let Some(output) = &pin.output {
+            check.installable(&below(&pointer, "output"), output, !raw.systems.is_empty());
+            targets.push(("output", PinTarget::Output(output.clone())));
+        }
+        if let Some(path) = &pin.path {
+            check.path(&below(&pointer, "path"), path);
+            targets.push(("path", PinTarget::Path(path.clone())));
+        }
+        if let Some(file) = &pin.paths_from {
+            check.path(&below(&pointer, "paths-from"), file);
+            targets.push(("paths-from", PinTarget::PathsFrom(file.clone())));
+        }
+        if targets.len() != 1 && check.intact(&pointer) {
+            let message = if targets.is_empty() {
+                format!("the pin `{name}` keeps nothing")
+            } else {
+                let keys: Vec<&str> = targets.iter().map(|(key, _)| *key).collect();
+                format!("the pin `{name}` has more than one target: {}", list(&keys))
+            };
+            let mut problem = Problem::new(Code::PinTarget, message);
+            if targets.is_empty() {
+                problem = problem.at(check.entry(&pointer), "");
+            }
+            for (key, _) in &targets {
+                problem = problem.at(check.entry(&below(&pointer, key)), "");
+            }
+            check.report(problem.help("give exactly one of `output`, `path` and `paths-from`; a second target is a pin of its own"));
+        }
+        if let Some((_, target)) = targets.pop() {
+            let revisions = pin.keep.revisions;
+            pins.insert(PinName::new(name), Pin { target, revisions });
+        }
+    }
+    pins
+}

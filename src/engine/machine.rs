@@ -1,0 +1,124 @@
+//! This machine as the engine reaches it: the host, its Nix, its store, and our own folders.
+
+use camino::{Utf8Path, Utf8PathBuf};
+
+use crate::config::model::Config;
+use crate::nix::hash::Sha256;
+use crate::plan::desired::Site;
+use crate::plan::time::Time;
+use crate::provider::binary_cache::folder::FolderStore;
+use crate::provider::nix_cli::Nix;
+use crate::provider::nix_conf;
+use crate::provider::nix_store::{Location, Marks};
+use crate::sys::host::Host;
+
+/// How to look.
+#[derive(Clone, Debug, Default)]
+pub struct Options {
+    /// Believe nothing that is remembered.
+    pub refresh: bool,
+    /// Another Nix store, as `--store` takes it.
+    pub store: Option<String>,
+    /// The time that it is to be (a saved plan's).
+    pub now: Option<Time>,
+}
+
+/// This machine.
+#[derive(Debug)]
+pub struct Machine {
+    /// Its facts.
+    pub host: Host,
+    /// Its Nix; `Ok(None)`: none; `Err`: it does not run, and why.
+    pub nix: Result<Option<Nix>, String>,
+    /// Its store; `Err`: it is not here, and why.
+    pub store: Result<Location, String>,
+    /// How to look.
+    pub options: Options,
+}
+
+impl Machine {
+    /// Finds Nix and the store.
+    #[must_use]
+    pub fn new(host: Host, options: Options) -> Self {
+        let nix = Nix::find(&host).map_err(|error| sentence(&error)).map(|nix| {
+            nix.map(|nix| match &options.store {
+                Some(store) => nix.with_store(store),
+                None => nix,
+            })
+        });
+        let store = Location::of(&host, options.store.as_deref()).map_err(|error| sentence(&error));
+        Self { host, nix, store, options }
+    }
+
+    /// Now, or the time that it is to be.
+    #[must_use]
+    pub fn now(&self) -> Time {
+        self.options.now.unwrap_or_else(|| Time(self.host.now()))
+    }
+
+    /// The facts that paths in `cache.yaml`, which is in `base`, depend on.
+    #[must_use]
+    pub fn site(&self, base: &Utf8Path) -> Site {
+        let version = self.nix.as_ref().ok().and_then(Option::as_ref).map(Nix::version);
+        Site {
+            home: self.host.home.clone(),
+            base: base.to_owned(),
+            user_conf: nix_conf::user_folder(&self.host, version),
+            system_conf: nix_conf::system_folder(&self.host),
+            system: self.host.system.clone(),
+        }
+    }
+
+    /// The file that remembers the narinfos of the cache in this folder.
+    #[must_use]
+    pub fn index(&self, folder: &Utf8Path) -> Utf8PathBuf {
+        let name = Sha256::of(folder.as_str().as_bytes()).to_nix32();
+        self.host.cache_folder().join("narinfos").join(format!("{}.index", &name[..32]))
+    }
+
+    /// The file that remembers what upstreams answered.
+    #[must_use]
+    pub fn answers(&self) -> Utf8PathBuf {
+        self.host.cache_folder().join("upstreams.sqlite")
+    }
+
+    /// The file that remembers what directories hash to.
+    #[must_use]
+    pub fn directories(&self) -> Utf8PathBuf {
+        self.host.cache_folder().join("directories.json")
+    }
+
+    /// The journal of a project.
+    #[must_use]
+    pub fn journal(&self, config: &Config) -> Utf8PathBuf {
+        let safe = |c: char| if c.is_ascii_alphanumeric() || "-_.".contains(c) { c } else { '_' };
+        let name: String = config.project.chars().map(safe).collect();
+        self.host.state_folder().join("journal").join(format!("{name}.jsonl"))
+    }
+
+    /// The marks.
+    #[must_use]
+    pub fn marks(&self) -> Marks {
+        Marks::new(&self.host.state_folder())
+    }
+
+    /// A cache folder, for reading and (by `engine::apply` alone) for writing.
+    pub(super) fn folder(folder: &Utf8Path) -> FolderStore {
+        FolderStore::new(folder.as_std_path())
+    }
+}
+
+/// An error with its causes as one sentence, without repeating itself.
+#[must_use]
+pub fn sentence(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(inner) = cause {
+        let inner_text = inner.to_string();
+        if !text.ends_with(&inner_text) {
+            text = format!("{text}: {inner_text}");
+        }
+        cause = inner.source();
+    }
+    text
+}

@@ -1,0 +1,227 @@
+//! Observing: everything at once, bounded, and nothing written.
+//!
+//! First what does not depend on anything (settings, store, caches, outputs, directories, files, keys);
+//! then, for the paths that are wanted and missing, the upstreams: offline by verified signatures, and over
+//! the network only for the rest. Each failure is an unknown with its reason.
+
+use std::collections::BTreeMap;
+use std::thread;
+
+use camino::Utf8PathBuf;
+
+use super::event::{Event, Listener};
+use super::explore;
+use super::machine::{Machine, sentence};
+use super::secret;
+use crate::config::model::{CacheName, NixConf};
+use crate::nix::store_path::StoreDir;
+use crate::plan::desired::{Desired, TopSource};
+use crate::plan::observed::{
+    CacheContent, DirectoryFacts, LocalStore, NixFacts, Observation, Observed, OutputFacts, Why,
+};
+use crate::plan::optimize;
+use crate::provider::binary_cache::CacheView;
+use crate::provider::binary_cache::observe::{self as look, Look};
+use crate::provider::nix_conf::{self, FromNix};
+use crate::provider::nix_store::{self, Question};
+use crate::provider::{directory, upstream};
+use crate::sys::http;
+use crate::transfer::progress::Progress;
+
+/// Looks at everything that a plan for `desired` depends on. Blocks.
+#[must_use]
+pub fn observe(
+    desired: &Desired,
+    machine: &Machine,
+    progress: &Progress,
+    listener: Listener<'_>,
+) -> Observed {
+    listener(Event::Looking("the Nix store, the caches and the outputs"));
+    let store_dir = machine.store.as_ref().map_or_else(|_| StoreDir::default(), |at| at.store.clone());
+    let mut observed = thread::scope(|scope| {
+        let nix = scope.spawn(|| settings(machine));
+        let store = scope.spawn(|| local_store(desired, machine, progress));
+        let outputs = scope.spawn(|| outputs(desired, machine, progress));
+        let directories = scope.spawn(|| directories(desired, machine, &store_dir, progress));
+        let caches = caches(desired, machine, &store_dir, progress);
+        let lost = || Why("its observer broke".to_owned());
+        Observed {
+            now: machine.now(),
+            nix: nix.join().unwrap_or_else(|_| Observation::Unknown(lost())),
+            store: store.join().unwrap_or_else(|_| Observation::Unknown(lost())),
+            caches,
+            upstreams: BTreeMap::new(),
+            outputs: outputs.join().unwrap_or_default(),
+            directories: directories.join().unwrap_or_default(),
+            given: explore::given(desired, machine),
+            files: files(desired, machine),
+            keys: desired
+                .caches
+                .iter()
+                .filter_map(|(name, cache)| Some((name.clone(), cache.signing.as_ref()?)))
+                .map(|(name, signing)| {
+                    (name, secret::public_key(&machine.host, &desired.site.base, signing))
+                })
+                .collect(),
+            environment: nix_conf::environment(&machine.host),
+        }
+    });
+    observed.upstreams = explore::upstreams(desired, &observed, machine, progress, listener);
+    priorities(desired, &mut observed, machine);
+    observed
+}
+
+fn settings(machine: &Machine) -> Observation<NixFacts> {
+    match &machine.nix {
+        Err(why) => Observation::Unknown(Why(why.clone())),
+        Ok(None) => nix_conf::facts(&machine.host, None),
+        Ok(Some(nix)) => {
+            let from_nix = FromNix {
+                version: nix.version().to_owned(),
+                settings: nix.show_config().map_err(|error| sentence(&error)),
+                trusted: nix.trusted().ok().flatten(),
+            };
+            nix_conf::facts(&machine.host, Some(&from_nix))
+        }
+    }
+}
+
+fn local_store(desired: &Desired, machine: &Machine, progress: &Progress) -> Observation<LocalStore> {
+    let location = match &machine.store {
+        Ok(location) => location,
+        Err(why) => return Observation::Unknown(Why(why.clone())),
+    };
+    let mark = match desired.extra.mark.as_ref().map(|name| machine.marks().load(name, location)) {
+        None => None,
+        Some(Ok(mark)) => Some(mark),
+        Some(Err(error)) => return Observation::Unknown(Why(sentence(&error))),
+    };
+    let nix = machine.nix.as_ref().ok().and_then(Option::as_ref);
+    let ask = || match nix {
+        Some(nix) => {
+            nix.path_info_all(&|| progress.is_stopped()).map_err(|error| sentence(&error))
+        }
+        None => Err("there is no Nix here".to_owned()),
+    };
+    let question = Question { since: mark.as_ref(), fallback: nix.is_some().then_some(&ask) };
+    nix_store::observe(location, question)
+}
+
+fn outputs(
+    desired: &Desired,
+    machine: &Machine,
+    progress: &Progress,
+) -> BTreeMap<String, Observation<OutputFacts>> {
+    let tops = desired.tops.iter().filter_map(|top| match &top.source {
+        TopSource::Output(installable) => Some(installable.clone()),
+        TopSource::Directory(_) | TopSource::Path(_) | TopSource::PathsFrom(_) => None,
+    });
+    let mut wanted: Vec<String> = tops.chain(optimize::warm_outputs(desired)).collect();
+    wanted.sort();
+    wanted.dedup();
+    if wanted.is_empty() {
+        return BTreeMap::new();
+    }
+    let unknown = |why: &str| {
+        wanted.iter().map(|name| (name.clone(), Observation::Unknown(Why(why.to_owned())))).collect()
+    };
+    match &machine.nix {
+        Err(why) => unknown(why),
+        Ok(None) => unknown("there is no Nix here to evaluate it"),
+        Ok(Some(nix)) => {
+            let stopped = || progress.is_stopped();
+            nix.evaluate(&wanted, &desired.config.flake, &desired.site.base, &stopped)
+        }
+    }
+}
+
+fn directories(
+    desired: &Desired,
+    machine: &Machine,
+    store: &StoreDir,
+    progress: &Progress,
+) -> BTreeMap<String, Observation<Vec<DirectoryFacts>>> {
+    let memory = machine.directories();
+    let memory = (!machine.options.refresh).then_some(memory.as_path());
+    let globs = desired.tops.iter().filter_map(|top| match &top.source {
+        TopSource::Directory(glob) => Some(glob),
+        TopSource::Output(_) | TopSource::Path(_) | TopSource::PathsFrom(_) => None,
+    });
+    globs
+        .map(|glob| {
+            (glob.clone(), directory::observe(camino::Utf8Path::new(glob), store, memory, progress))
+        })
+        .collect()
+}
+
+fn caches(
+    desired: &Desired,
+    machine: &Machine,
+    store: &StoreDir,
+    progress: &Progress,
+) -> BTreeMap<CacheName, Observation<CacheContent>> {
+    let one = |folder: &Utf8PathBuf| {
+        let cache = Machine::folder(folder);
+        let view: &dyn CacheView = &cache;
+        let index = machine.index(folder);
+        let index = (!machine.options.refresh).then_some(index.as_std_path());
+        let seen = look::observe(view, &Look { store_dir: store, index, threads: 0 }, progress);
+        match seen {
+            Observation::Present(content) => {
+                // The clock of a folder is that of the machine, unless it is to be another time.
+                let now = machine.options.now.unwrap_or(content.now);
+                Observation::Present(CacheContent { now, ..content })
+            }
+            other => other,
+        }
+    };
+    thread::scope(|scope| {
+        let looks: Vec<_> = desired
+            .caches
+            .iter()
+            .map(|(name, cache)| (name, scope.spawn(move || one(&cache.folder))))
+            .collect();
+        looks
+            .into_iter()
+            .map(|(name, look)| {
+                let broke = |_| Observation::Unknown(Why("its observer broke".to_owned()));
+                (name.clone(), look.join().unwrap_or_else(broke))
+            })
+            .collect()
+    })
+}
+
+fn files(
+    desired: &Desired,
+    machine: &Machine,
+) -> BTreeMap<String, Observation<crate::plan::observed::FileFacts>> {
+    let Some(conf) = &desired.conf else { return BTreeMap::new() };
+    let paths = [conf.nix_conf.as_path(), conf.fragment.as_path(), conf.tuning.as_path()];
+    nix_conf::files(&machine.host, paths)
+}
+
+/// Fills in the priorities of the substituters in effect: from our own look at a cache, else asked.
+fn priorities(desired: &Desired, observed: &mut Observed, machine: &Machine) {
+    if matches!(desired.config.setup.nix_conf, NixConf::Dir(_) | NixConf::None) {
+        return;
+    }
+    let Observation::Present(nix) = &mut observed.nix else { return };
+    let open: Vec<String> = nix
+        .substituters
+        .iter()
+        .filter(|one| one.priority.is_none())
+        .map(|one| one.url.clone())
+        .collect();
+    if open.is_empty() {
+        return;
+    }
+    let brief = http::Options {
+        connect_timeout: std::time::Duration::from_secs(2),
+        idle_timeout: std::time::Duration::from_secs(2),
+        ..http::Options::of(&machine.host)
+    };
+    let found = upstream::priorities(&open, &brief);
+    for one in &mut nix.substituters {
+        one.priority = one.priority.or_else(|| found.get(&one.url).copied().flatten());
+    }
+}

@@ -1,0 +1,362 @@
+//! A binary cache in a folder.
+//!
+//! Promises: objects appear by a rename of a file that was fsynced; reading writes nothing, also
+//! where there is no folder, and works on folders that may only be read; a record is *gone* as
+//! soon as its process is dead, because each process holds a lock (flock) on its records for
+//! life. Listings of records are made under a lock of their own, because a folder that changes
+//! while it is listed may show a name twice or not at all. Where the file system has no locks,
+//! records are judged by their age alone.
+
+mod place;
+mod sink;
+
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::io::Read;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use super::{
+    Area, CacheStore, CacheView, IfThere, Listed, Meta, Object, Outcome, Put, StoreError,
+};
+use crate::plan::observed::Capabilities;
+use crate::plan::record::FOLDER;
+use crate::plan::time::Time;
+use crate::sys::clock;
+use crate::sys::file::{self, FileError, LockKind};
+use crate::transfer::sink::Sink;
+use place::{Entry, Place, check, folder_of, meta, resolved};
+
+/// Folders that an opening Nix would otherwise create, perhaps as root.
+const NIX_FOLDERS: [&str; 3] = ["nar", "log", "realisations"];
+
+/// How long one process waits for others that list or write records, each of which takes moments.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// Threads that wait for the disk.
+const SYNC_THREADS: usize = 8;
+
+/// A cache in a folder.
+pub struct FolderStore {
+    place: Arc<Place>,
+    /// The records of this process, open and locked.
+    held: Mutex<BTreeMap<String, File>>,
+}
+
+impl FolderStore {
+    /// The store in this folder, which need not exist yet; nothing is touched.
+    #[must_use]
+    pub fn new(path: impl Into<PathBuf>) -> Self {
+        Self { place: Arc::new(Place::new(path.into(), None)), held: Mutex::default() }
+    }
+
+    /// As [`FolderStore::new`], for tests of crashes: `hook` is called before every system call
+    /// with its name and key, and an error of it takes the place of the call.
+    #[doc(hidden)]
+    #[must_use]
+    pub fn with_hook(
+        path: impl Into<PathBuf>,
+        hook: impl Fn(&'static str, &str) -> std::io::Result<()> + Send + Sync + 'static,
+    ) -> Self {
+        let place = Place::new(path.into(), Some(Arc::new(hook)));
+        Self { place: Arc::new(place), held: Mutex::default() }
+    }
+
+    /// The folder.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.place.path
+    }
+
+    fn lock_key() -> String {
+        format!("{FOLDER}/lock")
+    }
+
+    /// The lock of all records, or `None` where there is none to be had.
+    fn lock_records(&self, kind: LockKind, create: bool) -> Result<Option<File>, StoreError> {
+        let key = Self::lock_key();
+        let file = match self.place.open(&key)? {
+            Some(file) => file,
+            None if !create => return Ok(None),
+            None => {
+                let (_, temporary) = self.place.temporary(FOLDER)?;
+                if !self.place.rename_new(&temporary, &key)? {
+                    self.place.remove(&temporary)?;
+                }
+                match self.place.open(&key)? {
+                    Some(file) => file,
+                    None => return Ok(None),
+                }
+            }
+        };
+        match file::lock(&file, &self.place.path.join(&key), kind, PATIENCE) {
+            Ok(()) => Ok(Some(file)),
+            Err(FileError::Io { .. }) => Ok(None),
+            Err(error) => Err(StoreError::refused("lock", key, error)),
+        }
+    }
+
+    fn list_records(&self, folder: &str, each: &mut dyn FnMut(Listed<'_>)) -> Result<(), StoreError> {
+        let _lock = self.lock_records(LockKind::Exclusive, false)?;
+        for entry in self.place.entries(folder)?.iter().filter(|e| !e.folder) {
+            let key = format!("{folder}/{}", entry.name);
+            let Some(file) = self.place.open(&key)? else { continue };
+            let stat = rustix::fs::fstat(&file).map_err(|e| self.place.error("examine", &key, e))?;
+            let gone = match file.try_lock_shared() {
+                Ok(()) => Some(true),
+                Err(std::fs::TryLockError::WouldBlock) => Some(false),
+                Err(std::fs::TryLockError::Error(_)) => None,
+            };
+            each(Listed { key: &key, meta: Some(Meta { gone, ..meta(&stat) }) });
+        }
+        Ok(())
+    }
+
+    /// Lists the files of a folder, and of the folders in it if `nested`.
+    fn list_files(
+        &self,
+        folder: &str,
+        nested: bool,
+        each: &mut dyn FnMut(Listed<'_>),
+    ) -> Result<(), StoreError> {
+        let entries = self.place.entries(folder)?;
+        let (folders, files): (Vec<Entry>, Vec<Entry>) = entries.into_iter().partition(|e| e.folder);
+        let keys: Vec<String> = files.iter().map(|e| format!("{folder}/{}", e.name)).collect();
+        drop(files);
+        let threads = if keys.len() > 2_000 { 2 } else { 1 };
+        let stat_all = |keys: &[String]| -> Vec<Result<Option<Meta>, StoreError>> {
+            keys.iter().map(|key| self.place.stat(key)).collect()
+        };
+        let chunks = keys.chunks(keys.len().div_ceil(threads).max(1));
+        let metas: Vec<_> = std::thread::scope(|scope| {
+            let tasks: Vec<_> = chunks.map(|chunk| scope.spawn(move || stat_all(chunk))).collect();
+            tasks.into_iter().map(std::thread::ScopedJoinHandle::join).collect()
+        });
+        let mut at = keys.iter();
+        for chunk in metas {
+            let chunk = chunk.map_err(|_| StoreError::refused("list", folder, "a thread died"))?;
+            for (meta, key) in chunk.into_iter().zip(at.by_ref()) {
+                // What went away since the listing is not there.
+                if let Some(meta) = meta? {
+                    each(Listed { key, meta: Some(meta) });
+                }
+            }
+        }
+        if nested {
+            for entry in folders {
+                self.list_files(&format!("{folder}/{}", entry.name), false, each)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Writes a temporary file beside `key`, whole and synced; answers its name.
+    fn stage(&self, key: &str, bytes: &[u8]) -> Result<(File, String), StoreError> {
+        check(key)?;
+        let (mut file, temporary) = self.place.temporary(folder_of(key))?;
+        let written = self
+            .place
+            .write(&mut file, &temporary, bytes)
+            .and_then(|()| self.place.sync(&file, &temporary));
+        match written {
+            Ok(()) => Ok((file, temporary)),
+            Err(error) => {
+                let _ = self.place.remove(&temporary);
+                Err(error)
+            }
+        }
+    }
+
+    fn publish(&self, put: &Put, temporary: &str) -> Result<Outcome, StoreError> {
+        let outcome = match put.if_there {
+            IfThere::Replace => self.place.rename(temporary, &put.key).map(|()| true),
+            IfThere::Keep => self.place.rename_new(temporary, &put.key),
+        };
+        match outcome {
+            Ok(true) => Ok(Outcome::Written),
+            Ok(false) => {
+                let _ = self.place.remove(temporary);
+                Ok(Outcome::Kept)
+            }
+            Err(error) => {
+                let _ = self.place.remove(temporary);
+                Err(error)
+            }
+        }
+    }
+}
+
+impl CacheView for FolderStore {
+    fn capabilities(&self) -> Capabilities {
+        Capabilities { list: true, delete: true, records: true, sizes: true, times: true }
+    }
+
+    fn identity(&self) -> String {
+        format!("file://{}", resolved(&self.place.path).display())
+    }
+
+    fn exists(&self) -> Result<bool, StoreError> {
+        self.place.is_there()
+    }
+
+    fn list(&self, area: Area, each: &mut dyn FnMut(Listed<'_>)) -> Result<(), StoreError> {
+        match area {
+            Area::Top => {
+                for entry in self.place.entries("")?.iter().filter(|e| !e.folder) {
+                    each(Listed { key: &entry.name, meta: None });
+                }
+                Ok(())
+            }
+            Area::Versions => {
+                for entry in self.place.entries("nanna-cache")?.iter().filter(|e| e.folder) {
+                    each(Listed { key: &format!("nanna-cache/{}/", entry.name), meta: None });
+                }
+                Ok(())
+            }
+            Area::Nars => self.list_files("nar", false, each),
+            Area::Roots => self.list_files(&format!("{FOLDER}/roots"), true, each),
+            Area::Pins => self.list_files(&format!("{FOLDER}/pins"), true, each),
+            Area::Intents => self.list_records(&format!("{FOLDER}/intents"), each),
+            Area::Prunes => self.list_records(&format!("{FOLDER}/prunes"), each),
+        }
+    }
+
+    fn head(&self, key: &str) -> Result<Option<Meta>, StoreError> {
+        self.place.before("head", key).map_err(|e| self.place.error("examine", key, e))?;
+        self.place.stat(key)
+    }
+
+    fn get(&self, key: &str, limit: u64) -> Result<Option<Object>, StoreError> {
+        self.place.before("get", key).map_err(|e| self.place.error("read", key, e))?;
+        let Some(file) = self.place.open(key)? else { return Ok(None) };
+        let stat = rustix::fs::fstat(&file).map_err(|e| self.place.error("examine", key, e))?;
+        let meta = meta(&stat);
+        if meta.size > limit {
+            return Err(StoreError::TooLarge { key: key.to_owned(), limit });
+        }
+        let capacity = usize::try_from(meta.size).unwrap_or(0);
+        let mut bytes = Vec::with_capacity(capacity + 1);
+        // Objects never change in place, so a second read for the end is enough.
+        (&file)
+            .take(limit)
+            .read_to_end(&mut bytes)
+            .map_err(|e| self.place.error("read", key, e))?;
+        Ok(Some(Object { meta, bytes }))
+    }
+
+    fn open(&self, key: &str) -> Result<Option<Box<dyn Read + Send>>, StoreError> {
+        Ok(self.place.open(key)?.map(|file| Box::new(file) as Box<dyn Read + Send>))
+    }
+
+    fn now(&self) -> Result<Time, StoreError> {
+        Ok(Time(clock::unix()))
+    }
+
+    fn has_folders(&self) -> Result<bool, StoreError> {
+        for folder in NIX_FOLDERS {
+            if self.place.stat(folder)?.is_none() {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+}
+
+impl CacheStore for FolderStore {
+    fn create(&self, info: &str) -> Result<(), StoreError> {
+        std::fs::create_dir_all(&self.place.path).map_err(|e| self.place.error("create", "", e))?;
+        for folder in NIX_FOLDERS {
+            self.place.make_folders(folder)?;
+        }
+        self.put(Put {
+            key: "nix-cache-info".to_owned(),
+            bytes: info.as_bytes().to_vec(),
+            if_there: IfThere::Replace,
+        })?;
+        Ok(())
+    }
+
+    fn put_in_order(&self, puts: Vec<Put>) -> Vec<Result<Outcome, StoreError>> {
+        let threads = SYNC_THREADS.min(puts.len().div_ceil(4)).max(1);
+        let stage_all = |chunk: &[Put]| -> Vec<Result<String, StoreError>> {
+            chunk.iter().map(|p| self.stage(&p.key, &p.bytes).map(|(_, name)| name)).collect()
+        };
+        let staged: Vec<Result<String, StoreError>> = if threads == 1 {
+            stage_all(&puts)
+        } else {
+            std::thread::scope(|scope| {
+                let chunks = puts.chunks(puts.len().div_ceil(threads));
+                let tasks: Vec<_> = chunks.map(|c| (c.len(), scope.spawn(move || stage_all(c)))).collect();
+                let died = || Err(StoreError::refused("write", "", "a thread died"));
+                tasks
+                    .into_iter()
+                    .flat_map(|(len, t)| t.join().unwrap_or_else(|_| (0..len).map(|_| died()).collect()))
+                    .collect()
+            })
+        };
+        let mut results = Vec::with_capacity(puts.len());
+        let mut failed = false;
+        if self.place.nars_changed.swap(false, Ordering::SeqCst)
+            && let Err(error) = self.place.sync_folder("nar")
+        {
+            results.push(Err(error));
+            failed = true;
+        }
+        for (put, staged) in puts.iter().zip(staged) {
+            match staged {
+                Ok(temporary) if failed => drop(self.place.remove(&temporary)),
+                Err(_) if failed => {}
+                Ok(temporary) => results.push(self.publish(put, &temporary)),
+                Err(error) => results.push(Err(error)),
+            }
+            failed |= results.last().is_some_and(Result::is_err);
+        }
+        let folder = puts.last().map_or("", |put| folder_of(&put.key));
+        if !failed && let Err(error) = self.place.sync_folder(folder) {
+            results.pop();
+            results.push(Err(error));
+        }
+        results
+    }
+
+    fn put_record(&self, key: &str, bytes: Vec<u8>) -> Result<Meta, StoreError> {
+        let (file, temporary) = self.stage(key, &bytes)?;
+        // Nobody else knows the file yet; where there are no locks, age alone counts.
+        let _ = file.try_lock();
+        let published = self
+            .lock_records(LockKind::Shared, true)
+            .and_then(|_lock| self.place.rename(&temporary, key));
+        if let Err(error) = published {
+            let _ = self.place.remove(&temporary);
+            return Err(error);
+        }
+        let stat = rustix::fs::fstat(&file).map_err(|e| self.place.error("examine", key, e))?;
+        let mut held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
+        held.insert(key.to_owned(), file);
+        Ok(Meta { gone: Some(false), ..meta(&stat) })
+    }
+
+    fn upload(&self) -> Result<Box<dyn Sink>, StoreError> {
+        Ok(Box::new(sink::FolderSink::new(Arc::clone(&self.place))?))
+    }
+
+    fn touch(&self, key: &str) -> Result<bool, StoreError> {
+        self.place.touch(key)
+    }
+
+    fn delete(&self, keys: &[String]) -> Vec<Result<(), StoreError>> {
+        let results = keys.iter().map(|key| self.place.remove(key)).collect();
+        let mut held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
+        for key in keys {
+            held.remove(key);
+        }
+        results
+    }
+
+    fn view(&self) -> &dyn CacheView {
+        self
+    }
+}
+

@@ -1,0 +1,282 @@
+//! The folder itself: a handle, names below it, and the system calls of the store.
+//!
+//! Everything goes by `openat` from one handle, so that a folder which is moved or replaced
+//! while we work is never half of one and half of another.
+
+use std::ffi::CStr;
+use std::fs::File;
+use std::io;
+use std::os::fd::{AsFd, OwnedFd};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::AtomicBool;
+use std::sync::{Arc, OnceLock};
+
+use rustix::fs::{AtFlags, FileType, Mode, OFlags, RenameFlags, Stat};
+use rustix::io::Errno;
+
+use crate::plan::time::Time;
+use crate::provider::binary_cache::{Meta, Revision, StoreError};
+use crate::sys::file;
+
+/// Called before each system call with its name and the key; an error takes the place of the call.
+pub(super) type Hook = Arc<dyn Fn(&'static str, &str) -> io::Result<()> + Send + Sync>;
+
+/// The folder of a cache.
+pub(super) struct Place {
+    pub(super) path: PathBuf,
+    handle: OnceLock<OwnedFd>,
+    hook: Option<Hook>,
+    /// Whether names in `nar/` were changed since the folder was last synced.
+    pub(super) nars_changed: AtomicBool,
+}
+
+/// What kind of thing a listing saw.
+pub(super) struct Entry {
+    pub(super) name: String,
+    pub(super) folder: bool,
+}
+
+impl Place {
+    pub(super) fn new(path: PathBuf, hook: Option<Hook>) -> Self {
+        Self { path, handle: OnceLock::new(), hook, nars_changed: AtomicBool::new(false) }
+    }
+
+    pub(super) fn before(&self, call: &'static str, key: &str) -> Result<(), Errno> {
+        let Some(hook) = &self.hook else { return Ok(()) };
+        hook(call, key).map_err(|e| Errno::from_io_error(&e).unwrap_or(Errno::IO))
+    }
+
+    /// An error with what was tried on which key.
+    pub(super) fn error(&self, action: &'static str, key: &str, source: impl Into<io::Error>) -> StoreError {
+        let shown = self.path.join(key);
+        StoreError::refused(action, shown.display().to_string(), source.into())
+    }
+
+    /// The handle; `None`: there is no such folder.
+    pub(super) fn handle(&self) -> Result<Option<&OwnedFd>, StoreError> {
+        if let Some(handle) = self.handle.get() {
+            return Ok(Some(handle));
+        }
+        match file::open_folder(&self.path) {
+            Ok(handle) => Ok(Some(self.handle.get_or_init(|| handle))),
+            Err(error) if error.kind() == Some(io::ErrorKind::NotFound) => Ok(None),
+            Err(error) => Err(StoreError::refused("open", self.path.display().to_string(), error)),
+        }
+    }
+
+    /// The handle, for something that needs the folder.
+    pub(super) fn root(&self) -> Result<&OwnedFd, StoreError> {
+        self.handle()?.ok_or_else(|| self.error("open", "", Errno::NOENT))
+    }
+
+    /// Whether the folder is there, and still the one that the handle is for.
+    pub(super) fn is_there(&self) -> Result<bool, StoreError> {
+        let Some(handle) = self.handle()? else { return Ok(false) };
+        let ours = rustix::fs::fstat(handle).map_err(|e| self.error("examine", "", e))?;
+        match rustix::fs::stat(&self.path) {
+            Ok(now) if (now.st_dev, now.st_ino) == (ours.st_dev, ours.st_ino) => Ok(true),
+            Ok(_) => Err(self.error("read", "", io::Error::other("the folder was replaced meanwhile"))),
+            Err(Errno::NOENT) => Ok(false),
+            Err(error) => Err(self.error("examine", "", error)),
+        }
+    }
+
+    pub(super) fn open(&self, key: &str) -> Result<Option<File>, StoreError> {
+        check(key)?;
+        let Some(root) = self.handle()? else { return Ok(None) };
+        let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NOFOLLOW | OFlags::NONBLOCK;
+        match rustix::fs::openat(root, key, flags, Mode::empty()) {
+            Ok(file) => Ok(Some(file.into())),
+            Err(Errno::NOENT | Errno::NOTDIR) => Ok(None),
+            Err(error) => Err(self.error("open", key, error)),
+        }
+    }
+
+    pub(super) fn stat(&self, key: &str) -> Result<Option<Meta>, StoreError> {
+        check(key)?;
+        let Some(root) = self.handle()? else { return Ok(None) };
+        match rustix::fs::statat(root, key, AtFlags::SYMLINK_NOFOLLOW) {
+            Ok(stat) => Ok(Some(meta(&stat))),
+            Err(Errno::NOENT | Errno::NOTDIR) => Ok(None),
+            Err(error) => Err(self.error("examine", key, error)),
+        }
+    }
+
+    /// The names in a folder below; none if it is not there.
+    pub(super) fn entries(&self, folder: &str) -> Result<Vec<Entry>, StoreError> {
+        let Some(root) = self.handle()? else { return Ok(Vec::new()) };
+        self.before("list", folder).map_err(|e| self.error("list", folder, e))?;
+        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        let at = if folder.is_empty() { "." } else { folder };
+        let opened = match rustix::fs::openat(root, at, flags, Mode::empty()) {
+            Ok(opened) => opened,
+            Err(Errno::NOENT) => return Ok(Vec::new()),
+            Err(error) => return Err(self.error("list", folder, error)),
+        };
+        let fail = |error: Errno| self.error("list", folder, error);
+        let mut entries = Vec::new();
+        for entry in rustix::fs::Dir::new(opened).map_err(fail)? {
+            let entry = entry.map_err(fail)?;
+            let name: &CStr = entry.file_name();
+            // No object of a cache has a name that is not UTF-8; whatever it is, it is not ours.
+            let Ok(name) = name.to_str() else { continue };
+            if name == "." || name == ".." {
+                continue;
+            }
+            let folder = entry.file_type() == FileType::Directory;
+            entries.push(Entry { name: name.to_owned(), folder });
+        }
+        Ok(entries)
+    }
+
+    /// Creates a temporary file in a folder below, which is made if it is not there.
+    pub(super) fn temporary(&self, folder: &str) -> Result<(File, String), StoreError> {
+        let root = self.root()?;
+        let name = file::temporary_name();
+        let key = if folder.is_empty() { name } else { format!("{folder}/{name}") };
+        let flags = OFlags::RDWR | OFlags::CREATE | OFlags::EXCL | OFlags::CLOEXEC;
+        let mode = Mode::from_raw_mode(0o666);
+        let create = || {
+            self.before("create", &key)?;
+            rustix::fs::openat(root, key.as_str(), flags, mode)
+        };
+        let opened = match create() {
+            Err(Errno::NOENT) if !folder.is_empty() => {
+                self.make_folders(folder)?;
+                create()
+            }
+            other => other,
+        };
+        opened.map(|fd| (fd.into(), key.clone())).map_err(|e| self.error("create", &key, e))
+    }
+
+    pub(super) fn make_folders(&self, folder: &str) -> Result<(), StoreError> {
+        let root = self.root()?;
+        let ends = folder.match_indices('/').map(|(at, _)| at).chain([folder.len()]);
+        for end in ends {
+            let part = &folder[..end];
+            let made = self
+                .before("mkdir", part)
+                .and_then(|()| rustix::fs::mkdirat(root, part, Mode::from_raw_mode(0o777)));
+            match made {
+                Ok(()) | Err(Errno::EXIST) => {}
+                Err(error) => return Err(self.error("create the folder", part, error)),
+            }
+        }
+        Ok(())
+    }
+
+    pub(super) fn write(&self, file: &mut File, key: &str, bytes: &[u8]) -> Result<(), StoreError> {
+        use std::io::Write;
+        self.before("write", key).map_err(|e| self.error("write", key, e))?;
+        file.write_all(bytes).map_err(|e| self.error("write", key, e))
+    }
+
+    pub(super) fn sync(&self, file: impl AsFd, key: &str) -> Result<(), StoreError> {
+        self.before("sync", key)
+            .and_then(|()| rustix::fs::fsync(file))
+            .map_err(|e| self.error("sync", key, e))
+    }
+
+    pub(super) fn sync_folder(&self, folder: &str) -> Result<(), StoreError> {
+        let root = self.root()?;
+        if folder.is_empty() {
+            return self.sync(root, "");
+        }
+        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        match rustix::fs::openat(root, folder, flags, Mode::empty()) {
+            Ok(opened) => self.sync(opened, folder),
+            Err(error) => Err(self.error("open", folder, error)),
+        }
+    }
+
+    pub(super) fn rename(&self, from: &str, to: &str) -> Result<(), StoreError> {
+        let root = self.root()?;
+        self.before("rename", to)
+            .and_then(|()| rustix::fs::renameat(root, from, root, to))
+            .map_err(|e| self.error("publish", to, e))
+    }
+
+    /// As [`Place::rename`], but never over something; `false`: there is something.
+    pub(super) fn rename_new(&self, from: &str, to: &str) -> Result<bool, StoreError> {
+        let root = self.root()?;
+        self.before("rename", to).map_err(|e| self.error("publish", to, e))?;
+        let result = match rustix::fs::renameat_with(root, from, root, to, RenameFlags::NOREPLACE) {
+            // Some file systems know only hard links for it.
+            Err(Errno::INVAL | Errno::NOSYS | Errno::OPNOTSUPP) => {
+                rustix::fs::linkat(root, from, root, to, AtFlags::empty())
+                    .and_then(|()| rustix::fs::unlinkat(root, from, AtFlags::empty()))
+            }
+            other => other,
+        };
+        match result {
+            Ok(()) => Ok(true),
+            Err(Errno::EXIST) => Ok(false),
+            Err(error) => Err(self.error("publish", to, error)),
+        }
+    }
+
+    /// Removes a file; one that is not there counts as removed.
+    pub(super) fn remove(&self, key: &str) -> Result<(), StoreError> {
+        check(key)?;
+        let Some(root) = self.handle()? else { return Ok(()) };
+        let removed = self
+            .before("remove", key)
+            .and_then(|()| rustix::fs::unlinkat(root, key, AtFlags::empty()));
+        match removed {
+            Ok(()) | Err(Errno::NOENT | Errno::NOTDIR) => Ok(()),
+            Err(error) => Err(self.error("delete", key, error)),
+        }
+    }
+
+    /// Makes a file as young as a new one; `false`: it is not there.
+    pub(super) fn touch(&self, key: &str) -> Result<bool, StoreError> {
+        check(key)?;
+        let now = rustix::fs::Timespec { tv_sec: 0, tv_nsec: rustix::fs::UTIME_NOW };
+        let times = rustix::fs::Timestamps { last_access: now, last_modification: now };
+        let touched = self.before("touch", key).and_then(|()| {
+            let Ok(root) = self.root() else { return Err(Errno::NOENT) };
+            rustix::fs::utimensat(root, key, &times, AtFlags::SYMLINK_NOFOLLOW)
+        });
+        match touched {
+            Ok(()) => Ok(true),
+            Err(Errno::NOENT | Errno::NOTDIR) => Ok(false),
+            Err(error) => Err(self.error("refresh", key, error)),
+        }
+    }
+}
+
+/// What a store says of a file, from what the system says.
+#[expect(clippy::cast_sign_loss, reason = "bits are compared, not numbers")]
+#[allow(clippy::unnecessary_cast, clippy::useless_conversion, reason = "types differ by platform")]
+pub(super) fn meta(stat: &Stat) -> Meta {
+    let nanoseconds = (stat.st_mtime as u64)
+        .wrapping_mul(1_000_000_000)
+        .wrapping_add(stat.st_mtime_nsec as u64);
+    let size = u64::try_from(stat.st_size).unwrap_or(0);
+    Meta {
+        size,
+        modified: Time(stat.st_mtime as i64),
+        revision: Revision([stat.st_ino as u64, size, nanoseconds]),
+        gone: None,
+    }
+}
+
+/// Refuses keys that lead out of the cache.
+pub(super) fn check(key: &str) -> Result<(), StoreError> {
+    let bad = |part: &str| part.is_empty() || part == "." || part == ".." || part.contains('\0');
+    if key.split('/').any(bad) {
+        return Err(StoreError::BadKey(key.escape_debug().to_string()));
+    }
+    Ok(())
+}
+
+/// The folder part of a key; empty for a key at the top.
+pub(super) fn folder_of(key: &str) -> &str {
+    key.rsplit_once('/').map_or("", |(folder, _)| folder)
+}
+
+/// Whether the path leads to the same folder as another path would, for identities.
+pub(super) fn resolved(path: &Path) -> PathBuf {
+    std::fs::canonicalize(path).unwrap_or_else(|_| path.to_owned())
+}

@@ -1,0 +1,283 @@
+//! A binary cache that we write: its objects, our records in it, and the protocol that keeps
+//! every visible narinfo whole.
+//!
+//! [`CacheView`] reads, [`CacheStore`] also writes; an observer is given a view and so cannot
+//! write. [`folder`] is a store in a folder. [`push`] and [`prune`] are the two algorithms of the protocol, [`observe`] is what a
+//! planner and a pruner look with. Promise: at every instant, also after a crash, every narinfo
+//! that a reader sees has its NAR and its references. It must not decide what should change.
+//!
+//! The rules of the protocol, which hold for every store:
+//! - objects appear whole; a NAR before its narinfo, references before referrers;
+//! - who pushes writes an *intent* before asking what is present, and removes it after the roots;
+//! - who prunes writes a *prune record* before reading the records of others, deletes only what
+//!   is dead in that second look, referrers before references, narinfos before NARs;
+//! - a record whose writer may be stopped is not acted upon by its writer after *trust*, and not
+//!   waited for by others after *gone*.
+
+pub mod fetch;
+pub mod folder;
+pub mod index;
+mod lease;
+pub mod observe;
+pub mod pins;
+pub mod prune;
+pub mod push;
+pub mod records;
+
+use std::io::Read;
+
+use crate::nix::store_path::HashPart;
+use crate::plan::observed::Capabilities;
+use crate::plan::time::Time;
+use crate::transfer::sink::Sink;
+
+/// Larger narinfos, records and the like are not read.
+pub const SMALL_OBJECT: u64 = 1 << 20;
+
+/// Largest record that is read; an intent or prune record of a million paths has 33 MB.
+pub const LARGEST_RECORD: u64 = 256 << 20;
+
+/// The key of the narinfo of a path.
+#[must_use]
+pub fn narinfo_key(hash: HashPart) -> String {
+    format!("{hash}.narinfo")
+}
+
+/// The key of a NAR file by the hash of the file.
+#[must_use]
+pub fn nar_key(file_hash: &crate::nix::hash::Sha256, suffix: &str) -> String {
+    format!("nar/{}.nar{suffix}", file_hash.to_nix32())
+}
+
+/// Why a store did not do what was asked.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// The store cannot be reached, or refused; nothing was changed.
+    #[error("{action} `{key}`")]
+    Refused {
+        /// What was tried, such as `read`.
+        action: &'static str,
+        /// The object, or the whole cache.
+        key: String,
+        /// What the system said.
+        #[source]
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+    /// No answer came: it may have been done or not, or may be done later.
+    #[error("{action} `{key}`: no answer came, it may have happened")]
+    Unanswered {
+        /// What was tried.
+        action: &'static str,
+        /// The object.
+        key: String,
+    },
+    /// The object is larger than the reader allows.
+    #[error("read `{key}`: it has more than {limit} bytes")]
+    TooLarge {
+        /// The object.
+        key: String,
+        /// Bytes that were allowed.
+        limit: u64,
+    },
+    /// A name that no object of a cache can have.
+    #[error("use the key `{0}`: it leads out of the cache")]
+    BadKey(String),
+}
+
+impl StoreError {
+    pub(crate) fn refused(
+        action: &'static str,
+        key: impl Into<String>,
+        source: impl Into<Box<dyn std::error::Error + Send + Sync>>,
+    ) -> Self {
+        Self::Refused { action, key: key.into(), source: source.into() }
+    }
+}
+
+/// Parts of a cache that can be listed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Area {
+    /// `*.narinfo`, and whatever else lies beside them.
+    Top,
+    /// `nar/`.
+    Nars,
+    /// `nanna-cache/v1/intents/`.
+    Intents,
+    /// `nanna-cache/v1/prunes/`.
+    Prunes,
+    /// `nanna-cache/v1/roots/`, all classes.
+    Roots,
+    /// `nanna-cache/v1/pins/`, all names.
+    Pins,
+    /// Folders directly in `nanna-cache/`: versions of the records. Keys end in `/`.
+    Versions,
+}
+
+/// Which version of an object this is: equal means the same bytes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Revision(pub [u64; 3]);
+
+/// What a store says of an object without its bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Meta {
+    /// Bytes.
+    pub size: u64,
+    /// When it was last written, by the clock of the cache.
+    pub modified: Time,
+    /// Which version it is.
+    pub revision: Revision,
+    /// Whether the process that wrote it is dead, where the store knows (records only).
+    pub gone: Option<bool>,
+}
+
+/// One object of a listing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Listed<'a> {
+    /// Key.
+    pub key: &'a str,
+    /// What the listing says of it; `None`: a `head` is needed (always given for records and NARs).
+    pub meta: Option<Meta>,
+}
+
+/// An object with its bytes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Object {
+    /// What the store says of it.
+    pub meta: Meta,
+    /// Its bytes.
+    pub bytes: Vec<u8>,
+}
+
+/// A cache that can be read. Nothing here writes, whatever the state of the cache.
+///
+/// What a method answers is so *now*: nothing is remembered.
+pub trait CacheView: Send + Sync {
+    /// What the cache can do.
+    fn capabilities(&self) -> Capabilities;
+
+    /// What tells this cache from others, for the local index: a URL or a resolved folder.
+    fn identity(&self) -> String;
+
+    /// Whether there is a cache at all.
+    ///
+    /// # Errors
+    /// That cannot be found out.
+    fn exists(&self) -> Result<bool, StoreError>;
+
+    /// Calls `each` for every object of an area, in no order. Intents and prunes are listed so
+    /// that a record which is there throughout is never missed. An area that is not there is empty.
+    ///
+    /// # Errors
+    /// The listing is not whole.
+    fn list(&self, area: Area, each: &mut dyn FnMut(Listed<'_>)) -> Result<(), StoreError>;
+
+    /// What the store says of an object; `None`: it is not there.
+    ///
+    /// # Errors
+    /// That cannot be found out.
+    fn head(&self, key: &str) -> Result<Option<Meta>, StoreError>;
+
+    /// An object of at most `limit` bytes; `None`: it is not there.
+    ///
+    /// # Errors
+    /// It cannot be read, or is larger.
+    fn get(&self, key: &str, limit: u64) -> Result<Option<Object>, StoreError>;
+
+    /// An object as a stream; `None`: it is not there.
+    ///
+    /// # Errors
+    /// It cannot be opened.
+    fn open(&self, key: &str) -> Result<Option<Box<dyn Read + Send>>, StoreError>;
+
+    /// The cache's own now, as far as a reader can know it.
+    ///
+    /// # Errors
+    /// It cannot be found out.
+    fn now(&self) -> Result<Time, StoreError>;
+
+    /// Whether the folders that an opening Nix would otherwise create are there (true where the
+    /// store has no folders).
+    ///
+    /// # Errors
+    /// That cannot be found out.
+    fn has_folders(&self) -> Result<bool, StoreError>;
+}
+
+/// What to do when there is such an object already.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum IfThere {
+    /// Replace it.
+    Replace,
+    /// Leave it as it is.
+    Keep,
+}
+
+/// An object to be written whole.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Put {
+    /// Key.
+    pub key: String,
+    /// Its bytes.
+    pub bytes: Vec<u8>,
+    /// What to do when there is one already.
+    pub if_there: IfThere,
+}
+
+/// What a write did.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// The object is now as wanted.
+    Written,
+    /// There was one already, and it was left.
+    Kept,
+}
+
+/// A cache that can be written.
+pub trait CacheStore: CacheView {
+    /// Makes the cache: its folders, if it has such, and `nix-cache-info` with this text.
+    ///
+    /// # Errors
+    /// It cannot be written.
+    fn create(&self, info: &str) -> Result<(), StoreError>;
+
+    /// Writes a small object whole.
+    ///
+    /// # Errors
+    /// It could not be written; it is as it was, except for [`StoreError::Unanswered`].
+    fn put(&self, put: Put) -> Result<Outcome, StoreError> {
+        match self.put_in_order(vec![put]).pop() {
+            Some(result) => result,
+            None => Ok(Outcome::Kept),
+        }
+    }
+
+    /// Writes small objects so that each becomes visible only after all before it are; ends with
+    /// the first error, so the answer may be shorter than the question.
+    fn put_in_order(&self, puts: Vec<Put>) -> Vec<Result<Outcome, StoreError>>;
+
+    /// Writes a record of a living process (an intent or a prune record) and says what its
+    /// Last-Modified is; while this process lives and does not [`CacheStore::delete`] it, others
+    /// see it as not gone.
+    ///
+    /// # Errors
+    /// As [`CacheStore::put`].
+    fn put_record(&self, key: &str, bytes: Vec<u8>) -> Result<Meta, StoreError>;
+
+    /// Begins to write a NAR file of which neither hash nor size is known yet.
+    ///
+    /// # Errors
+    /// It cannot be begun.
+    fn upload(&self) -> Result<Box<dyn Sink>, StoreError>;
+
+    /// Makes an object as young as a new one; `false`: it is not there.
+    ///
+    /// # Errors
+    /// It could not be done.
+    fn touch(&self, key: &str) -> Result<bool, StoreError>;
+
+    /// Deletes objects, in any order; one that is not there counts as deleted. One answer per key.
+    fn delete(&self, keys: &[String]) -> Vec<Result<(), StoreError>>;
+
+    /// The same cache for a reader.
+    fn view(&self) -> &dyn CacheView;
+}

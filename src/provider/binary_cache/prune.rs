@@ -1,0 +1,362 @@
+//! Pruning: taking what nothing needs out of a cache, so that everything visible stays whole.
+//!
+//! The order is that of the protocol ([`super`]): a record of everything that may go; a second look
+//! at the cache; what is dead in that look too, closed so that nothing visible loses a reference;
+//! narinfos, referrers before references; ended roots; then files that no narinfo names and that
+//! are older than grace, after looking once more. A plan only ever gives candidates: what may go
+//! is decided on the second look, so an old plan is safe. It may stop or die anywhere.
+
+mod files;
+
+use std::collections::{BTreeSet, HashSet};
+
+use serde_json::{Map, Value};
+
+use super::lease::{Held, Lapsed, RenewError};
+use super::observe::{Look, observe_content};
+use super::records::{self, KEPT, PRUNE, bytes, id_of, new_id, prune_key};
+use super::{CacheStore, StoreError, narinfo_key};
+use crate::config::units::Span;
+use crate::nix::closure::RowSet;
+use crate::nix::store_path::HashPart;
+use crate::plan::observed::{CacheContent, Why};
+use crate::plan::record::{Head, PruneBody, PrunePhase};
+use crate::plan::time::Time;
+use crate::sys::clock::Clock;
+use crate::transfer::progress::Progress;
+
+/// What a plan would delete. Nothing else is.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Candidates {
+    /// Paths.
+    pub paths: Vec<HashPart>,
+    /// Keys of root records.
+    pub roots: Vec<String>,
+    /// Keys of files that no narinfo names, of left-overs, and of records of dead pushes.
+    pub objects: Vec<String>,
+    /// Digest of the plan, for the record.
+    pub plan: String,
+    /// Run that prunes, for the record.
+    pub run: Option<String>,
+}
+
+/// What is to go by the rules, on a fresh look. More than the candidates is no harm.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Decision {
+    /// Paths that nothing needs.
+    pub dead: Vec<HashPart>,
+    /// Keys of root records that ended.
+    pub ended: Vec<String>,
+}
+
+/// What a prune did.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct PruneDone {
+    /// Paths that are no longer visible.
+    pub paths: Vec<HashPart>,
+    /// Candidates that were spared: they are needed again, or something that stays refers to them.
+    pub spared: Vec<HashPart>,
+    /// Keys of root records that went.
+    pub roots: Vec<String>,
+    /// Keys of files and left-overs that went.
+    pub objects: Vec<String>,
+    /// Bytes of these files.
+    pub bytes: u64,
+}
+
+/// Why a prune did not come to its end. What it left is whole.
+#[derive(Debug, thiserror::Error)]
+pub enum PruneError {
+    /// The cache did not answer, or refused.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// Another prune is under way.
+    #[error("prune: another prune has been running since {since}")]
+    Busy {
+        /// When it last gave a sign of life, by the cache's clock.
+        since: Time,
+    },
+    /// The cache could not be seen whole, so nothing may be deleted.
+    #[error("prune: the cache could not be seen whole: {}", why.0)]
+    Unsure {
+        /// Why.
+        why: Why,
+    },
+    /// Our record was not renewed in time.
+    #[error("prune: it was held up for too long, so others may no longer expect it")]
+    Lapsed,
+    /// The work was asked to stop; this is what was done.
+    #[error("prune: stopped")]
+    Stopped(Box<PruneDone>),
+}
+
+impl From<Lapsed> for PruneError {
+    fn from(_: Lapsed) -> Self {
+        Self::Lapsed
+    }
+}
+
+impl From<RenewError> for PruneError {
+    fn from(error: RenewError) -> Self {
+        match error {
+            RenewError::Lapsed => Self::Lapsed,
+            RenewError::Store(error) => Self::Store(error),
+        }
+    }
+}
+
+/// So many objects are deleted between two looks at the clock.
+const CHUNK: usize = 500;
+
+/// Deletes what a plan would delete, as far as `decide` says on a fresh look that it may go.
+///
+/// # Errors
+/// Another prune is under way, the cache cannot be seen whole or refuses, or `progress` says stop.
+pub fn prune(
+    store: &dyn CacheStore,
+    candidates: &Candidates,
+    look: &Look<'_>,
+    grace: Span,
+    decide: &mut (dyn FnMut(&CacheContent) -> Decision + Send),
+    clock: &dyn Clock,
+    progress: &Progress,
+) -> Result<PruneDone, PruneError> {
+    if let Some(since) = active(store, None)? {
+        return Err(PruneError::Busy { since });
+    }
+    let id = new_id()?;
+    let body = PruneBody {
+        head: Head::ours(),
+        phase: PrunePhase::Paths,
+        paths: records::list(candidates.paths.iter().copied()),
+        roots: candidates.roots.join(" "),
+        nars: String::new(),
+        plan: candidates.plan.clone(),
+        began: Time(clock.unix()),
+        run: candidates.run.clone(),
+        other: Map::new(),
+    };
+    let held = Held::begin(store, clock, prune_key(&id), PRUNE, bytes(&body))?;
+    let mut prune = Prune {
+        store,
+        candidates,
+        look,
+        grace,
+        progress,
+        held,
+        body,
+        done: PruneDone::default(),
+        unanswered: false,
+    };
+    let result = match active(store, Some(&id)) {
+        // Of two that began at once, the smaller one goes on.
+        Ok(Some(since)) => Err(PruneError::Busy { since }),
+        Ok(None) => prune.run(decide),
+        Err(error) => Err(error.into()),
+    };
+    prune.end(result)
+}
+
+/// Since when another prune is under way; with our own id: one that goes first.
+fn active(store: &dyn CacheStore, ours: Option<&str>) -> Result<Option<Time>, StoreError> {
+    let view = store.view();
+    let now = view.now()?;
+    let prunes = records::prunes(view)?;
+    let is_active = |prune: &&records::Found<PruneBody>| {
+        let ended = prune.body.as_ref().is_ok_and(|body| body.phase == PrunePhase::Ended);
+        !ended && !PRUNE.is_gone(&prune.meta, now) && ours.is_none_or(|ours| prune.id.as_str() < ours)
+    };
+    Ok(prunes.iter().find(is_active).map(|prune| prune.meta.modified))
+}
+
+/// A prune under way.
+struct Prune<'a> {
+    store: &'a dyn CacheStore,
+    candidates: &'a Candidates,
+    look: &'a Look<'a>,
+    grace: Span,
+    progress: &'a Progress,
+    held: Held<'a>,
+    body: PruneBody,
+    done: PruneDone,
+    /// Whether a delete got no answer: the record then has to age instead of being ended.
+    unanswered: bool,
+}
+
+impl Prune<'_> {
+    fn run(
+        &mut self,
+        decide: &mut (dyn FnMut(&CacheContent) -> Decision + Send),
+    ) -> Result<(), PruneError> {
+        let mut files: BTreeSet<String> = self.candidates.objects.iter().cloned().collect();
+        if !self.candidates.paths.is_empty() || !self.candidates.roots.is_empty() {
+            let content = self.look_again()?;
+            let (going, roots) = self.narrow(&content, &decide(&content));
+            self.body.paths = records::list(going.iter().map(|row| content.paths.hash(row)));
+            self.body.roots = roots.join(" ");
+            self.rewrite()?;
+            self.delete_paths(&content, &going)?;
+            self.delete_all(&roots, |done, key| done.roots.push(key))?;
+            files.extend(going.iter().filter_map(|row| {
+                let nar = content.narinfos.get(row as usize)?.nar?;
+                content.nars.get(nar as usize).map(|nar| nar.key.clone())
+            }));
+        }
+        self.delete_files(&files)
+    }
+
+    fn look_again(&mut self) -> Result<CacheContent, PruneError> {
+        let (view, look) = (self.store.view(), self.look);
+        let quiet = Progress::default();
+        let (content, renewed) = self.held.renew_during(|| observe_content(view, look, &quiet));
+        renewed?;
+        let mut content = content?;
+        if let Some(why) = content.partial.take() {
+            return Err(PruneError::Unsure { why });
+        }
+        let ours = id_of(&self.held.key).unwrap_or_default();
+        content.prunes.retain(|prune| prune.id != ours);
+        Ok(content)
+    }
+
+    /// What may go: candidates that are dead in the second look, too, without all that something
+    /// visible beyond them reaches; roots that ended and that no open push relies on.
+    fn narrow(&mut self, content: &CacheContent, decision: &Decision) -> (RowSet, Vec<String>) {
+        let dead: HashSet<HashPart> = decision.dead.iter().copied().collect();
+        let mut going = RowSet::new(content.paths.len());
+        for hash in self.candidates.paths.iter().filter(|hash| dead.contains(hash)) {
+            if let Some(row) = content.paths.row(hash) {
+                going.insert(row);
+            }
+        }
+        let staying = content.paths.rows().filter(|row| !going.contains(*row));
+        let reached = content.paths.refs().reach(staying);
+        let lost: Vec<u32> = going.iter().filter(|row| reached.contains(*row)).collect();
+        for row in lost {
+            going.remove(row);
+        }
+        for hash in &self.candidates.paths {
+            if content.paths.row(hash).is_some_and(|row| !going.contains(row)) {
+                self.done.spared.push(*hash);
+            }
+        }
+        let open: HashSet<HashPart> = content
+            .intents
+            .iter()
+            .filter(|intent| !intent.gone)
+            .flat_map(|intent| intent.paths.iter().copied())
+            .collect();
+        let ended: HashSet<&String> = decision.ended.iter().collect();
+        let roots = self.candidates.roots.iter().filter(|key| {
+            ended.contains(key)
+                && records::root_of(key).is_some_and(|(_, hash)| !open.contains(&hash))
+        });
+        (going, roots.cloned().collect())
+    }
+
+    /// Deletes narinfos, level by level: those that nothing left refers to, then the next.
+    fn delete_paths(&mut self, content: &CacheContent, going: &RowSet) -> Result<(), PruneError> {
+        let levels = content.paths.refs().levels(going);
+        for level in levels.levels {
+            for rows in level.chunks(CHUNK) {
+                let hashes: Vec<HashPart> = rows.iter().map(|&row| content.paths.hash(row)).collect();
+                let keys: Vec<String> = hashes.iter().map(|hash| narinfo_key(*hash)).collect();
+                self.before_request()?;
+                let answers = self.store.delete(&keys);
+                let mut failed = None;
+                for (hash, answer) in hashes.iter().zip(answers) {
+                    match self.note(answer) {
+                        Ok(()) => {
+                            self.done.paths.push(*hash);
+                            Progress::add(&self.progress.paths_done, 1);
+                        }
+                        Err(error) => failed = Some(error),
+                    }
+                }
+                // A narinfo that stayed keeps its level open: what it refers to must stay.
+                if let Some(error) = failed {
+                    return Err(error.into());
+                }
+                let listings: Vec<String> = hashes.iter().map(|hash| format!("{hash}.ls")).collect();
+                self.before_request()?;
+                for answer in self.store.delete(&listings) {
+                    self.note(answer)?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn delete_all(
+        &mut self,
+        keys: &[String],
+        mut count: impl FnMut(&mut PruneDone, String),
+    ) -> Result<(), PruneError> {
+        for keys in keys.chunks(CHUNK) {
+            self.before_request()?;
+            for (key, answer) in keys.iter().zip(self.store.delete(keys)) {
+                self.note(answer)?;
+                count(&mut self.done, key.clone());
+            }
+        }
+        Ok(())
+    }
+
+    fn before_request(&mut self) -> Result<(), PruneError> {
+        if self.progress.is_stopped() {
+            return Err(PruneError::Stopped(Box::default()));
+        }
+        self.held.renew()?;
+        Ok(self.held.trusted()?)
+    }
+
+    fn rewrite(&mut self) -> Result<(), PruneError> {
+        self.held.trusted()?;
+        Ok(self.held.rewrite(bytes(&self.body))?)
+    }
+
+    fn note<T>(&mut self, result: Result<T, StoreError>) -> Result<T, StoreError> {
+        self.unanswered |= matches!(result, Err(StoreError::Unanswered { .. }));
+        result
+    }
+
+    /// Says that the prune is over, unless something that was sent may still take effect.
+    fn end(mut self, result: Result<(), PruneError>) -> Result<PruneDone, PruneError> {
+        if !self.unanswered {
+            self.body.phase = PrunePhase::Ended;
+            (self.body.paths, self.body.roots, self.body.nars) = Default::default();
+            let numbers = [
+                ("deleted-paths", self.done.paths.len() as u64),
+                ("deleted-objects", self.done.objects.len() as u64),
+                ("deleted-bytes", self.done.bytes),
+            ];
+            for (name, number) in numbers {
+                self.body.other.insert(name.to_owned(), Value::from(number));
+            }
+            let ended = self.held.rewrite(bytes(&self.body)).and_then(|()| self.tidy());
+            if let (Ok(()), Err(error)) = (&result, ended) {
+                return Err(error.into());
+            }
+        }
+        match result {
+            Ok(()) => Ok(self.done),
+            Err(PruneError::Stopped(_)) => Err(PruneError::Stopped(Box::new(self.done))),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Removes records of prunes that were over long ago.
+    fn tidy(&mut self) -> Result<(), StoreError> {
+        let now = self.held.now();
+        let old = |prune: &records::Found<PruneBody>| {
+            let over = PRUNE.is_gone(&prune.meta, now)
+                || prune.body.as_ref().is_ok_and(|body| body.phase == PrunePhase::Ended);
+            let known = prune.body.is_ok();
+            over && known && now.since(prune.meta.modified).0 > KEPT.as_secs()
+        };
+        let prunes = records::prunes(self.store.view())?;
+        let keys: Vec<String> = prunes.into_iter().filter(old).map(|prune| prune.key).collect();
+        self.store.delete(&keys).into_iter().collect()
+    }
+}
+

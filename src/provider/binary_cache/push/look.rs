@@ -1,0 +1,153 @@
+//! What the cache holds now, and what a prune is about to take away.
+
+use std::collections::HashSet;
+use std::time::Duration;
+
+use super::{Batch, Early, Item, Push, PushError};
+use crate::nix::narinfo::Brief;
+use crate::nix::store_path::HashPart;
+use crate::provider::binary_cache::lease::Held;
+use crate::plan::record::{PruneBody, PrunePhase};
+use crate::provider::binary_cache::records::{self, Condemned, Found, Trace};
+use crate::provider::binary_cache::{CacheView, SMALL_OBJECT, StoreError, narinfo_key};
+
+/// How long to wait before prunes are looked at again.
+const PAUSE: Duration = Duration::from_millis(500);
+
+/// Which items of a batch are in the cache, by their place in it.
+#[derive(Debug, Default)]
+pub(super) struct Presence {
+    /// Whole.
+    pub(super) present: Vec<usize>,
+    /// Not there, or broken.
+    pub(super) absent: Vec<usize>,
+    /// Those of `absent` whose narinfo is there but of no use: it is replaced.
+    pub(super) broken: HashSet<usize>,
+}
+
+/// Looks, now, which items are present, and that all else that the push relies on is.
+pub(super) fn presence(
+    view: &dyn CacheView,
+    batch: &Batch,
+    relies: &HashSet<HashPart>,
+) -> Result<Presence, PushError> {
+    let mut presence = Presence::default();
+    let mut items = HashSet::with_capacity(batch.items.len());
+    for (at, item) in batch.items.iter().enumerate() {
+        items.insert(item.path.hash());
+        match view.get(&narinfo_key(item.path.hash()), SMALL_OBJECT) {
+            Ok(Some(object)) if is_of_use(view, batch, item, &object.bytes)? => {
+                presence.present.push(at);
+            }
+            Ok(Some(_)) | Err(StoreError::TooLarge { .. }) => {
+                presence.broken.insert(at);
+                presence.absent.push(at);
+            }
+            Ok(None) => presence.absent.push(at),
+            Err(error) => return Err(error.into()),
+        }
+    }
+    for hash in relies {
+        if !items.contains(hash) && view.head(&narinfo_key(*hash))?.is_none() {
+            return Err(PushError::Moved(*hash));
+        }
+    }
+    Ok(presence)
+}
+
+/// Whether a narinfo that is there can be read by every Nix, is of this path, and has its NAR.
+fn is_of_use(
+    view: &dyn CacheView,
+    batch: &Batch,
+    item: &Item,
+    bytes: &[u8],
+) -> Result<bool, StoreError> {
+    let Ok(brief) = Brief::from_bytes(bytes, &batch.store_dir) else { return Ok(false) };
+    if brief.store_path != item.path.as_ref() || brief.malformed_signatures > 0 {
+        return Ok(false);
+    }
+    if brief.ca.is_some() && !brief.to_nar_info().has_valid_ca(&batch.store_dir) {
+        return Ok(false);
+    }
+    // A NAR elsewhere on the net is not ours to judge.
+    if brief.url.contains("://") || brief.url.contains('?') {
+        return Ok(true);
+    }
+    match view.head(brief.url) {
+        Ok(found) => Ok(found.is_some()),
+        Err(StoreError::BadKey(_)) => Ok(false),
+        Err(error) => Err(error),
+    }
+}
+
+impl Push<'_> {
+    /// Waits until no prune is about to delete anything that this push relies on; answers the
+    /// state of all prune records from before the last look, or `None` if asked to stop.
+    pub(super) fn wait_for_paths(
+        &self,
+        held: &mut Held<'_>,
+        relies: &HashSet<HashPart>,
+    ) -> Result<Option<Trace>, Early> {
+        self.wait(held, |condemned, _| match condemned {
+            Condemned::Nothing | Condemned::Nars(_) => false,
+            Condemned::Everything => true,
+            Condemned::Paths(paths) => paths.iter().any(|path| relies.contains(path)),
+        })
+    }
+
+    /// Waits until no prune is about to delete one of these NARs; answers the state of all prune
+    /// records from before the last look, and whether a prune may have deleted some without its
+    /// record having changed since: because it was waited for, or died.
+    pub(super) fn wait_for_nars(
+        &self,
+        held: &mut Held<'_>,
+        keys: &HashSet<&str>,
+    ) -> Result<Option<(Trace, bool)>, Early> {
+        let mut unended = false;
+        let trace = self.wait(held, |condemned, prune| {
+            unended |= prune.body.as_ref().is_ok_and(|body| body.phase != PrunePhase::Ended)
+                || prune.body.is_err();
+            match condemned {
+                Condemned::Nothing | Condemned::Paths(_) => false,
+                Condemned::Everything => true,
+                Condemned::Nars(nars) => nars.iter().any(|nar| keys.contains(nar.as_str())),
+            }
+        })?;
+        Ok(trace.map(|trace| (trace, unended)))
+    }
+
+    fn wait(
+        &self,
+        held: &mut Held<'_>,
+        mut concerns: impl FnMut(&Condemned, &Found<PruneBody>) -> bool,
+    ) -> Result<Option<Trace>, Early> {
+        let view = self.store.view();
+        let mut told = false;
+        loop {
+            let trace = records::trace(view)?;
+            let prunes = records::prunes(view)?;
+            let now = held.now();
+            // All of them are looked at, also behind the first that is waited for.
+            let mut waits_for = None;
+            for prune in &prunes {
+                if concerns(&records::condemned(prune, now), prune) {
+                    waits_for = waits_for.or(Some(prune));
+                }
+            }
+            let Some(prune) = waits_for else { return Ok(Some(trace)) };
+            if self.progress.is_stopped() {
+                return Ok(None);
+            }
+            if !told {
+                tracing::info!(
+                    "waiting for the prune `{}`, for {} minutes at most after its last sign of life",
+                    prune.id,
+                    records::PRUNE.gone.as_secs() / 60
+                );
+                told = true;
+            }
+            self.clock.sleep(PAUSE);
+            held.renew()?;
+        }
+    }
+}

@@ -1,0 +1,203 @@
+//! The answer to `explain PATH`, as text and as JSON.
+
+use super::json;
+use super::layout::{safe, wrap};
+use super::style::Role;
+use super::text::Layout;
+use super::units::{duration, list, size};
+use super::view::{drop_reason, held_words};
+use crate::plan::explain::{CacheVerdict, Explanation, Need, RootReach, Verdict};
+use crate::plan::step::Because;
+use crate::plan::time::Time;
+
+/// Roots that are listed for a cache; the others are counted.
+const ROOTS: usize = 8;
+
+/// The explanation as JSON.
+#[must_use]
+pub fn json(explanation: &Explanation) -> String {
+    json::pretty(explanation)
+}
+
+/// The explanation as text: facts first, then the verdict of each cache with its reasons.
+#[must_use]
+pub fn text(explanation: &Explanation, layout: Layout) -> String {
+    let mut page = Page {
+        layout,
+        text: String::new(),
+        now: explanation.now,
+    };
+    page.heading(explanation);
+    for cache in &explanation.caches {
+        page.cache(cache);
+    }
+    page.text
+}
+
+struct Page {
+    layout: Layout,
+    text: String,
+    now: Time,
+}
+
+/// `rule (cache.yaml:31)`.
+fn reason(because: &Because) -> String {
+    let place = because
+        .line
+        .map_or_else(String::new, |line| format!(" (cache.yaml:{line})"));
+    format!("{}{place}", safe(&because.rule))
+}
+
+impl Page {
+    fn put(&mut self, head: &str, text: &str) {
+        let indent = super::layout::width(head);
+        for (at, line) in wrap(text, self.layout.width().saturating_sub(indent))
+            .iter()
+            .enumerate()
+        {
+            let lead = if at == 0 {
+                head.to_owned()
+            } else {
+                " ".repeat(indent)
+            };
+            self.text.push_str(format!("{lead}{line}").trim_end());
+            self.text.push('\n');
+        }
+    }
+
+    fn title(&mut self, text: &str) {
+        let painted = self.layout.palette().paint(Role::Title, text).to_string();
+        self.text.push_str(&painted);
+        self.text.push('\n');
+    }
+
+    fn heading(&mut self, explanation: &Explanation) {
+        self.title(&safe(&explanation.path.to_string()));
+        if let Some(bytes) = explanation.nar_size {
+            self.put("  size      ", &format!("{} NAR", size(bytes)));
+        }
+        let store = match explanation.in_store {
+            Some(true) => "in the local Nix store",
+            Some(false) => "not in the local Nix store",
+            None => "unknown: the local Nix store could not be seen",
+        };
+        self.put("  store     ", store);
+        let class = &explanation.class;
+        let mut text = format!(
+            "{}: {}; priority {}, retention {}",
+            safe(class.class.as_str()),
+            reason(&class.because),
+            class.priority,
+            duration(class.retention)
+        );
+        if !class.also.is_empty() {
+            let names: Vec<String> = class.also.iter().map(|name| safe(name.as_str())).collect();
+            text.extend(["; ", &list(&names), " would match too, but later"]);
+        }
+        self.put("  class     ", &text);
+        if explanation.wanted_by.is_empty() {
+            self.put("  wanted    ", "by nothing that cache.yaml asks to push");
+        }
+        for wanted in &explanation.wanted_by {
+            let text = format!(
+                "in the closure of {}: {}",
+                safe(&wanted.what),
+                reason(&wanted.because)
+            );
+            self.put("  wanted    ", &text);
+        }
+        for upstream in &explanation.upstreams {
+            let has = match upstream.has {
+                Some(true) => "has it",
+                Some(false) => "does not have it",
+                None => "unknown",
+            };
+            let text = format!(
+                "{} {has}: {}",
+                safe(upstream.cache.as_str()),
+                safe(&upstream.how)
+            );
+            self.put("  upstream  ", &text);
+        }
+    }
+
+    fn cache(&mut self, cache: &CacheVerdict) {
+        self.text.push('\n');
+        let (word, why) = verdict(&cache.verdict, self.now);
+        self.title(&format!("{}: {word}", safe(cache.cache.as_str())));
+        if !why.is_empty() {
+            self.put("  because   ", &why);
+        }
+        let present = match cache.present {
+            Some(true) => "there now",
+            Some(false) => "not there now",
+            None => "unknown: the cache could not be seen",
+        };
+        self.put("  present   ", present);
+        let need = match &cache.need {
+            Need::Pinned { pin } => format!("for ever, pinned as {}", safe(pin.as_str())),
+            Need::Until { time } => self.until(*time),
+            Need::Unreached => "none: no root and no pin reaches it".to_owned(),
+            Need::Unknown { why } => format!("unknown: {}", safe(&why.0)),
+        };
+        self.put("  need      ", &need);
+        if let Some(priority) = cache.priority {
+            self.put(
+                "  priority  ",
+                &format!("{priority}, the highest of the roots that reach it"),
+            );
+        }
+        for root in cache.roots.iter().take(ROOTS) {
+            let text = self.root(root);
+            self.put("  root      ", &text);
+        }
+        if cache.roots.len() > ROOTS {
+            self.put(
+                "            ",
+                &format!("and {} more", cache.roots.len() - ROOTS),
+            );
+        }
+    }
+
+    fn until(&self, time: Time) -> String {
+        if time > self.now {
+            format!("until {time}, for {}", duration(time.since(self.now).0))
+        } else {
+            format!("ended {time}, {} ago", duration(self.now.since(time).0))
+        }
+    }
+
+    fn root(&self, root: &RootReach) -> String {
+        let attr = root
+            .attr
+            .as_ref()
+            .map_or_else(String::new, |attr| format!(" for {}", safe(attr)));
+        format!(
+            "{}{attr}: {} (priority {}), written {} ago + {} = {}",
+            safe(&root.path.to_string()),
+            safe(root.class.as_str()),
+            root.priority,
+            duration(self.now.since(root.written).0),
+            duration(root.retention),
+            self.until(root.until)
+        )
+    }
+}
+
+/// A verdict in a word, and why.
+fn verdict(verdict: &Verdict, now: Time) -> (&'static str, String) {
+    match verdict {
+        Verdict::Pushed { because } => ("pushed", reason(because)),
+        Verdict::Kept { why } => ("kept", safe(why)),
+        Verdict::NotWanted => ("not pushed", "nothing asks for it".to_owned()),
+        Verdict::HeldBack { reason, needs } => {
+            let why = needs.as_ref().map_or_else(
+                || held_words(reason),
+                |needs| format!("it needs {}, which is kept back", safe(&needs.to_string())),
+            );
+            ("kept back", why)
+        }
+        Verdict::Deleted { reason } => ("deleted", drop_reason(reason, now)),
+        Verdict::Undecided { why } => ("left alone", safe(&why.0)),
+    }
+}

@@ -1,0 +1,377 @@
+//! One step in words.
+
+use super::diff::{DiffLine, diff};
+use super::notice::place;
+use super::{Item, Line, Symbol, refused};
+use crate::nix::store_path::StorePath;
+use crate::plan::address::Address;
+use crate::plan::observed::Nar;
+use crate::plan::plan::{Plan, Refusal};
+use crate::plan::step::{
+    DropReason, Known, Op, PathToDrop, PathToPush, RootToWrite, Selector, Step,
+};
+use crate::plan::summary::Kind;
+use crate::plan::time::Time;
+use crate::render::layout::safe;
+use crate::render::units::{count, duration, list, size, things};
+
+/// Unchanged lines around a change of a file.
+const CONTEXT: usize = 1;
+
+pub(super) fn line(plan: &Plan, step: &Step) -> Line {
+    let refusal = refusal_of(plan, step);
+    let mut line = Line {
+        symbol: if refusal.is_some() {
+            Symbol::Refusal
+        } else {
+            symbol(step.op.kind())
+        },
+        label: String::new(),
+        remark: String::new(),
+        count: String::new(),
+        bytes: String::new(),
+        place: place(&step.because),
+        note: String::new(),
+        fine_print: fine_print(step),
+        diff: Vec::new(),
+        items: Vec::new(),
+    };
+    let mut notes: Vec<String> = refusal.map(refused).into_iter().collect();
+    fill(plan, step, &mut line, &mut notes);
+    if notes.is_empty() {
+        notes.push(safe(&step.because.rule));
+    }
+    line.note = notes.join("; ");
+    line
+}
+
+fn fill(plan: &Plan, step: &Step, line: &mut Line, notes: &mut Vec<String>) {
+    match &step.op {
+        Op::WriteFile {
+            path,
+            before,
+            after,
+        }
+        | Op::EditFile {
+            path,
+            before,
+            after,
+        } => {
+            line.label = safe(path);
+            line.diff = file_diff(before.as_deref(), after);
+            if matches!(step.op, Op::EditFile { .. }) && before.is_some() {
+                notes.push("your file; this part is ours".to_owned());
+            }
+        }
+        Op::GenerateKey { cache, path, name } => {
+            line.label = safe(path);
+            notes.push(format!(
+                "new signing key `{}` for {}",
+                safe(name),
+                safe(cache.as_str())
+            ));
+        }
+        Op::CreateCache {
+            cache,
+            folder,
+            before,
+            info,
+        } => {
+            line.label = safe(folder);
+            notes.push(match before {
+                None => format!("new folder of {}", safe(cache.as_str())),
+                Some(_) => format!("`nix-cache-info` of {}", safe(cache.as_str())),
+            });
+            line.diff = file_diff(before.as_deref(), info);
+        }
+        Op::ExportVariable {
+            name,
+            before,
+            after,
+            ..
+        } => {
+            line.label = safe(name);
+            notes.push("for the later steps of this job".to_owned());
+            line.diff = diff(before, after, CONTEXT);
+        }
+        Op::Warm { installable, paths } => {
+            line.label = safe(installable);
+            if !paths.is_empty() {
+                line.count = things(paths.len() as u64, "path");
+            }
+            notes.push("fetched from the caches before anything is built".to_owned());
+            line.items = paths.iter().map(|path| plain(Symbol::Work, path)).collect();
+        }
+        Op::Build { installable, drv } => {
+            line.label = safe(installable);
+            notes.push("built here, because no cache has it".to_owned());
+            line.items = drv.iter().map(|drv| plain(Symbol::Work, drv)).collect();
+        }
+        Op::Push {
+            class,
+            paths,
+            selectors,
+            roots,
+            ..
+        } => {
+            line.label = safe(class.as_str());
+            line.remark = priority(plan, class);
+            push(plan, step, line, notes, (paths, selectors, roots));
+        }
+        Op::Pin {
+            name, add, remove, ..
+        } => {
+            line.label = format!("pin {}", safe(name.as_str()));
+            line.count = things((add.len() + remove.len()) as u64, "path");
+            if !add.is_empty() {
+                notes.push(format!("{} kept for ever", count(add.len() as u64)));
+            }
+            if !remove.is_empty() {
+                notes.push(format!("{} no longer pinned", count(remove.len() as u64)));
+            }
+            line.items = add.iter().map(|path| plain(Symbol::Create, path)).collect();
+            line.items
+                .extend(remove.iter().map(|path| plain(Symbol::Delete, path)));
+        }
+        Op::Prune {
+            class,
+            paths,
+            roots,
+            ..
+        } => {
+            line.label = safe(class.as_str());
+            line.remark = priority(plan, class);
+            line.count = things(paths.len() as u64, "path");
+            line.bytes = format!("−{}", size(paths.iter().map(|path| path.bytes).sum()));
+            notes.extend(drop_reasons(paths, plan.now));
+            if !roots.is_empty() {
+                notes.push(format!(
+                    "with {} that ended",
+                    things(roots.len() as u64, "root")
+                ));
+            }
+            line.items = paths.iter().map(|path| dropped(path, plan.now)).collect();
+        }
+        Op::Sweep { objects, .. } => {
+            "unneeded files".clone_into(&mut line.label);
+            line.count = things(objects.len() as u64, "file");
+            line.bytes = format!("−{}", size(objects.iter().map(|object| object.size).sum()));
+            notes.push("no narinfo names them, and they are older than prune.grace".to_owned());
+            line.items = objects
+                .iter()
+                .map(|object| swept(object, plan.now))
+                .collect();
+        }
+    }
+}
+
+/// The parts of a push.
+type Pushed<'a> = (&'a [PathToPush], &'a [Selector], &'a [RootToWrite]);
+
+fn push(
+    plan: &Plan,
+    step: &Step,
+    line: &mut Line,
+    notes: &mut Vec<String>,
+    (paths, selectors, roots): Pushed,
+) {
+    if !paths.is_empty() {
+        line.count = things(paths.len() as u64, "path");
+        line.bytes = size(paths.iter().map(|path| path.nar_size).sum());
+    } else if !selectors.is_empty() {
+        "? paths".clone_into(&mut line.count);
+    }
+    if let Known::After { steps, cap } = &step.known {
+        let more = if paths.is_empty() { "" } else { "more " };
+        let most = cap.map_or_else(String::new, |cap| format!(", at most {}", size(cap)));
+        notes.push(format!(
+            "({more}known after {}{most})",
+            after_steps(plan, steps)
+        ));
+    }
+    let unasked = paths.iter().filter(|path| path.unasked).count() as u64;
+    if unasked > 0 {
+        notes.push(format!(
+            "`?` {} of them: no upstream could be asked, so taken as absent there",
+            count(unasked)
+        ));
+    }
+    let new = roots.iter().filter(|root| root.new).count() as u64;
+    if paths.is_empty() && selectors.is_empty() && new > 0 {
+        notes.push("all there; only the record that keeps them is new".to_owned());
+    }
+    if new > 0 {
+        notes.push(things(new, "new root"));
+    }
+    line.items = paths.iter().map(pushed).collect();
+}
+
+/// The refusal that names this very step; one of the whole plan is said once, not on every line.
+fn refusal_of<'a>(plan: &'a Plan, step: &Step) -> Option<&'a Refusal> {
+    plan.refusals
+        .iter()
+        .find(|refusal| refusal.steps.contains(&step.address))
+}
+
+const fn symbol(kind: Kind) -> Symbol {
+    match kind {
+        Kind::Create | Kind::Push => Symbol::Create,
+        Kind::Change => Symbol::Change,
+        Kind::Delete => Symbol::Delete,
+        Kind::Build | Kind::Fetch => Symbol::Work,
+        Kind::Renew => Symbol::Renew,
+    }
+}
+
+/// `build of .#a and key of dev`.
+fn after_steps(plan: &Plan, steps: &[Address]) -> String {
+    let name = |address: &Address| {
+        let step = plan.steps.iter().find(|step| step.address == *address);
+        match step.map(|step| &step.op) {
+            Some(Op::Build { installable, .. }) => format!("build of {}", safe(installable)),
+            Some(Op::GenerateKey { cache, .. }) => {
+                format!("the key of {} is made", safe(cache.as_str()))
+            }
+            _ => safe(address.as_str()),
+        }
+    };
+    list(&steps.iter().map(name).collect::<Vec<_>>())
+}
+
+fn priority(plan: &Plan, class: &crate::config::model::ClassName) -> String {
+    plan.priorities
+        .get(class)
+        .map_or_else(String::new, |priority| format!("priority {priority:>3}"))
+}
+
+fn fine_print(step: &Step) -> Vec<String> {
+    let mut lines = vec![format!("step {}", safe(step.address.as_str()))];
+    if !step.because.rule.is_empty() {
+        let setting = if step.because.setting.is_empty() {
+            String::new()
+        } else {
+            format!(" ({})", safe(&step.because.setting))
+        };
+        lines.push(format!("because {}{setting}", safe(&step.because.rule)));
+    }
+    if !step.waits_for.is_empty() {
+        let names: Vec<String> = step
+            .waits_for
+            .iter()
+            .map(|address| safe(address.as_str()))
+            .collect();
+        lines.push(format!("waits for {}", list(&names)));
+    }
+    lines
+}
+
+fn file_diff(before: Option<&str>, after: &str) -> Vec<DiffLine> {
+    diff(before.unwrap_or_default(), after, CONTEXT)
+}
+
+/// Why paths go, the commonest reason first, with numbers if there are several reasons.
+fn drop_reasons(paths: &[PathToDrop], now: Time) -> Vec<String> {
+    let ended: Vec<u64> = paths
+        .iter()
+        .filter_map(|path| match path.reason {
+            DropReason::NeedEnded(time) => Some(now.since(time).0),
+            DropReason::Unreached | DropReason::OverMaxSize => None,
+        })
+        .collect();
+    let of = |reason: &DropReason| paths.iter().filter(|path| path.reason == *reason).count();
+    let oldest = ended
+        .iter()
+        .max()
+        .map_or_else(String::new, |longest| duration(*longest));
+    let (least, most) = (ended.iter().min(), ended.iter().max());
+    let words = if least == most {
+        format!("need ended {oldest} ago")
+    } else {
+        format!("need ended up to {oldest} ago")
+    };
+    let mut reasons = [
+        (ended.len(), words),
+        (
+            of(&DropReason::Unreached),
+            "no root or pin reaches them".to_owned(),
+        ),
+        (
+            of(&DropReason::OverMaxSize),
+            "over max-size, lowest priority first".to_owned(),
+        ),
+    ];
+    reasons.sort_by_key(|(number, _)| std::cmp::Reverse(*number));
+    let several = reasons.iter().filter(|(number, _)| *number > 0).count() > 1;
+    reasons
+        .into_iter()
+        .filter(|(number, _)| *number > 0)
+        .map(|(number, words)| {
+            if several {
+                format!("{}: {words}", count(number as u64))
+            } else {
+                words
+            }
+        })
+        .collect()
+}
+
+/// Why one path goes.
+pub(in crate::render) fn drop_reason(reason: &DropReason, now: Time) -> String {
+    match reason {
+        DropReason::NeedEnded(time) => format!("need ended {} ago", duration(now.since(*time).0)),
+        DropReason::Unreached => "no root or pin reaches it".to_owned(),
+        DropReason::OverMaxSize => "over max-size".to_owned(),
+    }
+}
+
+fn plain(symbol: Symbol, path: &StorePath) -> Item {
+    Item {
+        symbol,
+        text: safe(&path.to_string()),
+        bytes: String::new(),
+        note: String::new(),
+    }
+}
+
+fn pushed(path: &PathToPush) -> Item {
+    let mut notes = Vec::new();
+    if let Some(directory) = &path.directory {
+        notes.push(format!("from {}", safe(directory)));
+    }
+    if path.unasked {
+        notes.push("no upstream could be asked".to_owned());
+    }
+    Item {
+        symbol: if path.unasked {
+            Symbol::Unknown
+        } else {
+            Symbol::Create
+        },
+        text: safe(&path.path.to_string()),
+        bytes: size(path.nar_size),
+        note: notes.join("; "),
+    }
+}
+
+fn dropped(path: &PathToDrop, now: Time) -> Item {
+    let bytes = if path.bytes == 0 {
+        "shared NAR".to_owned()
+    } else {
+        size(path.bytes)
+    };
+    Item {
+        symbol: Symbol::Delete,
+        text: safe(&path.path.to_string()),
+        bytes,
+        note: drop_reason(&path.reason, now),
+    }
+}
+
+fn swept(object: &Nar, now: Time) -> Item {
+    Item {
+        symbol: Symbol::Delete,
+        text: safe(&object.key),
+        bytes: size(object.size),
+        note: format!("written {} ago", duration(now.since(object.modified).0)),
+    }
+}

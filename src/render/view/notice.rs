@@ -1,0 +1,84 @@
+//! What nobody may miss: refusals, unknowns, advice.
+
+use super::{Options, Symbol};
+use crate::plan::address::Phase;
+use crate::plan::plan::Plan;
+use crate::plan::step::{Because, Scope, Step};
+use crate::render::layout::safe;
+
+/// Something that is no step.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Notice {
+    /// [`Symbol::Refusal`], [`Symbol::Unknown`] or [`Symbol::Advice`].
+    pub symbol: Symbol,
+    /// What it is about.
+    pub about: String,
+    /// What to know.
+    pub text: String,
+    /// What follows from it, or what permits it.
+    pub help: String,
+    /// Lines to copy.
+    pub lines: Vec<String>,
+    /// Where `cache.yaml` asks for it.
+    pub place: String,
+}
+
+/// `cache.yaml:31`, or nothing.
+pub(super) fn place(because: &Because) -> String {
+    because
+        .line
+        .map_or_else(String::new, |line| format!("cache.yaml:{line}"))
+}
+
+/// Everything that is no step, the worst first.
+pub(super) fn all(plan: &Plan, options: Options, steps: &[&Step]) -> Vec<Notice> {
+    let mut notices = Vec::new();
+    for refusal in &plan.refusals {
+        let is_shown = refusal.steps.is_empty()
+            || steps
+                .iter()
+                .any(|step| refusal.steps.contains(&step.address));
+        if !is_shown && options.scope.is_some() {
+            continue;
+        }
+        let about = match refusal.steps.as_slice() {
+            [] => "the whole plan".to_owned(),
+            [one] => safe(one.as_str()),
+            [first, rest @ ..] => format!("{} and {} more", safe(first.as_str()), rest.len()),
+        };
+        notices.push(Notice {
+            symbol: Symbol::Refusal,
+            about,
+            text: format!("{} ({})", safe(&refusal.text), safe(&refusal.code)),
+            help: safe(&refusal.help),
+            lines: Vec::new(),
+            place: String::new(),
+        });
+    }
+    for unknown in &plan.unknowns {
+        notices.push(Notice {
+            symbol: Symbol::Unknown,
+            about: safe(&unknown.what),
+            text: format!("not seen: {}", safe(&unknown.why.0)),
+            help: safe(&unknown.effect),
+            lines: Vec::new(),
+            place: String::new(),
+        });
+    }
+    for advice in &plan.advice {
+        // nix.conf and tuning are always those of one machine.
+        let of_machine = matches!(advice.phase, Phase::Setup | Phase::Optimize);
+        if options.scope == Some(Scope::Shared) && of_machine {
+            continue;
+        }
+        notices.push(Notice {
+            symbol: Symbol::Advice,
+            about: safe(&advice.about),
+            text: safe(&advice.text),
+            help: String::new(),
+            lines: advice.lines.iter().map(|line| safe(line)).collect(),
+            place: place(&advice.because),
+        });
+    }
+    notices
+}

@@ -1,0 +1,265 @@
+//! Pruning a folder: only what is dead goes, in an order that keeps the rest whole.
+#![allow(missing_docs, clippy::unwrap_used, reason = "a test")]
+
+mod cache_support;
+
+use std::sync::atomic::Ordering;
+
+use cache_support::{World, age, batched, check, class, dying, look, path, world};
+use nanna_cache::config::units::Span;
+use nanna_cache::nix::store_path::{HashPart, StoreDir};
+use nanna_cache::plan::observed::CacheContent;
+use nanna_cache::plan::record::Root;
+use nanna_cache::plan::step::RootToWrite;
+use nanna_cache::provider::binary_cache::folder::FolderStore;
+use nanna_cache::provider::binary_cache::observe::Look;
+use nanna_cache::provider::binary_cache::prune::{
+    Candidates, Decision, PruneDone, PruneError, prune,
+};
+use nanna_cache::provider::binary_cache::{CacheStore, IfThere, Put};
+use nanna_cache::sys::clock::SystemClock;
+use nanna_cache::transfer::progress::Progress;
+
+const GRACE: Span = Span(24 * 3600);
+
+/// What is not reached from a root, an open push or a young narinfo is dead.
+fn decide(content: &CacheContent) -> Decision {
+    let intents = content.intents.iter().filter(|i| !i.gone).flat_map(|i| i.paths.iter().copied());
+    let roots = content.roots.iter().map(|root| root.hash).chain(intents);
+    let rows: Vec<u32> = roots.filter_map(|hash| content.paths.row(&hash)).collect();
+    let young = content.paths.rows().filter(|row| {
+        content.now.since(content.narinfos[*row as usize].modified) < GRACE
+    });
+    let live = content.paths.refs().reach(rows.into_iter().chain(young));
+    let dead = content.paths.rows().filter(|row| !live.contains(*row));
+    Decision { dead: dead.map(|row| content.paths.hash(row)).collect(), ended: Vec::new() }
+}
+
+fn run(store: &FolderStore, candidates: &Candidates) -> Result<PruneDone, PruneError> {
+    let dir = StoreDir::default();
+    let (clock, progress) = (SystemClock::new(), Progress::default());
+    prune(store, candidates, &Look::new(&dir), GRACE, &mut decide, &clock, &progress)
+}
+
+fn all(content: &CacheContent) -> Candidates {
+    Candidates {
+        paths: content.paths.rows().map(|row| content.paths.hash(row)).collect(),
+        ..Candidates::default()
+    }
+}
+
+fn root(number: usize) -> RootToWrite {
+    RootToWrite { path: path(number), class: class(), attr: None, new: true }
+}
+
+/// A cache of 30 paths, two days old, of which the first 11 are kept by a root.
+fn old_cache() -> World {
+    let mut world = world(30);
+    world.batch.roots = vec![root(10)];
+    let store = world.create();
+    let _ = world.push(&store).unwrap();
+    age(&world.cache(), 48);
+    world
+}
+
+#[test]
+fn what_no_root_reaches_goes_with_its_nar() {
+    let world = old_cache();
+    let store = world.store();
+    let before = look(&store);
+    let done = run(&store, &all(&before)).unwrap();
+    assert_eq!((done.paths.len(), done.spared.len()), (19, 11));
+    assert_eq!(check(&world.cache()).len(), 11);
+    // The file that 6 equal paths share stays, because two of them stay.
+    let after = look(&store);
+    assert_eq!(before.nars.len() - after.nars.len(), done.objects.len());
+    assert_eq!(after.nars.len(), 10);
+    assert_eq!(after.prunes.len(), 1);
+    let bytes = |content: &CacheContent| content.nars.iter().map(|nar| nar.size).sum::<u64>();
+    assert_eq!(bytes(&before) - bytes(&after), done.bytes);
+    let again = run(&store, &all(&after)).unwrap();
+    assert!(again.paths.is_empty() && again.objects.is_empty());
+    // What was deleted can be pushed again.
+    let pushed = batched(&store, &world.batch).unwrap();
+    assert_eq!(pushed.classes[&class()].uploaded.len(), 19);
+    assert_eq!(check(&world.cache()).len(), 30);
+}
+
+#[test]
+fn abort_at_every_call_leaves_it_whole_and_a_rerun_converges() {
+    let world = old_cache();
+    let calls = {
+        let copy = copy_of(&world);
+        let (store, calls) = dying(&copy.path().join("cache"), u64::MAX);
+        let content = look(&store);
+        calls.store(0, Ordering::SeqCst);
+        run(&store, &all(&content)).unwrap();
+        calls.load(Ordering::SeqCst)
+    };
+    let mut left = std::collections::BTreeSet::new();
+    for at in 0..calls {
+        let copy = copy_of(&world);
+        let cache = copy.path().join("cache");
+        let candidates = all(&look(&FolderStore::new(&cache)));
+        let (store, _) = dying(&cache, at);
+        let result = run(&store, &candidates);
+        drop(store);
+        left.insert(check(&cache).len());
+        if result.is_err() {
+            run(&FolderStore::new(&cache), &candidates).unwrap();
+        }
+        assert_eq!(check(&cache).len(), 11, "after call {at} of {calls}");
+    }
+    assert!(left.contains(&30) && left.contains(&11) && left.len() > 5, "{left:?}");
+}
+
+/// A copy with the same times.
+fn copy_of(world: &World) -> tempfile::TempDir {
+    let dir = tempfile::tempdir_in(world.dir.path()).unwrap();
+    let status = std::process::Command::new("cp")
+        .arg("-a")
+        .arg(world.cache())
+        .arg(dir.path().join("cache"))
+        .status()
+        .unwrap();
+    assert!(status.success());
+    dir
+}
+
+#[test]
+fn only_candidates_go_and_nothing_that_stays_loses_a_reference() {
+    let world = old_cache();
+    let store = world.store();
+    // 12 is dead, but 29 and others that are no candidates refer to it.
+    let candidates = Candidates { paths: vec![path(12).hash(), path(29).hash()], ..Candidates::default() };
+    let done = run(&store, &candidates).unwrap();
+    assert_eq!(done.paths, [path(29).hash()]);
+    assert_eq!(done.spared, [path(12).hash()]);
+    assert_eq!(check(&world.cache()).len(), 29);
+}
+
+#[test]
+fn open_pushes_young_paths_and_new_roots_are_spared() {
+    let world = old_cache();
+    let store = world.store();
+    let candidates = all(&look(&store));
+    // Another process is pushing 20.
+    let other = world.store();
+    let body = |hash: HashPart| {
+        format!(
+            r#"{{"schema":1,"requires":[],"writer":"x","class":"things","tops":[],"paths":"{hash}","began":"2026-01-01T00:00:00Z"}}"#
+        )
+    };
+    let key = "nanna-cache/v1/intents/00000000000000000000000001.json";
+    other.put_record(key, body(path(20).hash()).into_bytes()).unwrap();
+    let done = run(&store, &candidates).unwrap();
+    assert_eq!((done.paths.len(), check(&world.cache()).len()), (9, 21));
+    // It dies without having written its root.
+    drop(other);
+    let done = run(&store, &candidates).unwrap();
+    assert_eq!((done.paths.len(), check(&world.cache()).len()), (10, 11));
+}
+
+#[test]
+fn young_files_stay_and_old_left_overs_go() {
+    let world = old_cache();
+    let store = world.store();
+    let nar = world.cache().join("nar");
+    std::fs::write(nar.join("young.nar.zst"), "x").unwrap();
+    std::fs::write(nar.join("old.nar.zst"), "xx").unwrap();
+    std::fs::write(nar.join("old.nar.zst.tmp.123.4"), "xxx").unwrap();
+    std::fs::write(nar.join(format!(".nanna-cache.tmp.{}.9", std::process::id())), "xxxx").unwrap();
+    std::fs::write(world.cache().join("00000000000000000000000000000001.ls"), "{}").unwrap();
+    for name in ["nar/old.nar.zst", "nar/old.nar.zst.tmp.123.4", "00000000000000000000000000000001.ls"] {
+        let file = std::fs::File::open(world.cache().join(name)).unwrap();
+        file.set_modified(std::time::SystemTime::now() - std::time::Duration::from_hours(25)).unwrap();
+    }
+    let content = look(&store);
+    assert_eq!(content.leftovers.len(), 3, "{:?}", content.leftovers);
+    let named = content.nars[content.narinfos[0].nar.unwrap() as usize].key.clone();
+    let leftovers = content.leftovers.iter().map(|o| o.key.clone());
+    let objects = ["nar/young.nar.zst", "nar/old.nar.zst", "nix-cache-info"].map(str::to_owned);
+    let candidates = Candidates {
+        objects: objects.into_iter().chain(leftovers).chain([named]).collect(),
+        ..Candidates::default()
+    };
+    let done = run(&store, &candidates).unwrap();
+    assert_eq!(
+        done.objects,
+        ["00000000000000000000000000000001.ls", "nar/old.nar.zst", "nar/old.nar.zst.tmp.123.4"]
+    );
+    assert_eq!(done.bytes, 2 + 2 + 3);
+    assert_eq!(check(&world.cache()).len(), 30);
+}
+
+#[test]
+fn ended_roots_go_unless_an_open_push_relies_on_them() {
+    let mut world = old_cache();
+    world.batch.roots = vec![root(3), root(4)];
+    let store = world.store();
+    let _ = world.push(&store).unwrap();
+    let other = world.store();
+    let body = format!(
+        r#"{{"schema":1,"requires":[],"writer":"x","class":"things","tops":[],"paths":"{}","began":"2026-01-01T00:00:00Z"}}"#,
+        path(3).hash()
+    );
+    other.put_record("nanna-cache/v1/intents/00000000000000000000000001.json", body.into_bytes()).unwrap();
+    let key = |number| Root::key(&class(), path(number).hash());
+    let candidates = Candidates { roots: vec![key(3), key(4)], ..Candidates::default() };
+    let dir = StoreDir::default();
+    let mut ended = |content: &CacheContent| Decision {
+        ended: content.roots.iter().map(|root| Root::key(&root.class, root.hash)).collect(),
+        dead: Vec::new(),
+    };
+    let (clock, progress) = (SystemClock::new(), Progress::default());
+    let done = prune(&store, &candidates, &Look::new(&dir), GRACE, &mut ended, &clock, &progress).unwrap();
+    assert_eq!(done.roots, [key(4)]);
+    assert_eq!(look(&store).roots.len(), 2);
+}
+
+#[test]
+fn what_is_not_understood_keeps_everything() {
+    let world = old_cache();
+    let store = world.store();
+    let candidates = all(&look(&store));
+    let put = |key: &str, text: &str| {
+        let put = Put { key: key.into(), bytes: text.into(), if_there: IfThere::Replace };
+        store.put(put).unwrap();
+    };
+    let strange = [
+        ("nanna-cache/v1/intents/00000000000000000000000002.json", r#"{"schema":1,"requires":["wings"],"writer":"x"}"#),
+        ("nanna-cache/v1/roots/things/what.json", "{}"),
+        ("nanna-cache/v2/anything", "{}"),
+        ("nanna-cache/v1/pins/v1/00000000000000000000000000000001.json", "{"),
+    ];
+    for (key, text) in strange {
+        put(key, text);
+        let error = run(&store, &candidates).unwrap_err();
+        assert!(matches!(error, PruneError::Unsure { .. }), "{key}: {error}");
+        assert_eq!(check(&world.cache()).len(), 30);
+        let mut gone = world.cache().join(key);
+        std::fs::remove_file(&gone).unwrap();
+        gone.pop();
+        let _ = std::fs::remove_dir(gone);
+    }
+    assert!(run(&store, &candidates).is_ok());
+}
+
+#[test]
+fn one_prune_at_a_time_and_a_dead_one_is_no_hindrance() {
+    let world = old_cache();
+    let store = world.store();
+    let candidates = all(&look(&store));
+    let other = world.store();
+    let body = r#"{"schema":1,"requires":[],"writer":"x","phase":"paths","paths":"","plan":"","began":"2026-01-01T00:00:00Z"}"#;
+    let key = "nanna-cache/v1/prunes/00000000000000000000000001.json";
+    other.put_record(key, body.into()).unwrap();
+    assert!(matches!(run(&store, &candidates), Err(PruneError::Busy { .. })));
+    assert_eq!(check(&world.cache()).len(), 30);
+    drop(other);
+    assert!(run(&store, &candidates).is_ok());
+    // Records of what was over long ago go at last.
+    age(&world.cache(), 48);
+    run(&store, &candidates).unwrap();
+    assert_eq!(look(&store).prunes.len(), 1);
+}

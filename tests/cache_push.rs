@@ -1,0 +1,164 @@
+//! Pushing into a folder: what is published is whole, whatever happens on the way.
+#![allow(missing_docs, clippy::unwrap_used, reason = "a test")]
+
+mod cache_support;
+
+use std::sync::atomic::Ordering;
+
+use cache_support::{batched, check, class, dying, look, path, world};
+use nanna_cache::plan::observed::Observation;
+use nanna_cache::provider::binary_cache::CacheStore;
+use nanna_cache::provider::binary_cache::push::PushError;
+
+#[test]
+fn a_push_publishes_everything_and_a_second_one_only_renews() {
+    let world = world(40);
+    let store = world.create();
+    let done = world.push(&store).unwrap();
+    assert_eq!(done.failed, []);
+    assert_eq!(done.classes[&class()].uploaded.len(), 40);
+    assert_eq!(check(&world.cache()).len(), 40);
+    let content = look(&store);
+    assert_eq!((content.paths.len(), content.roots.len()), (40, 1));
+    assert!(content.intents.is_empty() && content.leftovers.is_empty() && content.damages.is_empty());
+    assert!(content.elsewhere.is_empty() && content.partial.is_none() && content.folders);
+    assert!(content.narinfos.iter().all(|narinfo| narinfo.nar.is_some()));
+    // Eight of forty share one file.
+    assert_eq!(content.nars.len(), 33);
+    let done = world.push(&store).unwrap();
+    assert!(done.classes[&class()].uploaded.is_empty());
+    assert_eq!((done.classes[&class()].present.len(), done.roots.len()), (40, 1));
+    assert_eq!(look(&store).nars, content.nars);
+}
+
+#[test]
+fn abort_at_every_call_leaves_it_whole_and_a_rerun_converges() {
+    let world = world(40);
+    // With one worker the calls come in nearly the same order each time.
+    let mut batch = world.batch.clone();
+    batch.threads = 1;
+    let whole = {
+        let (store, calls) = dying(&world.cache(), u64::MAX);
+        store.create(cache_support::INFO).unwrap();
+        calls.store(0, Ordering::SeqCst);
+        let _ = batched(&store, &batch).unwrap();
+        calls.load(Ordering::SeqCst)
+    };
+    assert!(whole > 300, "{whole} calls");
+    let mut visible = std::collections::BTreeSet::new();
+    for at in 0..whole {
+        std::fs::remove_dir_all(world.cache()).unwrap();
+        world.create();
+        let (store, _) = dying(&world.cache(), at);
+        let result = batched(&store, &batch);
+        drop(store);
+        visible.insert(check(&world.cache()).len());
+        // Folders that are synced last may fail without anything being lost.
+        if result.is_err() {
+            let done = world.push(&world.store()).unwrap();
+            assert!(done.failed.is_empty());
+        }
+        assert_eq!(check(&world.cache()).len(), 40, "after call {at}");
+    }
+    assert!(visible.contains(&0) && visible.contains(&40) && visible.len() > 10, "{visible:?}");
+}
+
+#[test]
+fn a_damaged_path_fails_alone_with_what_refers_to_it() {
+    let mut world = world(20);
+    let damaged = path(10);
+    let item = world.batch.items.iter().find(|item| item.path == damaged).unwrap();
+    std::fs::write(item.root.join("file"), "other content").unwrap();
+    let longer = path(13);
+    let item = world.batch.items.iter().find(|item| item.path == longer).unwrap();
+    std::fs::write(item.root.join("file"), "other content".repeat(10_000)).unwrap();
+    world.batch.roots.push(nanna_cache::plan::step::RootToWrite {
+        path: path(9),
+        class: class(),
+        attr: None,
+        new: true,
+    });
+    let store = world.create();
+    let done = world.push(&store).unwrap();
+    let of = |path| done.failed.iter().find(|failed| failed.path == path).map(|f| f.why.clone());
+    assert!(of(damaged.clone()).unwrap().contains("should have"), "{:?}", of(damaged));
+    assert!(of(longer.clone()).unwrap().contains("should have") || of(longer).unwrap().contains("refers"));
+    assert!(of(path(11)).unwrap().contains("it refers to"));
+    assert_eq!(done.failed.len(), 10);
+    assert_eq!(check(&world.cache()).len(), 10);
+    // Only the root whose closure is whole was written; the intent stays to say whose the rest is.
+    let content = look(&store);
+    assert_eq!(content.roots.iter().map(|r| r.hash).collect::<Vec<_>>(), [path(9).hash()]);
+    assert_eq!(content.intents.len(), 1);
+    assert!(!content.intents[0].gone);
+    drop(store);
+    assert!(look(&world.store()).intents[0].gone, "a dead process holds nothing");
+}
+
+#[test]
+fn what_is_relied_on_must_be_there() {
+    let mut world = world(10);
+    let missing = path(0);
+    world.batch.items.retain(|item| item.path != missing);
+    let store = world.create();
+    let error = world.push(&store).unwrap_err();
+    assert!(matches!(error, PushError::Moved(hash) if hash == missing.hash()), "{error}");
+    assert!(look(&store).intents.is_empty());
+    // Not even listed: the path that refers to it is refused.
+    world.batch.closure.retain(|hash| *hash != missing.hash());
+    let done = world.push(&store).unwrap();
+    assert!(done.failed.iter().any(|f| f.why.contains("neither in the cache nor pushed")));
+    assert_eq!(check(&world.cache()).len(), 0);
+    // An upstream has it.
+    world.batch.upstream.insert(missing.hash());
+    let done = world.push(&store).unwrap();
+    assert_eq!((done.failed.len(), done.classes[&class()].uploaded.len()), (0, 9));
+}
+
+#[test]
+fn broken_narinfos_are_repaired() {
+    let world = world(10);
+    let store = world.create();
+    let _ = world.push(&store).unwrap();
+    let narinfo = |number| world.cache().join(format!("{}.narinfo", path(number).hash()));
+    let text = std::fs::read_to_string(narinfo(3)).unwrap();
+    std::fs::write(narinfo(3), &text[..text.len() - 5]).unwrap();
+    std::fs::write(narinfo(4), "").unwrap();
+    std::fs::copy(narinfo(2), narinfo(5)).unwrap();
+    let text = std::fs::read_to_string(narinfo(7)).unwrap();
+    let url = text.lines().find_map(|line| line.strip_prefix("URL: ")).unwrap();
+    std::fs::remove_file(world.cache().join(url)).unwrap();
+    let content = look(&store);
+    assert_eq!(content.paths.len(), 7);
+    assert_eq!(content.damages.len(), 3, "{:?}", content.damages);
+    assert_eq!(content.narinfos.iter().filter(|n| n.nar.is_none()).count(), 1);
+    assert!(!content.elsewhere.is_empty());
+    let done = world.push(&store).unwrap();
+    assert_eq!(done.classes[&class()].uploaded.len(), 4);
+    assert_eq!(check(&world.cache()).len(), 10);
+    assert!(look(&store).damages.is_empty());
+}
+
+#[test]
+fn a_folder_that_is_absent_or_goes_away() {
+    let world = world(5);
+    let store = world.store();
+    let dir = nanna_cache::nix::store_path::StoreDir::default();
+    let observe = |store: &dyn CacheStore| {
+        nanna_cache::provider::binary_cache::observe::observe(
+            store.view(),
+            &nanna_cache::provider::binary_cache::observe::Look::new(&dir),
+            &nanna_cache::transfer::progress::Progress::default(),
+        )
+    };
+    assert!(matches!(observe(&store), Observation::Absent));
+    assert!(!world.cache().exists());
+    assert!(matches!(world.push(&store), Err(PushError::Store(_))));
+    assert!(!world.cache().exists());
+    let store = world.create();
+    std::fs::remove_dir_all(world.cache()).unwrap();
+    assert!(matches!(observe(&store), Observation::Absent));
+    let error = world.push(&store).unwrap_err();
+    assert!(error.to_string().contains("cache"), "{error}");
+    assert!(!world.cache().exists());
+}
