@@ -113,7 +113,7 @@ fn a_stop_ends_the_build() {
             ".",
             &flake,
             None,
-            &|| stop.load(Ordering::SeqCst) || started.elapsed() > Duration::from_secs(60),
+            &|| stop.load(Ordering::SeqCst) || started.elapsed() > Duration::from_mins(1),
             &mut |line| {
                 if line.contains("started") {
                     stop.store(true, Ordering::SeqCst);

@@ -64,7 +64,7 @@ async fn answer(State(server): State<Server>, Path(name): Path<String>) -> Respo
         Mood::Shaky if times < 3 => return StatusCode::SERVICE_UNAVAILABLE.into_response(),
         Mood::Broken => return StatusCode::BAD_GATEWAY.into_response(),
         Mood::Forbidden => return StatusCode::FORBIDDEN.into_response(),
-        Mood::Slow => tokio::time::sleep(Duration::from_secs(3600)).await,
+        Mood::Slow => tokio::time::sleep(Duration::from_hours(1)).await,
         Mood::Portal => return "<html>please log in</html>".into_response(),
         Mood::Busy if times < 2 => {
             let mut headers = HeaderMap::new();

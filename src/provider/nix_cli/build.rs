@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use camino::Utf8Path;
 use serde_json::Value;
 
-use super::evaluate::{qualify, shown};
+use super::installable::{qualify, shown};
 use super::run::{Nix, NixError, line_for_people, succeeded};
 use crate::nix::store_path::{StoreDir, StorePath};
 

@@ -40,9 +40,9 @@ fn tls_server(folder: &std::path::Path) -> Option<(std::process::Child, u16, Str
             .output();
         made.is_ok_and(|made| made.status.success())
     };
-    let made = make("-subj /CN=root -extensions root -keyout root.key -out root.pem")
+    let done = make("-subj /CN=root -extensions root -keyout root.key -out root.pem")
         && make("-subj /CN=localhost -extensions leaf -CA root.pem -CAkey root.key -keyout key.pem -out cert.pem");
-    if !made {
+    if !done {
         eprintln!("SKIPPED: no `openssl` 3 on this machine");
         return None;
     }
