@@ -74,9 +74,8 @@ impl Nix {
         let what = format!("build {}", shown(&names));
         let mut command = self
             .with_features(Some(base))
-            // Choosing a format forgets what was said about logs before.
             .args(["build", "--json", "--no-write-lock-file"])
-            .args(["--log-format", "raw", "--print-build-logs"]);
+            .args(["--log-format", "raw-with-logs"]);
         command = match link {
             Some(link) => command.args(["--out-link", link.as_str()]),
             None => command.arg("--no-link"),
