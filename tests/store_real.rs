@@ -1,4 +1,5 @@
 //! The local store, read beside the real Nix: same paths, same facts, no wrong answer.
+#![allow(clippy::unwrap_used, clippy::print_stdout, reason = "helpers of tests are tests, too")]
 
 mod store_common;
 
@@ -241,7 +242,7 @@ fn a_mark_finds_exactly_what_is_new() {
         let rows = store.since_mark.clone().unwrap();
         rows.iter().map(|row| store.dir.display(&store.paths.path(*row)).to_string()).collect()
     };
-    assert_eq!(since("middle"), [new.clone()]);
+    assert_eq!(since("middle"), std::slice::from_ref(&new));
     assert_eq!(since("start"), [old, new]);
     assert!(matches!(marks.load("never", &location), Err(MarkError::Missing(_))));
     for name in ["", ".hidden", "../up", "a/b", "a b", "-x", &"x".repeat(65)] {
@@ -316,4 +317,71 @@ fn result_links_lead_to_their_path() {
     assert_eq!(present(&location).paths.len(), 1);
     let Observation::Present(path) = resolve(&location, &full) else { panic!("{full}") };
     assert!(location.on_disk(&path).exists());
+}
+
+/// The half of the next test that runs as somebody else.
+#[test]
+#[ignore = "started by `somebody_else_sees_the_same`"]
+fn look_as_somebody_else() {
+    let root = Utf8PathBuf::from(std::env::var("NANNA_TEST_ROOT").unwrap());
+    let store = present(&Location::chroot(&root));
+    println!("saw {} paths", store.paths.len());
+}
+
+/// An idle database of Nix 2.8 has no log beside it, and another user cannot make one; beside a
+/// writer the log is there, and what is only in it must be seen.
+#[test]
+fn somebody_else_sees_the_same() {
+    let Some(world) = built() else { return };
+    if world.run("id", &["-u"]) != "0" {
+        eprintln!("SKIPPED: only root can be somebody else");
+        return;
+    }
+    let shared = tempfile::tempdir_in("/tmp").unwrap();
+    let root = Utf8PathBuf::from_path_buf(shared.path().to_owned()).unwrap();
+    let location = Location::chroot(&root);
+    std::fs::create_dir_all(location.state.join("db")).unwrap();
+    let permissions = std::os::unix::fs::PermissionsExt::from_mode(0o755);
+    std::fs::set_permissions(&root, permissions).unwrap();
+    std::fs::write(location.state.join("db/schema"), "10").unwrap();
+    let own = rusqlite::Connection::open(world.location().database()).unwrap();
+    let store = world.location().store;
+    own.execute("vacuum into ?", [location.database().as_str()]).unwrap();
+    let writer = rusqlite::Connection::open(location.database()).unwrap();
+    writer.pragma_update(None, "journal_mode", "wal").unwrap();
+    for (table, column) in [("ValidPaths", "path"), ("DerivationOutputs", "path")] {
+        let rename = format!("update {table} set {column} = replace({column}, ?, '/nix/store')");
+        writer.execute(&rename, [store.as_str()]).unwrap();
+    }
+    let count: i64 =
+        writer.query_row("select count(*) from ValidPaths", [], |row| row.get(0)).unwrap();
+    drop(writer);
+    // A copy that anybody may start, wherever this one is kept.
+    let program = root.join("look");
+    std::fs::copy(std::env::current_exe().unwrap(), &program).unwrap();
+    let look = || {
+        let output = std::process::Command::new("setpriv")
+            .args(["--reuid=65534", "--regid=65534", "--clear-groups", program.as_str()])
+            .args(["--exact", "look_as_somebody_else", "--ignored", "--nocapture"])
+            .env("NANNA_TEST_ROOT", root.as_str())
+            .output()
+            .unwrap();
+        let text = [output.stdout, output.stderr].concat();
+        let text = String::from_utf8_lossy(&text).into_owned();
+        text.lines().find(|line| line.starts_with("saw")).unwrap_or(&text).to_owned()
+    };
+    let beside = |suffix: &str| Utf8PathBuf::from(format!("{}{suffix}", location.database()));
+    assert!(!beside("-shm").exists());
+    assert_eq!(look(), format!("saw {count} paths"));
+    assert!(!beside("-shm").exists(), "looking wrote something");
+    let writer = rusqlite::Connection::open(location.database()).unwrap();
+    let insert = "insert into ValidPaths (path, hash, registrationTime) values (?, ?, 1)";
+    let hash = format!("sha256:{}", "0".repeat(64));
+    writer.execute(insert, ["/nix/store/00000000000000000000000000000000-new", &hash]).unwrap();
+    assert!(beside("-wal").exists());
+    assert_eq!(look(), format!("saw {} paths", count + 1));
+    // A log that cannot be opened, with something in it: no answer is better than an old one.
+    std::fs::remove_file(beside("-shm")).unwrap();
+    let seen = look();
+    assert!(seen.contains("somebody may be writing"), "{seen}");
 }

@@ -353,19 +353,15 @@ fn transient(status: u16) -> bool {
 
 /// Whether a transport error may pass: not a certificate that does not verify.
 fn again(error: &reqwest::Error) -> bool {
-    let mut cause: Option<&(dyn std::error::Error + 'static)> = std::error::Error::source(error);
-    while let Some(inner) = cause {
-        if inner.is::<rustls::Error>() {
-            return false;
-        }
-        if let Some(io) = inner.downcast_ref::<std::io::Error>()
-            && io.get_ref().is_some_and(|inner| inner.is::<rustls::Error>())
-        {
-            return false;
-        }
-        cause = inner.source();
-    }
-    !error.is_builder() && !error.is_redirect()
+    !error.is_builder() && !error.is_redirect() && !is_tls(error)
+}
+
+/// Whether the cause is in TLS. Errors of the system hide what they wrap from `source`.
+fn is_tls(error: &(dyn std::error::Error + 'static)) -> bool {
+    let wrapped = error.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref);
+    error.is::<rustls::Error>()
+        || wrapped.is_some_and(|wrapped| is_tls(wrapped))
+        || error.source().is_some_and(is_tls)
 }
 
 /// Seconds that the server asks us to wait; a date is not understood, the own wait is used then.

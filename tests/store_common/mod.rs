@@ -1,5 +1,6 @@
 //! A Nix store of its own for a test, made by the real Nix.
 #![allow(dead_code, unreachable_pub, reason = "each test binary uses a part of it")]
+#![allow(clippy::unwrap_used, clippy::print_stderr, missing_docs, reason = "helpers of tests")]
 
 use std::process::{Command, Output};
 

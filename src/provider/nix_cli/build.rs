@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use camino::Utf8Path;
 use serde_json::Value;
 
-use super::evaluate::{qualify, shown};
+use super::installable::{qualify, shown};
 use super::run::{Nix, NixError, line_for_people, succeeded};
 use crate::nix::store_path::{StoreDir, StorePath};
 
@@ -74,9 +74,8 @@ impl Nix {
         let what = format!("build {}", shown(&names));
         let mut command = self
             .with_features(Some(base))
-            // Choosing a format forgets what was said about logs before.
             .args(["build", "--json", "--no-write-lock-file"])
-            .args(["--log-format", "raw", "--print-build-logs"]);
+            .args(["--log-format", "raw-with-logs"]);
         command = match link {
             Some(link) => command.args(["--out-link", link.as_str()]),
             None => command.arg("--no-link"),

@@ -15,7 +15,10 @@ pub fn essential(stderr: &str) -> String {
         }
         let rest = after.trim();
         if !rest.is_empty() {
-            return Some(rest.to_owned());
+            // Newer versions say in a line of its own why something cannot be built.
+            let reason = lines[at + 1..].iter().map(|line| line.trim());
+            let reason = reason.filter(|line| line.starts_with("Reason:")).take(1);
+            return Some(std::iter::once(rest).chain(reason).collect::<Vec<_>>().join(" "));
         }
         // Newer versions put the trace there, and the message after another `error:`.
         lines[at + 1..].iter().map(|line| line.trim()).find(|line| !line.is_empty()).map(str::to_owned)
@@ -65,6 +68,8 @@ mod tests {
         assert_eq!(essential(new), "broken");
         assert_eq!(essential("error:\n  only here\n"), "only here");
         assert_eq!(essential("an error: inside\nlast words\n\n"), "last words");
+        let why = "error: Cannot build 'x.drv'.\n       Reason: builder failed.\n       Output: y\n";
+        assert_eq!(essential(why), "Cannot build 'x.drv'. Reason: builder failed.");
         assert_eq!(essential(""), "it said nothing");
         assert_eq!(essential(&format!("error: {}", "é".repeat(500))).chars().count(), MAX + 1);
     }

@@ -8,6 +8,7 @@
 mod build;
 mod config;
 mod evaluate;
+mod installable;
 mod message;
 mod run;
 

@@ -76,7 +76,7 @@ impl Nix {
         let text = succeeded(what, output)?;
         let version = text.split_whitespace().rfind(|word| word.starts_with(|c: char| c.is_ascii_digit()));
         let odd = || NixError::Answer { what: what.to_owned(), message: text.trim().to_owned() };
-        nix.version = version.ok_or_else(odd)?.to_owned();
+        version.ok_or_else(odd)?.clone_into(&mut nix.version);
         Ok(Some(nix))
     }
 

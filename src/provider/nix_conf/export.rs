@@ -67,9 +67,9 @@ pub fn export(
     let start = if text.is_empty() || text.ends_with('\n') { "" } else { "\n" };
     let entry = format!("{start}{name}<<{delimiter}\n{after}\n{delimiter}\n");
     // Other steps' tools write there, too: one append, never a replacement.
-    let mut file =
+    let mut open =
         std::fs::OpenOptions::new().append(true).create(true).open(path).map_err(io)?;
-    file.write_all(entry.as_bytes()).and_then(|()| file.sync_all()).map_err(io)?;
+    open.write_all(entry.as_bytes()).and_then(|()| open.sync_all()).map_err(io)?;
     Ok(())
 }
 

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use camino::Utf8PathBuf;
+use camino::Utf8Path;
 
 use super::{Settings, unanswered};
 use crate::nix::cache_info::CacheInfo;
@@ -45,7 +45,7 @@ pub fn information(url: &str, options: &Options) -> Observation<CacheInfo> {
     let unknown = |text: String| Observation::Unknown(Why(text));
     let url = url.split('?').next().unwrap_or(url).trim_end_matches('/');
     let text = if let Some(folder) = url.strip_prefix("file://") {
-        let path = Utf8PathBuf::from(folder).join("nix-cache-info");
+        let path = Utf8Path::new(folder).join("nix-cache-info");
         match file::read_if_there(path.as_std_path(), MAX_INFO as u64) {
             Ok(Some(bytes)) => bytes,
             Ok(None) => return Observation::Absent,
@@ -77,7 +77,7 @@ pub fn information(url: &str, options: &Options) -> Observation<CacheInfo> {
 
 /// A cache in a folder.
 pub(super) fn folder(
-    folder: Utf8PathBuf,
+    folder: &Utf8Path,
     open: BTreeSet<HashPart>,
     mut upstream: Upstream,
     settings: &Settings,
