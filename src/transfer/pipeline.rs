@@ -83,8 +83,16 @@ impl JobError {
     /// Whether only this job is concerned, not the cache or the whole work.
     #[must_use]
     pub const fn is_of_source(&self) -> bool {
-        matches!(self, Self::Mismatch { .. } | Self::Tree(TreeError::Io { .. } | TreeError::Special { .. }
-            | TreeError::Changed { .. } | TreeError::Nar { .. }))
+        matches!(
+            self,
+            Self::Mismatch { .. }
+                | Self::Tree(
+                    TreeError::Io { .. }
+                        | TreeError::Special { .. }
+                        | TreeError::Changed { .. }
+                        | TreeError::Nar { .. }
+                )
+        )
     }
 }
 
@@ -172,9 +180,18 @@ pub fn with_pipeline<R>(
             scope.spawn(move || finish(jobs, to_finish, &results));
         }
         drop((results, finished));
-        let pipeline = Pipeline { jobs, queue: &queue, changed: &changed, results: receiver };
+        let pipeline = Pipeline {
+            jobs,
+            queue: &queue,
+            changed: &changed,
+            results: receiver,
+        };
         // Also when the body panics: the workers must not wait for ever.
-        let _close = Close { queue: &queue, changed: &changed, abandoned: &abandoned };
+        let _close = Close {
+            queue: &queue,
+            changed: &changed,
+            abandoned: &abandoned,
+        };
         body(&pipeline)
     })
 }
@@ -222,14 +239,24 @@ impl Worker<'_> {
         let mut compressor = Compressor::new(self.settings.compression);
         let mut block = Vec::with_capacity(BLOCK);
         while let Some((at, waiting)) = self.next() {
-            let Some(job) = self.jobs.get(at) else { continue };
+            let Some(job) = self.jobs.get(at) else {
+                continue;
+            };
             // If what waits cannot keep the other cores busy for as long, this NAR takes them too.
             let others = self.threads as u64 - 1;
             let share = job.nar_size.saturating_mul(others) > waiting;
-            let own = if share { u32::try_from(self.threads).unwrap_or(1) } else { 1 };
+            let own = if share {
+                u32::try_from(self.threads).unwrap_or(1)
+            } else {
+                1
+            };
             match self.encode(job, &mut compressor, &mut block, own) {
                 // The finishers end only after all workers did.
-                Ok((sink, facts)) => drop(finished.send(Finishing { job: at, sink, facts })),
+                Ok((sink, facts)) => drop(finished.send(Finishing {
+                    job: at,
+                    sink,
+                    facts,
+                })),
                 Err(error) => drop(results.send((at, Err(error)))),
             }
         }
@@ -246,7 +273,10 @@ impl Worker<'_> {
             if queue.closed {
                 return None;
             }
-            queue = self.changed.wait(queue).unwrap_or_else(PoisonError::into_inner);
+            queue = self
+                .changed
+                .wait(queue)
+                .unwrap_or_else(PoisonError::into_inner);
         }
     }
 
@@ -258,7 +288,10 @@ impl Worker<'_> {
         block: &mut Vec<u8>,
         threads: u32,
     ) -> Result<(Box<dyn Sink>, FileFacts), JobError> {
-        let sink_error = |source| JobError::Sink { root: job.root.clone(), source };
+        let sink_error = |source| JobError::Sink {
+            root: job.root.clone(),
+            source,
+        };
         let settings = self.settings;
         let mut sink = (settings.open)().map_err(sink_error)?;
         let mut failed = None;
@@ -270,8 +303,16 @@ impl Worker<'_> {
         };
         block.clear();
         let result = (|| {
-            let stream = compressor.begin(job.nar_size, threads, file).map_err(TreeOrIo::Io)?;
-            let mut out = NarOut { stream, hasher: Hasher::new(), block, limit: job.nar_size, abandoned: self.abandoned };
+            let stream = compressor
+                .begin(job.nar_size, threads, file)
+                .map_err(TreeOrIo::Io)?;
+            let mut out = NarOut {
+                stream,
+                hasher: Hasher::new(),
+                block,
+                limit: job.nar_size,
+                abandoned: self.abandoned,
+            };
             out = write_nar(&job.root, out, settings.progress).map_err(TreeOrIo::Tree)?;
             out.push().map_err(TreeOrIo::Io)?;
             let (size, nar_hash) = (out.hasher.len(), out.hasher.finish());
@@ -316,11 +357,16 @@ fn finish(
 ) {
     loop {
         let next = lock(to_finish).recv();
-        let Ok(Finishing { job, sink, facts }) = next else { return };
+        let Ok(Finishing { job, sink, facts }) = next else {
+            return;
+        };
         let result = match sink.finish(&facts) {
             Ok(key) => Ok(Stored { key, file: facts }),
             Err(source) => {
-                let root = jobs.get(job).map(|job| job.root.clone()).unwrap_or_default();
+                let root = jobs
+                    .get(job)
+                    .map(|job| job.root.clone())
+                    .unwrap_or_default();
                 Err(JobError::Sink { root, source })
             }
         };
@@ -374,7 +420,8 @@ impl<W: Write> Write for NarOut<'_, W> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         let room = BLOCK - self.block.len();
         let taken = bytes.len().min(room);
-        self.block.extend_from_slice(bytes.get(..taken).unwrap_or_default());
+        self.block
+            .extend_from_slice(bytes.get(..taken).unwrap_or_default());
         if self.block.len() == BLOCK {
             self.push()?;
         }
