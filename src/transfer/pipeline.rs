@@ -4,8 +4,10 @@
 //! the last and largest NARs use more than one core ([`super::compress::SHARED_FROM`]). Other
 //! threads wait for the disk while files are made durable, so that workers never do.
 
+mod out;
+
 use std::collections::VecDeque;
-use std::io::{self, Write};
+use std::io;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{self, Receiver, Sender, SyncSender};
@@ -18,6 +20,7 @@ use super::sink::{FileFacts, Sink, SinkError};
 use super::tree::{TreeError, write_nar};
 use crate::config::model::Compression;
 use crate::nix::hash::{Hasher, Sha256};
+use out::{FileOut, NarOut};
 
 /// Bytes that are hashed and compressed at a time.
 const BLOCK: usize = 256 * 1024;
@@ -389,73 +392,6 @@ enum TreeOrIo {
     Tree(TreeError),
     Io(io::Error),
     Other(u64, Sha256),
-}
-
-/// Takes the NAR: gathers blocks, hashes and compresses them.
-struct NarOut<'a, W: Write> {
-    stream: super::compress::Compressing<'a, W>,
-    hasher: Hasher,
-    block: &'a mut Vec<u8>,
-    /// More bytes than these are refused.
-    limit: u64,
-    abandoned: &'a AtomicBool,
-}
-
-impl<W: Write> NarOut<'_, W> {
-    fn push(&mut self) -> io::Result<()> {
-        self.hasher.update(self.block);
-        if self.hasher.len() > self.limit {
-            return Err(io::ErrorKind::FileTooLarge.into());
-        }
-        if self.abandoned.load(Ordering::Relaxed) {
-            return Err(io::Error::other("given up"));
-        }
-        self.stream.write(self.block)?;
-        self.block.clear();
-        Ok(())
-    }
-}
-
-impl<W: Write> Write for NarOut<'_, W> {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        let room = BLOCK - self.block.len();
-        let taken = bytes.len().min(room);
-        self.block
-            .extend_from_slice(bytes.get(..taken).unwrap_or_default());
-        if self.block.len() == BLOCK {
-            self.push()?;
-        }
-        Ok(taken)
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
-
-/// Takes the compressed bytes: hashes them and hands them to the sink.
-struct FileOut<'a> {
-    sink: &'a mut dyn Sink,
-    hasher: Hasher,
-    failed: &'a mut Option<SinkError>,
-    progress: &'a Progress,
-}
-
-impl Write for FileOut<'_> {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.hasher.update(bytes);
-        if let Err(error) = self.sink.write(bytes) {
-            let text = error.to_string();
-            *self.failed = Some(error);
-            return Err(io::Error::other(text));
-        }
-        Progress::add(&self.progress.bytes_written, bytes.len() as u64);
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
 }
 
 #[cfg(test)]

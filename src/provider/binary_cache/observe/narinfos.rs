@@ -1,9 +1,10 @@
 //! Reading very many narinfos: several threads, flat columns, the local index.
 
+mod slots;
+
 use std::collections::HashMap;
 use std::collections::hash_map::RandomState;
 use std::hash::BuildHasher;
-use std::ops::Range;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, OnceLock};
 
@@ -17,6 +18,7 @@ use crate::plan::time::Time;
 use crate::provider::binary_cache::index::{Cursor, Entry, Reader, SEGMENTS, Writer};
 use crate::provider::binary_cache::{CacheView, Object, SMALL_OBJECT, StoreError, narinfo_key};
 use crate::transfer::progress::Progress;
+use slots::Slots;
 
 /// Reading threads; more are slower, also where the disk has to be waited for.
 const THREADS: usize = 8;
@@ -39,45 +41,6 @@ pub(super) struct Rows {
     slots: Slots,
     segments: Vec<Segment>,
     state: RandomState,
-}
-
-/// The listed hashes, with a table that finds one fast.
-struct Slots {
-    hashes: Vec<HashPart>,
-    /// Where the hashes with these first two bytes begin.
-    starts: Vec<u32>,
-}
-
-impl Slots {
-    fn new(hashes: Vec<HashPart>) -> Self {
-        let mut starts = Vec::with_capacity(0x1_0001);
-        let mut at = 0;
-        for prefix in 0..=u16::MAX {
-            let begins = |hash: &HashPart| hash.as_bytes()[..2] < prefix.to_be_bytes()[..];
-            while hashes.get(at).is_some_and(begins) {
-                at += 1;
-            }
-            starts.push(u32::try_from(at).unwrap_or(NONE));
-        }
-        starts.push(u32::try_from(hashes.len()).unwrap_or(NONE));
-        Self { hashes, starts }
-    }
-
-    fn find(&self, hash: HashPart) -> Option<u32> {
-        let [first, second, ..] = *hash.as_bytes();
-        let prefix = usize::from(u16::from_be_bytes([first, second]));
-        let (start, end) = (
-            self.starts[prefix] as usize,
-            self.starts[prefix + 1] as usize,
-        );
-        let at = self.hashes[start..end].binary_search(&hash).ok()?;
-        u32::try_from(start + at).ok()
-    }
-
-    /// The slots of a segment of the index.
-    fn segment(&self, number: usize) -> Range<usize> {
-        self.starts[number << 8] as usize..self.starts[(number + 1) << 8] as usize
-    }
 }
 
 /// The rows of one segment, in columns.
