@@ -25,8 +25,12 @@ fn a_recorded_directory_comes_back_byte_for_byte() {
     item.references.clear();
     let (path, expected) = (item.path.clone(), (item.nar_hash, item.nar_size));
     world.batch.closure = vec![path.hash()];
-    world.batch.roots =
-        vec![RootToWrite { path: path.clone(), class: class(), attr: Some("models/tiny-llm".into()), new: true }];
+    world.batch.roots = vec![RootToWrite {
+        path: path.clone(),
+        class: class(),
+        attr: Some("models/tiny-llm".into()),
+        new: true,
+    }];
     for method in [Method::Zstd, Method::Xz, Method::None] {
         world.batch.compression.method = method;
         let store = world.create();
@@ -37,10 +41,21 @@ fn a_recorded_directory_comes_back_byte_for_byte() {
         assert!(find(store.view(), "tiny").unwrap().is_empty());
         let into = world.dir.path().join("fetched");
         // Its name follows from its content, so no key is needed.
-        let other = SecretKey::generate("other-1", [7; 32]).ok().unwrap().public();
+        let other = SecretKey::generate("other-1", [7; 32])
+            .ok()
+            .unwrap()
+            .public();
         let get = |occupied| {
             let progress = Progress::default();
-            fetch(store.view(), &path, &into, std::slice::from_ref(&other), &dir, occupied, &progress)
+            fetch(
+                store.view(),
+                &path,
+                &into,
+                std::slice::from_ref(&other),
+                &dir,
+                occupied,
+                &progress,
+            )
         };
         assert_eq!(get(Occupied::Refuse).unwrap().1, Unpacked::Written);
         assert_eq!(hash_tree(&into, &Progress::default()).unwrap(), expected);
@@ -57,19 +72,39 @@ fn what_is_not_signed_missing_or_broken_is_not_fetched() {
     let _ = world.push(&store).unwrap();
     let dir = StoreDir::default();
     let into = world.dir.path().join("fetched");
-    let good = SecretKey::parse(cache_support::SECRET).ok().unwrap().public();
-    let other = SecretKey::generate("example-1", [7; 32]).ok().unwrap().public();
+    let good = SecretKey::parse(cache_support::SECRET)
+        .ok()
+        .unwrap()
+        .public();
+    let other = SecretKey::generate("example-1", [7; 32])
+        .ok()
+        .unwrap()
+        .public();
     let get = |number, keys: &[_]| {
-        fetch(store.view(), &path(number), &into, keys, &dir, Occupied::Refuse, &Progress::default())
+        fetch(
+            store.view(),
+            &path(number),
+            &into,
+            keys,
+            &dir,
+            Occupied::Refuse,
+            &Progress::default(),
+        )
     };
-    assert!(matches!(get(2, std::slice::from_ref(&other)), Err(FetchError::Untrusted(_))));
+    assert!(matches!(
+        get(2, std::slice::from_ref(&other)),
+        Err(FetchError::Untrusted(_))
+    ));
     assert!(matches!(get(9, &[]), Err(FetchError::Missing(_))));
     assert!(get(0, &[other, good]).is_ok());
     std::fs::remove_dir_all(&into).unwrap();
     let nar = |number: usize| {
         let key = format!("{}.narinfo", path(number).hash());
         let text = std::fs::read_to_string(world.cache().join(key)).unwrap();
-        let url = text.lines().find_map(|line| line.strip_prefix("URL: ")).unwrap();
+        let url = text
+            .lines()
+            .find_map(|line| line.strip_prefix("URL: "))
+            .unwrap();
         world.cache().join(url)
     };
     let bytes = std::fs::read(nar(2)).unwrap();

@@ -18,7 +18,10 @@ use nanna_cache::transfer::progress::Progress;
 
 fn seen(store: &FolderStore, index: Option<&Path>) -> CacheContent {
     let dir = StoreDir::default();
-    let look = Look { index, ..Look::new(&dir) };
+    let look = Look {
+        index,
+        ..Look::new(&dir)
+    };
     match observe(store.view(), &look, &Progress::default()) {
         Observation::Present(content) => content,
         other => panic!("{other:?}"),
@@ -31,8 +34,16 @@ fn facts(content: &CacheContent) -> Vec<(String, u64, Vec<String>, Option<String
         .paths
         .rows()
         .map(|row| {
-            let references = content.paths.refs().references(row).iter().map(|r| base(*r)).collect();
-            let nar = content.narinfos[row as usize].nar.map(|n| content.nars[n as usize].key.clone());
+            let references = content
+                .paths
+                .refs()
+                .references(row)
+                .iter()
+                .map(|r| base(*r))
+                .collect();
+            let nar = content.narinfos[row as usize]
+                .nar
+                .map(|n| content.nars[n as usize].key.clone());
             (base(row), content.paths.nar_size(row), references, nar)
         })
         .collect()
@@ -66,12 +77,22 @@ fn the_index_saves_reading_and_changes_nothing() {
     assert_eq!(facts(&seen(&store, Some(&index))), plain);
     assert_eq!(reads(), 0);
     // One goes, one is written again with other references: read anew, alone.
-    let key = |number| world.cache().join(format!("{}.narinfo", path(number).hash()));
+    let key = |number| {
+        world
+            .cache()
+            .join(format!("{}.narinfo", path(number).hash()))
+    };
     std::fs::remove_file(key(49)).unwrap();
     let text = std::fs::read_to_string(key(48)).unwrap();
     let changed: String = text
         .lines()
-        .map(|line| if line.starts_with("References:") { "References: \n".into() } else { format!("{line}\n") })
+        .map(|line| {
+            if line.starts_with("References:") {
+                "References: \n".into()
+            } else {
+                format!("{line}\n")
+            }
+        })
         .collect();
     std::fs::write(world.dir.path().join("new"), changed).unwrap();
     std::fs::rename(world.dir.path().join("new"), key(48)).unwrap();
@@ -122,7 +143,11 @@ fn looking_writes_nothing() {
     mode(0o555);
     let content = seen(&store, None);
     mode(0o755);
-    assert!(content.partial.is_none() && content.paths.len() == 10, "{:?}", content.partial);
+    assert!(
+        content.partial.is_none() && content.paths.len() == 10,
+        "{:?}",
+        content.partial
+    );
     calls.extend(seen_calls.lock().unwrap().iter().copied());
     assert_eq!(calls.into_iter().collect::<Vec<_>>(), ["get", "list"]);
 }
@@ -143,7 +168,10 @@ fn what_cannot_be_read_makes_the_look_partial() {
         let store = FolderStore::with_hook(world.cache(), {
             let part = part.clone();
             move |now, key: &str| {
-                if now == call && key.starts_with(&part) && (call == "get" || key.len() == part.len()) {
+                if now == call
+                    && key.starts_with(&part)
+                    && (call == "get" || key.len() == part.len())
+                {
                     return Err(std::io::ErrorKind::PermissionDenied.into());
                 }
                 Ok(())
@@ -160,16 +188,30 @@ fn foreign_damage_of_every_kind_is_told() {
     let world = world(8);
     let store = world.create();
     let _ = world.push(&store).unwrap();
-    let file = |number| world.cache().join(format!("{}.narinfo", path(number).hash()));
+    let file = |number| {
+        world
+            .cache()
+            .join(format!("{}.narinfo", path(number).hash()))
+    };
     let text = |number| std::fs::read_to_string(file(number)).unwrap();
     std::fs::write(file(1), text(1).replace('\n', "\r\n")).unwrap();
-    std::fs::write(file(2), text(2) + "CA: fixed:r:sha256:0wj0c1sq5fv4z0wv62hb72wdz4x4aq4bw3cl8pzyc9nnhrw32f7s\n").unwrap();
+    std::fs::write(
+        file(2),
+        text(2) + "CA: fixed:r:sha256:0wj0c1sq5fv4z0wv62hb72wdz4x4aq4bw3cl8pzyc9nnhrw32f7s\n",
+    )
+    .unwrap();
     std::fs::write(file(3), [0xff; 40]).unwrap();
     std::fs::write(file(4), text(4) + "Sig: nonsense\n").unwrap();
     std::fs::write(world.cache().join("nonsense.narinfo"), "x").unwrap();
     let content = seen(&store, None);
     let told = content.damages.join("\n");
-    for word in ["carriage return", "content address", "UTF-8", "malformed signature", "nonsense.narinfo"] {
+    for word in [
+        "carriage return",
+        "content address",
+        "UTF-8",
+        "malformed signature",
+        "nonsense.narinfo",
+    ] {
         assert!(told.contains(word), "{word}: {told}");
     }
     assert_eq!((content.damages.len(), content.paths.len()), (5, 5));

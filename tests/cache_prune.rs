@@ -24,32 +24,57 @@ const GRACE: Span = Span(24 * 3600);
 
 /// What is not reached from a root, an open push or a young narinfo is dead.
 fn decide(content: &CacheContent) -> Decision {
-    let intents = content.intents.iter().filter(|i| !i.gone).flat_map(|i| i.paths.iter().copied());
+    let intents = content
+        .intents
+        .iter()
+        .filter(|i| !i.gone)
+        .flat_map(|i| i.paths.iter().copied());
     let roots = content.roots.iter().map(|root| root.hash).chain(intents);
     let rows: Vec<u32> = roots.filter_map(|hash| content.paths.row(&hash)).collect();
-    let young = content.paths.rows().filter(|row| {
-        content.now.since(content.narinfos[*row as usize].modified) < GRACE
-    });
+    let young = content
+        .paths
+        .rows()
+        .filter(|row| content.now.since(content.narinfos[*row as usize].modified) < GRACE);
     let live = content.paths.refs().reach(rows.into_iter().chain(young));
     let dead = content.paths.rows().filter(|row| !live.contains(*row));
-    Decision { dead: dead.map(|row| content.paths.hash(row)).collect(), ended: Vec::new() }
+    Decision {
+        dead: dead.map(|row| content.paths.hash(row)).collect(),
+        ended: Vec::new(),
+    }
 }
 
 fn run(store: &FolderStore, candidates: &Candidates) -> Result<PruneDone, PruneError> {
     let dir = StoreDir::default();
     let (clock, progress) = (SystemClock::new(), Progress::default());
-    prune(store, candidates, &Look::new(&dir), GRACE, &mut decide, &clock, &progress)
+    prune(
+        store,
+        candidates,
+        &Look::new(&dir),
+        GRACE,
+        &mut decide,
+        &clock,
+        &progress,
+    )
 }
 
 fn all(content: &CacheContent) -> Candidates {
     Candidates {
-        paths: content.paths.rows().map(|row| content.paths.hash(row)).collect(),
+        paths: content
+            .paths
+            .rows()
+            .map(|row| content.paths.hash(row))
+            .collect(),
         ..Candidates::default()
     }
 }
 
 fn root(number: usize) -> RootToWrite {
-    RootToWrite { path: path(number), class: class(), attr: None, new: true }
+    RootToWrite {
+        path: path(number),
+        class: class(),
+        attr: None,
+        new: true,
+    }
 }
 
 /// A cache of 30 paths, two days old, of which the first 11 are kept by a root.
@@ -110,7 +135,10 @@ fn abort_at_every_call_leaves_it_whole_and_a_rerun_converges() {
         }
         assert_eq!(check(&cache).len(), 11, "after call {at} of {calls}");
     }
-    assert!(left.contains(&30) && left.contains(&11) && left.len() > 5, "{left:?}");
+    assert!(
+        left.contains(&30) && left.contains(&11) && left.len() > 5,
+        "{left:?}"
+    );
 }
 
 /// A copy with the same times.
@@ -131,7 +159,10 @@ fn only_candidates_go_and_nothing_that_stays_loses_a_reference() {
     let world = old_cache();
     let store = world.store();
     // 12 is dead, but 29 and others that are no candidates refer to it.
-    let candidates = Candidates { paths: vec![path(12).hash(), path(29).hash()], ..Candidates::default() };
+    let candidates = Candidates {
+        paths: vec![path(12).hash(), path(29).hash()],
+        ..Candidates::default()
+    };
     let done = run(&store, &candidates).unwrap();
     assert_eq!(done.paths, [path(29).hash()]);
     assert_eq!(done.spared, [path(12).hash()]);
@@ -151,7 +182,9 @@ fn open_pushes_young_paths_and_new_roots_are_spared() {
         )
     };
     let key = "nanna-cache/v1/intents/00000000000000000000000001.json";
-    other.put_record(key, body(path(20).hash()).into_bytes()).unwrap();
+    other
+        .put_record(key, body(path(20).hash()).into_bytes())
+        .unwrap();
     let done = run(&store, &candidates).unwrap();
     assert_eq!((done.paths.len(), check(&world.cache()).len()), (9, 21));
     // It dies without having written its root.
@@ -168,25 +201,48 @@ fn young_files_stay_and_old_left_overs_go() {
     std::fs::write(nar.join("young.nar.zst"), "x").unwrap();
     std::fs::write(nar.join("old.nar.zst"), "xx").unwrap();
     std::fs::write(nar.join("old.nar.zst.tmp.123.4"), "xxx").unwrap();
-    std::fs::write(nar.join(format!(".nanna-cache.tmp.{}.9", std::process::id())), "xxxx").unwrap();
-    std::fs::write(world.cache().join("00000000000000000000000000000001.ls"), "{}").unwrap();
-    for name in ["nar/old.nar.zst", "nar/old.nar.zst.tmp.123.4", "00000000000000000000000000000001.ls"] {
+    std::fs::write(
+        nar.join(format!(".nanna-cache.tmp.{}.9", std::process::id())),
+        "xxxx",
+    )
+    .unwrap();
+    std::fs::write(
+        world.cache().join("00000000000000000000000000000001.ls"),
+        "{}",
+    )
+    .unwrap();
+    for name in [
+        "nar/old.nar.zst",
+        "nar/old.nar.zst.tmp.123.4",
+        "00000000000000000000000000000001.ls",
+    ] {
         let file = std::fs::File::open(world.cache().join(name)).unwrap();
-        file.set_modified(std::time::SystemTime::now() - std::time::Duration::from_hours(25)).unwrap();
+        file.set_modified(std::time::SystemTime::now() - std::time::Duration::from_hours(25))
+            .unwrap();
     }
     let content = look(&store);
     assert_eq!(content.leftovers.len(), 3, "{:?}", content.leftovers);
-    let named = content.nars[content.narinfos[0].nar.unwrap() as usize].key.clone();
+    let named = content.nars[content.narinfos[0].nar.unwrap() as usize]
+        .key
+        .clone();
     let leftovers = content.leftovers.iter().map(|o| o.key.clone());
     let objects = ["nar/young.nar.zst", "nar/old.nar.zst", "nix-cache-info"].map(str::to_owned);
     let candidates = Candidates {
-        objects: objects.into_iter().chain(leftovers).chain([named]).collect(),
+        objects: objects
+            .into_iter()
+            .chain(leftovers)
+            .chain([named])
+            .collect(),
         ..Candidates::default()
     };
     let done = run(&store, &candidates).unwrap();
     assert_eq!(
         done.objects,
-        ["00000000000000000000000000000001.ls", "nar/old.nar.zst", "nar/old.nar.zst.tmp.123.4"]
+        [
+            "00000000000000000000000000000001.ls",
+            "nar/old.nar.zst",
+            "nar/old.nar.zst.tmp.123.4"
+        ]
     );
     assert_eq!(done.bytes, 2 + 2 + 3);
     assert_eq!(check(&world.cache()).len(), 30);
@@ -203,16 +259,37 @@ fn ended_roots_go_unless_an_open_push_relies_on_them() {
         r#"{{"schema":1,"requires":[],"writer":"x","class":"things","tops":[],"paths":"{}","began":"2026-01-01T00:00:00Z"}}"#,
         path(3).hash()
     );
-    other.put_record("nanna-cache/v1/intents/00000000000000000000000001.json", body.into_bytes()).unwrap();
+    other
+        .put_record(
+            "nanna-cache/v1/intents/00000000000000000000000001.json",
+            body.into_bytes(),
+        )
+        .unwrap();
     let key = |number| Root::key(&class(), path(number).hash());
-    let candidates = Candidates { roots: vec![key(3), key(4)], ..Candidates::default() };
+    let candidates = Candidates {
+        roots: vec![key(3), key(4)],
+        ..Candidates::default()
+    };
     let dir = StoreDir::default();
     let mut ended = |content: &CacheContent| Decision {
-        ended: content.roots.iter().map(|root| Root::key(&root.class, root.hash)).collect(),
+        ended: content
+            .roots
+            .iter()
+            .map(|root| Root::key(&root.class, root.hash))
+            .collect(),
         dead: Vec::new(),
     };
     let (clock, progress) = (SystemClock::new(), Progress::default());
-    let done = prune(&store, &candidates, &Look::new(&dir), GRACE, &mut ended, &clock, &progress).unwrap();
+    let done = prune(
+        &store,
+        &candidates,
+        &Look::new(&dir),
+        GRACE,
+        &mut ended,
+        &clock,
+        &progress,
+    )
+    .unwrap();
     assert_eq!(done.roots, [key(4)]);
     assert_eq!(look(&store).roots.len(), 2);
 }
@@ -223,14 +300,24 @@ fn what_is_not_understood_keeps_everything() {
     let store = world.store();
     let candidates = all(&look(&store));
     let put = |key: &str, text: &str| {
-        let put = Put { key: key.into(), bytes: text.into(), if_there: IfThere::Replace };
+        let put = Put {
+            key: key.into(),
+            bytes: text.into(),
+            if_there: IfThere::Replace,
+        };
         store.put(put).unwrap();
     };
     let strange = [
-        ("nanna-cache/v1/intents/00000000000000000000000002.json", r#"{"schema":1,"requires":["wings"],"writer":"x"}"#),
+        (
+            "nanna-cache/v1/intents/00000000000000000000000002.json",
+            r#"{"schema":1,"requires":["wings"],"writer":"x"}"#,
+        ),
         ("nanna-cache/v1/roots/things/what.json", "{}"),
         ("nanna-cache/v2/anything", "{}"),
-        ("nanna-cache/v1/pins/v1/00000000000000000000000000000001.json", "{"),
+        (
+            "nanna-cache/v1/pins/v1/00000000000000000000000000000001.json",
+            "{",
+        ),
     ];
     for (key, text) in strange {
         put(key, text);
@@ -254,7 +341,10 @@ fn one_prune_at_a_time_and_a_dead_one_is_no_hindrance() {
     let body = r#"{"schema":1,"requires":[],"writer":"x","phase":"paths","paths":"","plan":"","began":"2026-01-01T00:00:00Z"}"#;
     let key = "nanna-cache/v1/prunes/00000000000000000000000001.json";
     other.put_record(key, body.into()).unwrap();
-    assert!(matches!(run(&store, &candidates), Err(PruneError::Busy { .. })));
+    assert!(matches!(
+        run(&store, &candidates),
+        Err(PruneError::Busy { .. })
+    ));
     assert_eq!(check(&world.cache()).len(), 30);
     drop(other);
     assert!(run(&store, &candidates).is_ok());

@@ -20,14 +20,19 @@ fn a_push_publishes_everything_and_a_second_one_only_renews() {
     assert_eq!(check(&world.cache()).len(), 40);
     let content = look(&store);
     assert_eq!((content.paths.len(), content.roots.len()), (40, 1));
-    assert!(content.intents.is_empty() && content.leftovers.is_empty() && content.damages.is_empty());
+    assert!(
+        content.intents.is_empty() && content.leftovers.is_empty() && content.damages.is_empty()
+    );
     assert!(content.elsewhere.is_empty() && content.partial.is_none() && content.folders);
     assert!(content.narinfos.iter().all(|narinfo| narinfo.nar.is_some()));
     // Eight of forty share one file.
     assert_eq!(content.nars.len(), 33);
     let done = world.push(&store).unwrap();
     assert!(done.classes[&class()].uploaded.is_empty());
-    assert_eq!((done.classes[&class()].present.len(), done.roots.len()), (40, 1));
+    assert_eq!(
+        (done.classes[&class()].present.len(), done.roots.len()),
+        (40, 1)
+    );
     assert_eq!(look(&store).nars, content.nars);
 }
 
@@ -60,39 +65,73 @@ fn abort_at_every_call_leaves_it_whole_and_a_rerun_converges() {
         }
         assert_eq!(check(&world.cache()).len(), 40, "after call {at}");
     }
-    assert!(visible.contains(&0) && visible.contains(&40) && visible.len() > 10, "{visible:?}");
+    assert!(
+        visible.contains(&0) && visible.contains(&40) && visible.len() > 10,
+        "{visible:?}"
+    );
 }
 
 #[test]
 fn a_damaged_path_fails_alone_with_what_refers_to_it() {
     let mut world = world(20);
     let damaged = path(10);
-    let item = world.batch.items.iter().find(|item| item.path == damaged).unwrap();
+    let item = world
+        .batch
+        .items
+        .iter()
+        .find(|item| item.path == damaged)
+        .unwrap();
     std::fs::write(item.root.join("file"), "other content").unwrap();
     let longer = path(13);
-    let item = world.batch.items.iter().find(|item| item.path == longer).unwrap();
+    let item = world
+        .batch
+        .items
+        .iter()
+        .find(|item| item.path == longer)
+        .unwrap();
     std::fs::write(item.root.join("file"), "other content".repeat(10_000)).unwrap();
-    world.batch.roots.push(nanna_cache::plan::step::RootToWrite {
-        path: path(9),
-        class: class(),
-        attr: None,
-        new: true,
-    });
+    world
+        .batch
+        .roots
+        .push(nanna_cache::plan::step::RootToWrite {
+            path: path(9),
+            class: class(),
+            attr: None,
+            new: true,
+        });
     let store = world.create();
     let done = world.push(&store).unwrap();
-    let of = |path| done.failed.iter().find(|failed| failed.path == path).map(|f| f.why.clone());
-    assert!(of(damaged.clone()).unwrap().contains("should have"), "{:?}", of(damaged));
-    assert!(of(longer.clone()).unwrap().contains("should have") || of(longer).unwrap().contains("refers"));
+    let of = |path| {
+        done.failed
+            .iter()
+            .find(|failed| failed.path == path)
+            .map(|f| f.why.clone())
+    };
+    assert!(
+        of(damaged.clone()).unwrap().contains("should have"),
+        "{:?}",
+        of(damaged)
+    );
+    assert!(
+        of(longer.clone()).unwrap().contains("should have")
+            || of(longer).unwrap().contains("refers")
+    );
     assert!(of(path(11)).unwrap().contains("it refers to"));
     assert_eq!(done.failed.len(), 10);
     assert_eq!(check(&world.cache()).len(), 10);
     // Only the root whose closure is whole was written; the intent stays to say whose the rest is.
     let content = look(&store);
-    assert_eq!(content.roots.iter().map(|r| r.hash).collect::<Vec<_>>(), [path(9).hash()]);
+    assert_eq!(
+        content.roots.iter().map(|r| r.hash).collect::<Vec<_>>(),
+        [path(9).hash()]
+    );
     assert_eq!(content.intents.len(), 1);
     assert!(!content.intents[0].gone);
     drop(store);
-    assert!(look(&world.store()).intents[0].gone, "a dead process holds nothing");
+    assert!(
+        look(&world.store()).intents[0].gone,
+        "a dead process holds nothing"
+    );
 }
 
 #[test]
@@ -102,17 +141,27 @@ fn what_is_relied_on_must_be_there() {
     world.batch.items.retain(|item| item.path != missing);
     let store = world.create();
     let error = world.push(&store).unwrap_err();
-    assert!(matches!(error, PushError::Moved(hash) if hash == missing.hash()), "{error}");
+    assert!(
+        matches!(error, PushError::Moved(hash) if hash == missing.hash()),
+        "{error}"
+    );
     assert!(look(&store).intents.is_empty());
     // Not even listed: the path that refers to it is refused.
     world.batch.closure.retain(|hash| *hash != missing.hash());
     let done = world.push(&store).unwrap();
-    assert!(done.failed.iter().any(|f| f.why.contains("neither in the cache nor pushed")));
+    assert!(
+        done.failed
+            .iter()
+            .any(|f| f.why.contains("neither in the cache nor pushed"))
+    );
     assert_eq!(check(&world.cache()).len(), 0);
     // An upstream has it.
     world.batch.upstream.insert(missing.hash());
     let done = world.push(&store).unwrap();
-    assert_eq!((done.failed.len(), done.classes[&class()].uploaded.len()), (0, 9));
+    assert_eq!(
+        (done.failed.len(), done.classes[&class()].uploaded.len()),
+        (0, 9)
+    );
 }
 
 #[test]
@@ -120,18 +169,28 @@ fn broken_narinfos_are_repaired() {
     let world = world(10);
     let store = world.create();
     let _ = world.push(&store).unwrap();
-    let narinfo = |number| world.cache().join(format!("{}.narinfo", path(number).hash()));
+    let narinfo = |number| {
+        world
+            .cache()
+            .join(format!("{}.narinfo", path(number).hash()))
+    };
     let text = std::fs::read_to_string(narinfo(3)).unwrap();
     std::fs::write(narinfo(3), &text[..text.len() - 5]).unwrap();
     std::fs::write(narinfo(4), "").unwrap();
     std::fs::copy(narinfo(2), narinfo(5)).unwrap();
     let text = std::fs::read_to_string(narinfo(7)).unwrap();
-    let url = text.lines().find_map(|line| line.strip_prefix("URL: ")).unwrap();
+    let url = text
+        .lines()
+        .find_map(|line| line.strip_prefix("URL: "))
+        .unwrap();
     std::fs::remove_file(world.cache().join(url)).unwrap();
     let content = look(&store);
     assert_eq!(content.paths.len(), 7);
     assert_eq!(content.damages.len(), 3, "{:?}", content.damages);
-    assert_eq!(content.narinfos.iter().filter(|n| n.nar.is_none()).count(), 1);
+    assert_eq!(
+        content.narinfos.iter().filter(|n| n.nar.is_none()).count(),
+        1
+    );
     assert!(!content.elsewhere.is_empty());
     let done = world.push(&store).unwrap();
     assert_eq!(done.classes[&class()].uploaded.len(), 4);

@@ -55,12 +55,20 @@ fn a_push_waits_for_a_prune_of_what_it_relies_on_and_for_no_other() {
     assert!(push_beside(prune_of("paths", &ours, ""), drop));
     assert!(push_beside(prune_of("paths", &ours, ""), |other| {
         // Narrowed: it spares the path after all.
-        other.put_record(PRUNE, prune_of("paths", &[path(99).hash()], "")).unwrap();
+        other
+            .put_record(PRUNE, prune_of("paths", &[path(99).hash()], ""))
+            .unwrap();
         std::thread::sleep(Duration::from_secs(2));
     }));
-    assert!(!push_beside(prune_of("paths", &[path(99).hash()], ""), drop));
+    assert!(!push_beside(
+        prune_of("paths", &[path(99).hash()], ""),
+        drop
+    ));
     assert!(!push_beside(prune_of("ended", &ours, ""), drop));
-    assert!(push_beside(br#"{"schema":9,"writer":"x"}"#.to_vec(), drop), "an unknown record condemns all");
+    assert!(
+        push_beside(br#"{"schema":9,"writer":"x"}"#.to_vec(), drop),
+        "an unknown record condemns all"
+    );
 }
 
 #[test]
@@ -73,7 +81,9 @@ fn a_push_waits_for_a_prune_of_its_nars_and_makes_them_again() {
     let store = world.create();
     let other = world.store();
     let key = nars[1].key.clone();
-    other.put_record(PRUNE, prune_of("nars", &[], &key)).unwrap();
+    other
+        .put_record(PRUNE, prune_of("nars", &[], &key))
+        .unwrap();
     std::thread::scope(|scope| {
         let task = scope.spawn(|| batched(&store, &world.batch).unwrap());
         std::thread::sleep(Duration::from_millis(700));
@@ -95,10 +105,20 @@ fn a_prune_that_deletes_a_nar_and_dies_at_once_is_noticed() {
     std::fs::remove_dir_all(world.cache()).unwrap();
     world.create();
     let other = std::sync::Mutex::new(Some(world.store()));
-    other.lock().unwrap().as_ref().unwrap().put_record(PRUNE, prune_of("nars", &[], &key)).unwrap();
+    other
+        .lock()
+        .unwrap()
+        .as_ref()
+        .unwrap()
+        .put_record(PRUNE, prune_of("nars", &[], &key))
+        .unwrap();
     // Between the upload and the look at prunes: the delete lands, and its process is killed. Its
     // record stays as it was.
-    let (file, done, lists) = (world.cache().join(&key), AtomicBool::new(false), AtomicU64::new(0));
+    let (file, done, lists) = (
+        world.cache().join(&key),
+        AtomicBool::new(false),
+        AtomicU64::new(0),
+    );
     let store = FolderStore::with_hook(world.cache(), move |call, folder| {
         if call == "list" && folder.ends_with("/prunes") {
             lists.fetch_add(1, Ordering::SeqCst);
@@ -127,7 +147,12 @@ impl Clock for Leaping {
 
     fn elapsed(&self) -> Duration {
         let leapt = self.calls.fetch_add(1, Ordering::SeqCst) >= self.at;
-        self.real.elapsed() + if leapt { Duration::from_hours(2) } else { Duration::ZERO }
+        self.real.elapsed()
+            + if leapt {
+                Duration::from_hours(2)
+            } else {
+                Duration::ZERO
+            }
     }
 
     fn sleep(&self, time: Duration) {
@@ -150,10 +175,17 @@ fn a_push_that_slept_begins_again_with_a_new_intent() {
             }
             Ok(())
         });
-        let clock = Leaping { real: SystemClock::new(), calls: AtomicU64::new(0), at };
+        let clock = Leaping {
+            real: SystemClock::new(),
+            calls: AtomicU64::new(0),
+            at,
+        };
         let done = push(&store, &world.batch, &clock, &Progress::default()).unwrap();
         assert_eq!(done.classes[&class()].uploaded.len(), 12, "{at}");
-        assert_eq!((check(&world.cache()).len(), look(&store).roots.len()), (12, 1));
+        assert_eq!(
+            (check(&world.cache()).len(), look(&store).roots.len()),
+            (12, 1)
+        );
         intents.insert(ids.lock().unwrap().len());
     }
     assert_eq!(intents.into_iter().collect::<Vec<_>>(), [1, 2]);
@@ -166,14 +198,18 @@ fn a_push_that_is_stopped_leaves_it_whole_and_says_what_it_did() {
     world.create();
     let (stop, count) = (Arc::clone(&progress), AtomicU64::new(0));
     let store = FolderStore::with_hook(world.cache(), move |call, key| {
-        if call == "rename" && key.starts_with("nar/") && count.fetch_add(1, Ordering::SeqCst) == 10 {
+        if call == "rename" && key.starts_with("nar/") && count.fetch_add(1, Ordering::SeqCst) == 10
+        {
             stop.stop();
         }
         Ok(())
     });
     match push(&store, &world.batch, &SystemClock::new(), &progress) {
         Err(PushError::Stopped(done)) => {
-            let uploaded = done.classes.get(&class()).map_or(0, |class| class.uploaded.len());
+            let uploaded = done
+                .classes
+                .get(&class())
+                .map_or(0, |class| class.uploaded.len());
             assert_eq!(uploaded, check(&world.cache()).len());
             assert!(uploaded < 30);
         }
@@ -190,11 +226,15 @@ fn two_pushes_at_once_publish_each_path_once() {
     let world = world(30);
     world.create();
     let done: Vec<_> = std::thread::scope(|scope| {
-        let tasks: Vec<_> =
-            (0..3).map(|_| scope.spawn(|| batched(&world.store(), &world.batch).unwrap())).collect();
+        let tasks: Vec<_> = (0..3)
+            .map(|_| scope.spawn(|| batched(&world.store(), &world.batch).unwrap()))
+            .collect();
         tasks.into_iter().map(|task| task.join().unwrap()).collect()
     });
-    let uploaded: usize = done.iter().map(|d| d.classes[&class()].uploaded.len()).sum();
+    let uploaded: usize = done
+        .iter()
+        .map(|d| d.classes[&class()].uploaded.len())
+        .sum();
     assert_eq!(uploaded, 30);
     assert_eq!(check(&world.cache()).len(), 30);
     let content = look(&world.store());
@@ -219,7 +259,10 @@ fn a_full_disk_is_told_and_nothing_is_broken() {
         text = format!("{text}: {error}");
         cause = error.source();
     }
-    assert!(text.contains("No space left") && text.contains("/cache/nar/"), "{text}");
+    assert!(
+        text.contains("No space left") && text.contains("/cache/nar/"),
+        "{text}"
+    );
     drop(store);
     check(&world.cache());
     assert_eq!(look(&world.store()).leftovers, []);

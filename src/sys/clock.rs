@@ -19,7 +19,9 @@ pub trait Clock: Send + Sync {
 /// Seconds since 1970-01-01 UTC by the clock of the machine.
 #[must_use]
 pub fn unix() -> i64 {
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    let now = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .unwrap_or_default();
     i64::try_from(now.as_secs()).unwrap_or(i64::MAX)
 }
 
@@ -34,7 +36,9 @@ impl SystemClock {
     /// A clock whose [`Clock::elapsed`] begins now.
     #[must_use]
     pub fn new() -> Self {
-        Self { last: Mutex::new((Instant::now(), SystemTime::now(), Duration::ZERO)) }
+        Self {
+            last: Mutex::new((Instant::now(), SystemTime::now(), Duration::ZERO)),
+        }
     }
 }
 

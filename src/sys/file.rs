@@ -49,8 +49,16 @@ pub enum FileError {
 
 impl FileError {
     /// An error of the system with what was tried on which file.
-    pub fn io(action: &'static str, path: impl Into<PathBuf>, source: impl Into<io::Error>) -> Self {
-        Self::Io { action, path: path.into(), source: source.into() }
+    pub fn io(
+        action: &'static str,
+        path: impl Into<PathBuf>,
+        source: impl Into<io::Error>,
+    ) -> Self {
+        Self::Io {
+            action,
+            path: path.into(),
+            source: source.into(),
+        }
     }
 
     /// The kind of the system's error, if it is one.
@@ -65,7 +73,10 @@ impl FileError {
     /// Whether the file, or a folder on the way to it, does not exist.
     #[must_use]
     pub fn is_not_found(&self) -> bool {
-        matches!(self.kind(), Some(io::ErrorKind::NotFound | io::ErrorKind::NotADirectory))
+        matches!(
+            self.kind(),
+            Some(io::ErrorKind::NotFound | io::ErrorKind::NotADirectory)
+        )
     }
 }
 
@@ -80,16 +91,25 @@ pub fn temporary_name() -> String {
 /// The process that made a temporary file of ours, by the file's name; `None`: not such a name.
 #[must_use]
 pub fn temporary_owner(name: &str) -> Option<u32> {
-    name.strip_prefix(TEMPORARY_PREFIX)?.split('.').next()?.parse().ok()
+    name.strip_prefix(TEMPORARY_PREFIX)?
+        .split('.')
+        .next()?
+        .parse()
+        .ok()
 }
 
 /// Whether a process with this id runs on this machine (or cannot be asked about).
 #[must_use]
 pub fn is_running(process: u32) -> bool {
-    let pid = i32::try_from(process).ok().and_then(rustix::process::Pid::from_raw);
+    let pid = i32::try_from(process)
+        .ok()
+        .and_then(rustix::process::Pid::from_raw);
     // A process of somebody else may not be signalled, but it is there.
     pid.is_some_and(|pid| {
-        !matches!(rustix::process::test_kill_process(pid), Err(rustix::io::Errno::SRCH))
+        !matches!(
+            rustix::process::test_kill_process(pid),
+            Err(rustix::io::Errno::SRCH)
+        )
     })
 }
 
@@ -124,7 +144,10 @@ pub fn read_open(file: &File, path: &Path, limit: u64) -> Result<Vec<u8>, FileEr
         .read_to_end(&mut bytes)
         .map_err(|e| FileError::io("read", path, e))?;
     if bytes.len() as u64 > limit {
-        return Err(FileError::TooLarge { path: path.to_owned(), limit });
+        return Err(FileError::TooLarge {
+            path: path.to_owned(),
+            limit,
+        });
     }
     Ok(bytes)
 }
@@ -149,7 +172,9 @@ pub fn write(path: &Path, bytes: &[u8], mode: u32) -> Result<Written, FileError>
     let path = follow(path)?;
     let before = match File::open(&path) {
         Ok(file) => {
-            let facts = file.metadata().map_err(|e| FileError::io("examine", &path, e))?;
+            let facts = file
+                .metadata()
+                .map_err(|e| FileError::io("examine", &path, e))?;
             if facts.len() == bytes.len() as u64
                 && read_open(&file, &path, facts.len())?.as_slice() == bytes
             {
@@ -197,8 +222,11 @@ pub fn create_private(path: &Path, bytes: &[u8]) -> Result<(), FileError> {
     let folder = parent(path);
     let temporary = folder.join(temporary_name());
     let result = (|| {
-        let mut file =
-            OpenOptions::new().write(true).create_new(true).mode(0o600).open(&temporary)?;
+        let mut file = OpenOptions::new()
+            .write(true)
+            .create_new(true)
+            .mode(0o600)
+            .open(&temporary)?;
         file.write_all(bytes)?;
         file.sync_all()?;
         // A hard link, unlike a rename, never replaces what is there.
@@ -237,7 +265,11 @@ fn follow(path: &Path) -> Result<PathBuf, FileError> {
             Err(_) => return Ok(at),
         }
     }
-    Err(FileError::io("follow the links of", path, io::Error::from(rustix::io::Errno::LOOP)))
+    Err(FileError::io(
+        "follow the links of",
+        path,
+        io::Error::from(rustix::io::Errno::LOOP),
+    ))
 }
 
 fn keep_owner(file: &File, facts: &std::fs::Metadata) -> io::Result<()> {
@@ -295,7 +327,9 @@ pub fn lock(file: &File, path: &Path, kind: LockKind, patience: Duration) -> Res
             Ok(()) => return Ok(()),
             Err(TryLockError::Error(error)) => return Err(FileError::io("lock", path, error)),
             Err(TryLockError::WouldBlock) if start.elapsed() >= patience => {
-                return Err(FileError::Locked { path: path.to_owned() });
+                return Err(FileError::Locked {
+                    path: path.to_owned(),
+                });
             }
             Err(TryLockError::WouldBlock) => std::thread::sleep(Duration::from_millis(2)),
         }

@@ -42,7 +42,11 @@ pub struct Compressing<'a, W: Write> {
 }
 
 enum Kind<'a, W: Write> {
-    Zstd { encoder: &'a mut Encoder<'static>, buffer: &'a mut Vec<u8>, out: W },
+    Zstd {
+        encoder: &'a mut Encoder<'static>,
+        buffer: &'a mut Vec<u8>,
+        out: W,
+    },
     Xz(Box<XzEncoder<W>>),
     None(W),
 }
@@ -51,14 +55,23 @@ impl Compressor {
     /// A compressor of this method and level.
     #[must_use]
     pub fn new(how: Compression) -> Self {
-        Self { how, zstd: None, out: vec![0; 256 * 1024] }
+        Self {
+            how,
+            zstd: None,
+            out: vec![0; 256 * 1024],
+        }
     }
 
     /// Begins a NAR of exactly `size` bytes, with up to `threads` threads of its own.
     ///
     /// # Errors
     /// The level is not one of the method, or there is not enough memory.
-    pub fn begin<W: Write>(&mut self, size: u64, threads: u32, out: W) -> io::Result<Compressing<'_, W>> {
+    pub fn begin<W: Write>(
+        &mut self,
+        size: u64,
+        threads: u32,
+        out: W,
+    ) -> io::Result<Compressing<'_, W>> {
         let shared = size >= SHARED_FROM;
         let kind = match self.how.method {
             Method::Zstd => {
@@ -75,13 +88,21 @@ impl Compressor {
                         none.insert(encoder)
                     }
                 };
-                encoder.set_parameter(CParameter::NbWorkers(if shared { threads.max(1) } else { 0 }))?;
+                encoder.set_parameter(CParameter::NbWorkers(if shared {
+                    threads.max(1)
+                } else {
+                    0
+                }))?;
                 if shared && self.how.level < 10 {
                     // The default of four windows would do too; smaller jobs need less memory.
                     encoder.set_parameter(CParameter::JobSize(4 << 20))?;
                 }
                 encoder.set_pledged_src_size(Some(size))?;
-                Kind::Zstd { encoder, buffer: &mut self.out, out }
+                Kind::Zstd {
+                    encoder,
+                    buffer: &mut self.out,
+                    out,
+                }
             }
             Method::Xz => {
                 let preset = u32::try_from(self.how.level.clamp(0, 9)).unwrap_or(6);
@@ -95,7 +116,10 @@ impl Compressor {
                 } else {
                     Stream::new_easy_encoder(preset, Check::Crc64)
                 };
-                Kind::Xz(Box::new(XzEncoder::new_stream(out, stream.map_err(io::Error::other)?)))
+                Kind::Xz(Box::new(XzEncoder::new_stream(
+                    out,
+                    stream.map_err(io::Error::other)?,
+                )))
             }
             Method::None => Kind::None(out),
         };
@@ -110,7 +134,11 @@ impl<W: Write> Compressing<'_, W> {
     /// Compression or the output failed.
     pub fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
         match &mut self.kind {
-            Kind::Zstd { encoder, buffer, out } => {
+            Kind::Zstd {
+                encoder,
+                buffer,
+                out,
+            } => {
                 let mut input = InBuffer::around(bytes);
                 while input.pos() < bytes.len() {
                     let mut output = OutBuffer::around(buffer.as_mut_slice());
@@ -130,7 +158,11 @@ impl<W: Write> Compressing<'_, W> {
     /// Compression or the output failed.
     pub fn finish(self) -> io::Result<W> {
         match self.kind {
-            Kind::Zstd { encoder, buffer, mut out } => loop {
+            Kind::Zstd {
+                encoder,
+                buffer,
+                mut out,
+            } => loop {
                 let mut output = OutBuffer::around(buffer.as_mut_slice());
                 let left = encoder.finish(&mut output, true)?;
                 out.write_all(output.as_slice())?;
@@ -159,7 +191,9 @@ pub fn decompress<'a>(
             decoder.window_log_max(WINDOW_LOG_LIMIT)?;
             Some(Box::new(decoder))
         }
-        narinfo::Compression::Xz => Some(Box::new(liblzma::read::XzDecoder::new_multi_decoder(input))),
+        narinfo::Compression::Xz => {
+            Some(Box::new(liblzma::read::XzDecoder::new_multi_decoder(input)))
+        }
         _ => None,
     })
 }
@@ -172,36 +206,61 @@ mod tests {
         let mut compressor = Compressor::new(Compression { method, level });
         // The second use of a context must give the same as the first.
         for _ in 0..2 {
-            let mut stream = compressor.begin(bytes.len() as u64, threads, Vec::new()).unwrap();
+            let mut stream = compressor
+                .begin(bytes.len() as u64, threads, Vec::new())
+                .unwrap();
             for piece in bytes.chunks(100_000) {
                 stream.write(piece).unwrap();
             }
             let packed = stream.finish().unwrap();
             let mut back = Vec::new();
-            let mut reader = decompress(&word(method), packed.as_slice()).unwrap().unwrap();
+            let mut reader = decompress(&word(method), packed.as_slice())
+                .unwrap()
+                .unwrap();
             reader.read_to_end(&mut back).unwrap();
             assert_eq!(back, bytes, "{method:?}");
         }
-        let mut stream = compressor.begin(bytes.len() as u64, threads, Vec::new()).unwrap();
+        let mut stream = compressor
+            .begin(bytes.len() as u64, threads, Vec::new())
+            .unwrap();
         stream.write(bytes).unwrap();
         stream.finish().unwrap()
     }
 
     #[test]
     fn every_method_round_trips_and_shared_work_gives_the_same_bytes() {
-        let small: Vec<u8> = (0..300_000u32).map(|i| (i.wrapping_mul(i) >> 7).to_le_bytes()[0]).collect();
-        for (method, level) in [(Method::Zstd, 3), (Method::Zstd, 20), (Method::Xz, 1), (Method::None, 0)] {
-            assert_eq!(packed(method, level, &small, 1), packed(method, level, &small, 4));
+        let small: Vec<u8> = (0..300_000u32)
+            .map(|i| (i.wrapping_mul(i) >> 7).to_le_bytes()[0])
+            .collect();
+        for (method, level) in [
+            (Method::Zstd, 3),
+            (Method::Zstd, 20),
+            (Method::Xz, 1),
+            (Method::None, 0),
+        ] {
+            assert_eq!(
+                packed(method, level, &small, 1),
+                packed(method, level, &small, 4)
+            );
             assert!(!packed(method, level, &[], 1).is_empty() || method == Method::None);
         }
         let large: Vec<u8> = small.iter().copied().cycle().take(33 << 20).collect();
-        assert_eq!(packed(Method::Zstd, 1, &large, 1), packed(Method::Zstd, 1, &large, 3));
-        assert_eq!(packed(Method::Xz, 0, &large, 1), packed(Method::Xz, 0, &large, 3));
+        assert_eq!(
+            packed(Method::Zstd, 1, &large, 1),
+            packed(Method::Zstd, 1, &large, 3)
+        );
+        assert_eq!(
+            packed(Method::Xz, 0, &large, 1),
+            packed(Method::Xz, 0, &large, 3)
+        );
     }
 
     #[test]
     fn a_size_that_was_not_kept_is_an_error() {
-        let mut compressor = Compressor::new(Compression { method: Method::Zstd, level: 3 });
+        let mut compressor = Compressor::new(Compression {
+            method: Method::Zstd,
+            level: 3,
+        });
         let mut stream = compressor.begin(10, 1, Vec::new()).unwrap();
         let failed = stream.write(b"eleven byte").is_err() || stream.finish().is_err();
         assert!(failed);

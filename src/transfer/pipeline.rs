@@ -4,8 +4,10 @@
 //! the last and largest NARs use more than one core ([`super::compress::SHARED_FROM`]). Other
 //! threads wait for the disk while files are made durable, so that workers never do.
 
+mod out;
+
 use std::collections::VecDeque;
-use std::io::{self, Write};
+use std::io;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{self, Receiver, Sender, SyncSender};
@@ -18,6 +20,7 @@ use super::sink::{FileFacts, Sink, SinkError};
 use super::tree::{TreeError, write_nar};
 use crate::config::model::Compression;
 use crate::nix::hash::{Hasher, Sha256};
+use out::{FileOut, NarOut};
 
 /// Bytes that are hashed and compressed at a time.
 const BLOCK: usize = 256 * 1024;
@@ -83,8 +86,16 @@ impl JobError {
     /// Whether only this job is concerned, not the cache or the whole work.
     #[must_use]
     pub const fn is_of_source(&self) -> bool {
-        matches!(self, Self::Mismatch { .. } | Self::Tree(TreeError::Io { .. } | TreeError::Special { .. }
-            | TreeError::Changed { .. } | TreeError::Nar { .. }))
+        matches!(
+            self,
+            Self::Mismatch { .. }
+                | Self::Tree(
+                    TreeError::Io { .. }
+                        | TreeError::Special { .. }
+                        | TreeError::Changed { .. }
+                        | TreeError::Nar { .. }
+                )
+        )
     }
 }
 
@@ -172,9 +183,18 @@ pub fn with_pipeline<R>(
             scope.spawn(move || finish(jobs, to_finish, &results));
         }
         drop((results, finished));
-        let pipeline = Pipeline { jobs, queue: &queue, changed: &changed, results: receiver };
+        let pipeline = Pipeline {
+            jobs,
+            queue: &queue,
+            changed: &changed,
+            results: receiver,
+        };
         // Also when the body panics: the workers must not wait for ever.
-        let _close = Close { queue: &queue, changed: &changed, abandoned: &abandoned };
+        let _close = Close {
+            queue: &queue,
+            changed: &changed,
+            abandoned: &abandoned,
+        };
         body(&pipeline)
     })
 }
@@ -222,14 +242,24 @@ impl Worker<'_> {
         let mut compressor = Compressor::new(self.settings.compression);
         let mut block = Vec::with_capacity(BLOCK);
         while let Some((at, waiting)) = self.next() {
-            let Some(job) = self.jobs.get(at) else { continue };
+            let Some(job) = self.jobs.get(at) else {
+                continue;
+            };
             // If what waits cannot keep the other cores busy for as long, this NAR takes them too.
             let others = self.threads as u64 - 1;
             let share = job.nar_size.saturating_mul(others) > waiting;
-            let own = if share { u32::try_from(self.threads).unwrap_or(1) } else { 1 };
+            let own = if share {
+                u32::try_from(self.threads).unwrap_or(1)
+            } else {
+                1
+            };
             match self.encode(job, &mut compressor, &mut block, own) {
                 // The finishers end only after all workers did.
-                Ok((sink, facts)) => drop(finished.send(Finishing { job: at, sink, facts })),
+                Ok((sink, facts)) => drop(finished.send(Finishing {
+                    job: at,
+                    sink,
+                    facts,
+                })),
                 Err(error) => drop(results.send((at, Err(error)))),
             }
         }
@@ -246,7 +276,10 @@ impl Worker<'_> {
             if queue.closed {
                 return None;
             }
-            queue = self.changed.wait(queue).unwrap_or_else(PoisonError::into_inner);
+            queue = self
+                .changed
+                .wait(queue)
+                .unwrap_or_else(PoisonError::into_inner);
         }
     }
 
@@ -258,7 +291,10 @@ impl Worker<'_> {
         block: &mut Vec<u8>,
         threads: u32,
     ) -> Result<(Box<dyn Sink>, FileFacts), JobError> {
-        let sink_error = |source| JobError::Sink { root: job.root.clone(), source };
+        let sink_error = |source| JobError::Sink {
+            root: job.root.clone(),
+            source,
+        };
         let settings = self.settings;
         let mut sink = (settings.open)().map_err(sink_error)?;
         let mut failed = None;
@@ -270,8 +306,16 @@ impl Worker<'_> {
         };
         block.clear();
         let result = (|| {
-            let stream = compressor.begin(job.nar_size, threads, file).map_err(TreeOrIo::Io)?;
-            let mut out = NarOut { stream, hasher: Hasher::new(), block, limit: job.nar_size, abandoned: self.abandoned };
+            let stream = compressor
+                .begin(job.nar_size, threads, file)
+                .map_err(TreeOrIo::Io)?;
+            let mut out = NarOut {
+                stream,
+                hasher: Hasher::new(),
+                block,
+                limit: job.nar_size,
+                abandoned: self.abandoned,
+            };
             out = write_nar(&job.root, out, settings.progress).map_err(TreeOrIo::Tree)?;
             out.push().map_err(TreeOrIo::Io)?;
             let (size, nar_hash) = (out.hasher.len(), out.hasher.finish());
@@ -316,11 +360,16 @@ fn finish(
 ) {
     loop {
         let next = lock(to_finish).recv();
-        let Ok(Finishing { job, sink, facts }) = next else { return };
+        let Ok(Finishing { job, sink, facts }) = next else {
+            return;
+        };
         let result = match sink.finish(&facts) {
             Ok(key) => Ok(Stored { key, file: facts }),
             Err(source) => {
-                let root = jobs.get(job).map(|job| job.root.clone()).unwrap_or_default();
+                let root = jobs
+                    .get(job)
+                    .map(|job| job.root.clone())
+                    .unwrap_or_default();
                 Err(JobError::Sink { root, source })
             }
         };
@@ -343,72 +392,6 @@ enum TreeOrIo {
     Tree(TreeError),
     Io(io::Error),
     Other(u64, Sha256),
-}
-
-/// Takes the NAR: gathers blocks, hashes and compresses them.
-struct NarOut<'a, W: Write> {
-    stream: super::compress::Compressing<'a, W>,
-    hasher: Hasher,
-    block: &'a mut Vec<u8>,
-    /// More bytes than these are refused.
-    limit: u64,
-    abandoned: &'a AtomicBool,
-}
-
-impl<W: Write> NarOut<'_, W> {
-    fn push(&mut self) -> io::Result<()> {
-        self.hasher.update(self.block);
-        if self.hasher.len() > self.limit {
-            return Err(io::ErrorKind::FileTooLarge.into());
-        }
-        if self.abandoned.load(Ordering::Relaxed) {
-            return Err(io::Error::other("given up"));
-        }
-        self.stream.write(self.block)?;
-        self.block.clear();
-        Ok(())
-    }
-}
-
-impl<W: Write> Write for NarOut<'_, W> {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        let room = BLOCK - self.block.len();
-        let taken = bytes.len().min(room);
-        self.block.extend_from_slice(bytes.get(..taken).unwrap_or_default());
-        if self.block.len() == BLOCK {
-            self.push()?;
-        }
-        Ok(taken)
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
-
-/// Takes the compressed bytes: hashes them and hands them to the sink.
-struct FileOut<'a> {
-    sink: &'a mut dyn Sink,
-    hasher: Hasher,
-    failed: &'a mut Option<SinkError>,
-    progress: &'a Progress,
-}
-
-impl Write for FileOut<'_> {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.hasher.update(bytes);
-        if let Err(error) = self.sink.write(bytes) {
-            let text = error.to_string();
-            *self.failed = Some(error);
-            return Err(io::Error::other(text));
-        }
-        Progress::add(&self.progress.bytes_written, bytes.len() as u64);
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
 }
 
 #[cfg(test)]

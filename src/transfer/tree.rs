@@ -79,11 +79,13 @@ pub fn write_nar<W: Write>(root: &Path, out: W, progress: &Progress) -> Result<W
         root,
         progress,
     };
-    let name = CString::new(root.as_os_str().as_bytes())
-        .map_err(|_| walk.io(Errno::INVAL))?;
+    let name = CString::new(root.as_os_str().as_bytes()).map_err(|_| walk.io(Errno::INVAL))?;
     walk.node(CWD, &name)?;
     let Walk { writer, .. } = walk;
-    writer.finish().map_err(|source| TreeError::Nar { path: root.to_owned(), source })
+    writer.finish().map_err(|source| TreeError::Nar {
+        path: root.to_owned(),
+        source,
+    })
 }
 
 /// Hash and size of the NAR of the tree at `root`.
@@ -98,7 +100,9 @@ pub fn hash_tree(root: &Path, progress: &Progress) -> Result<(Sha256, u64), Tree
 
 /// [`hash_tree`] of many, several at once, in the order of the question.
 pub fn hash_trees(roots: &[PathBuf], progress: &Progress) -> Vec<Result<(Sha256, u64), TreeError>> {
-    let threads = std::thread::available_parallelism().map_or(1, usize::from).min(roots.len());
+    let threads = std::thread::available_parallelism()
+        .map_or(1, usize::from)
+        .min(roots.len());
     let next = std::sync::atomic::AtomicUsize::new(0);
     let (sender, receiver) = std::sync::mpsc::channel();
     std::thread::scope(|scope| {
@@ -130,14 +134,25 @@ struct Walk<'a, W> {
 
 impl<W: Write> Walk<'_, W> {
     fn io(&self, source: impl Into<io::Error>) -> TreeError {
-        TreeError::Io { path: self.at.clone(), source: source.into() }
+        TreeError::Io {
+            path: self.at.clone(),
+            source: source.into(),
+        }
     }
 
     fn nar(&self, source: NarError) -> TreeError {
         match source {
-            NarError::Io(source) => TreeError::Output { path: self.root.to_owned(), source },
-            NarError::Size { .. } => TreeError::Changed { path: self.at.clone() },
-            source => TreeError::Nar { path: self.at.clone(), source },
+            NarError::Io(source) => TreeError::Output {
+                path: self.root.to_owned(),
+                source,
+            },
+            NarError::Size { .. } => TreeError::Changed {
+                path: self.at.clone(),
+            },
+            source => TreeError::Nar {
+                path: self.at.clone(),
+                source,
+            },
         }
     }
 
@@ -146,15 +161,17 @@ impl<W: Write> Walk<'_, W> {
         if self.progress.is_stopped() {
             return Err(TreeError::Stopped);
         }
-        let stat = rustix::fs::statat(&folder, name, AtFlags::SYMLINK_NOFOLLOW)
-            .map_err(|e| self.io(e))?;
+        let stat =
+            rustix::fs::statat(&folder, name, AtFlags::SYMLINK_NOFOLLOW).map_err(|e| self.io(e))?;
         match FileType::from_raw_mode(stat.st_mode) {
             FileType::RegularFile => self.regular(folder, name),
             FileType::Directory => self.directory(folder, name),
             FileType::Symlink => {
-                let target = rustix::fs::readlinkat(folder, name, Vec::new())
-                    .map_err(|e| self.io(e))?;
-                self.writer.symlink(target.as_bytes()).map_err(|e| self.nar(e))
+                let target =
+                    rustix::fs::readlinkat(folder, name, Vec::new()).map_err(|e| self.io(e))?;
+                self.writer
+                    .symlink(target.as_bytes())
+                    .map_err(|e| self.nar(e))
             }
             FileType::Fifo => Err(self.special("FIFO")),
             FileType::Socket => Err(self.special("socket")),
@@ -164,20 +181,34 @@ impl<W: Write> Walk<'_, W> {
     }
 
     fn special(&self, kind: &'static str) -> TreeError {
-        TreeError::Special { path: self.at.clone(), kind }
+        TreeError::Special {
+            path: self.at.clone(),
+            kind,
+        }
     }
 
     /// Opens what was just found to be of kind `wanted`, and makes sure that it still is.
-    fn open(&self, folder: impl AsFd, name: &CStr, wanted: FileType) -> Result<(OwnedFd, Stat), TreeError> {
+    fn open(
+        &self,
+        folder: impl AsFd,
+        name: &CStr,
+        wanted: FileType,
+    ) -> Result<(OwnedFd, Stat), TreeError> {
         let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NOFOLLOW | OFlags::NONBLOCK;
         let opened = match rustix::fs::openat(folder, name, flags, Mode::empty()) {
             Ok(opened) => opened,
-            Err(Errno::LOOP) => return Err(TreeError::Changed { path: self.at.clone() }),
+            Err(Errno::LOOP) => {
+                return Err(TreeError::Changed {
+                    path: self.at.clone(),
+                });
+            }
             Err(error) => return Err(self.io(error)),
         };
         let stat = rustix::fs::fstat(&opened).map_err(|e| self.io(e))?;
         if FileType::from_raw_mode(stat.st_mode) != wanted {
-            return Err(TreeError::Changed { path: self.at.clone() });
+            return Err(TreeError::Changed {
+                path: self.at.clone(),
+            });
         }
         Ok((opened, stat))
     }
@@ -186,7 +217,9 @@ impl<W: Write> Walk<'_, W> {
         let (opened, stat) = self.open(folder, name, FileType::RegularFile)?;
         let size = u64::try_from(stat.st_size).unwrap_or(0);
         let executable = stat.st_mode & 0o100 != 0;
-        self.writer.regular(executable, size).map_err(|e| self.nar(e))?;
+        self.writer
+            .regular(executable, size)
+            .map_err(|e| self.nar(e))?;
         let mut file = File::from(opened);
         let mut left = size;
         while left > 0 {
@@ -194,15 +227,24 @@ impl<W: Write> Walk<'_, W> {
                 return Err(TreeError::Stopped);
             }
             let read = match file.read(&mut self.buffer) {
-                Ok(0) => return Err(TreeError::Changed { path: self.at.clone() }),
+                Ok(0) => {
+                    return Err(TreeError::Changed {
+                        path: self.at.clone(),
+                    });
+                }
                 Ok(read) => read,
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
                 Err(error) => return Err(self.io(error)),
             };
             let piece = self.buffer.get(..read).unwrap_or_default();
             self.writer.content(piece).map_err(|error| match error {
-                NarError::Io(source) => TreeError::Output { path: self.root.to_owned(), source },
-                _ => TreeError::Changed { path: self.at.clone() },
+                NarError::Io(source) => TreeError::Output {
+                    path: self.root.to_owned(),
+                    source,
+                },
+                _ => TreeError::Changed {
+                    path: self.at.clone(),
+                },
             })?;
             left -= read as u64;
             Progress::add(&self.progress.bytes_done, read as u64);
@@ -210,7 +252,9 @@ impl<W: Write> Walk<'_, W> {
         // A file that grew would otherwise be cut off without a word.
         let after = rustix::fs::fstat(&file).map_err(|e| self.io(e))?;
         if after.st_size != stat.st_size {
-            return Err(TreeError::Changed { path: self.at.clone() });
+            return Err(TreeError::Changed {
+                path: self.at.clone(),
+            });
         }
         Ok(())
     }
@@ -229,7 +273,9 @@ impl<W: Write> Walk<'_, W> {
         names.sort_unstable();
         for name in names {
             self.at.push(OsStr::from_bytes(name.as_bytes()));
-            self.writer.entry(name.as_bytes()).map_err(|e| self.nar(e))?;
+            self.writer
+                .entry(name.as_bytes())
+                .map_err(|e| self.nar(e))?;
             self.node(&opened, &name)?;
             self.at.pop();
         }

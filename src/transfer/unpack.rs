@@ -98,11 +98,19 @@ pub fn unpack(
             return Ok(Unpacked::Present);
         }
         if occupied == Occupied::Refuse {
-            return Err(UnpackError::Occupied { path: into.to_owned() });
+            return Err(UnpackError::Occupied {
+                path: into.to_owned(),
+            });
         }
     }
-    let nar_error = |source| UnpackError::Nar { path: into.to_owned(), source };
-    let folder = into.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let nar_error = |source| UnpackError::Nar {
+        path: into.to_owned(),
+        source,
+    };
+    let folder = into
+        .parent()
+        .filter(|p| !p.as_os_str().is_empty())
+        .unwrap_or(Path::new("."));
     let io_error = |path: &Path| {
         let path = path.to_owned();
         move |source| UnpackError::Io { path, source }
@@ -110,16 +118,29 @@ pub fn unpack(
     std::fs::create_dir_all(folder).map_err(io_error(folder))?;
     let temporary = Temporary(folder.join(temporary_name()));
     let input = nar().map_err(nar_error)?;
-    let mut hashing = Hashing { input, hasher: Hasher::new() };
+    let mut hashing = Hashing {
+        input,
+        hasher: Hasher::new(),
+    };
     let mut reader = Reader::new(&mut hashing);
-    let mut unpacking = Unpacking { into, progress, buffer: vec![0; 256 * 1024] };
+    let mut unpacking = Unpacking {
+        into,
+        progress,
+        buffer: vec![0; 256 * 1024],
+    };
     unpacking.tree(&mut reader, &temporary.0)?;
     reader.finish().map_err(nar_error)?;
     let (found_size, found) = (hashing.hasher.len(), hashing.hasher.finish());
     if (found, found_size) != expected {
         let (wanted, wanted_size) = expected;
         let path = into.to_owned();
-        return Err(UnpackError::Mismatch { path, wanted, wanted_size, found, found_size });
+        return Err(UnpackError::Mismatch {
+            path,
+            wanted,
+            wanted_size,
+            found,
+            found_size,
+        });
     }
     if there {
         // A full folder cannot be renamed over, so the old tree steps aside first.
@@ -127,7 +148,10 @@ pub fn unpack(
         std::fs::rename(into, &aside.0).map_err(io_error(into))?;
         if let Err(source) = std::fs::rename(&temporary.0, into) {
             let _ = std::fs::rename(&aside.0, into);
-            return Err(UnpackError::Io { path: into.to_owned(), source });
+            return Err(UnpackError::Io {
+                path: into.to_owned(),
+                source,
+            });
         }
     } else {
         let new = rustix::fs::RenameFlags::NOREPLACE;
@@ -140,8 +164,10 @@ pub fn unpack(
         };
         renamed.map_err(io_error(into))?;
     }
-    crate::sys::file::sync_folder(folder)
-        .map_err(|error| UnpackError::Io { path: folder.to_owned(), source: io::Error::other(error) })?;
+    crate::sys::file::sync_folder(folder).map_err(|error| UnpackError::Io {
+        path: folder.to_owned(),
+        source: io::Error::other(error),
+    })?;
     Ok(Unpacked::Written)
 }
 
@@ -180,7 +206,10 @@ struct Unpacking<'a> {
 
 impl Unpacking<'_> {
     fn nar(&self, source: NarError) -> UnpackError {
-        UnpackError::Nar { path: self.into.to_owned(), source }
+        UnpackError::Nar {
+            path: self.into.to_owned(),
+            source,
+        }
     }
 
     /// Writes the tree to `root`, where nothing is yet. Every folder on the way is one that this
@@ -189,7 +218,10 @@ impl Unpacking<'_> {
         let mut at = root.to_owned();
         let mut open: usize = 0;
         while let Some(event) = reader.next_event().map_err(|e| self.nar(e))? {
-            let io_error = |source| UnpackError::Io { path: at.clone(), source };
+            let io_error = |source| UnpackError::Io {
+                path: at.clone(),
+                source,
+            };
             match event {
                 Event::Directory => {
                     std::fs::create_dir(&at).map_err(io_error)?;
@@ -202,7 +234,8 @@ impl Unpacking<'_> {
                 }
                 Event::End => open -= 1,
                 Event::Symlink { target } => {
-                    std::os::unix::fs::symlink(OsStr::from_bytes(&target), &at).map_err(io_error)?;
+                    std::os::unix::fs::symlink(OsStr::from_bytes(&target), &at)
+                        .map_err(io_error)?;
                 }
                 Event::Regular { executable, .. } => self.file(reader, &at, executable)?,
             }
@@ -220,27 +253,34 @@ impl Unpacking<'_> {
         at: &Path,
         executable: bool,
     ) -> Result<(), UnpackError> {
-        let io_error = |source| UnpackError::Io { path: at.to_owned(), source };
+        let io_error = |source| UnpackError::Io {
+            path: at.to_owned(),
+            source,
+        };
         let mut file = File::create_new(at).map_err(io_error)?;
         loop {
             if self.progress.is_stopped() {
                 return Err(UnpackError::Stopped);
             }
-            let read = reader.content(&mut self.buffer).map_err(|source| UnpackError::Nar {
-                path: self.into.to_owned(),
-                source,
-            })?;
+            let read = reader
+                .content(&mut self.buffer)
+                .map_err(|source| UnpackError::Nar {
+                    path: self.into.to_owned(),
+                    source,
+                })?;
             if read == 0 {
                 break;
             }
-            file.write_all(self.buffer.get(..read).unwrap_or_default()).map_err(io_error)?;
+            file.write_all(self.buffer.get(..read).unwrap_or_default())
+                .map_err(io_error)?;
             Progress::add(&self.progress.bytes_done, read as u64);
         }
         if executable {
             let mode = file.metadata().map_err(io_error)?.permissions().mode();
             // Whoever may read it may execute it.
             let mode = mode | (mode & 0o444) >> 2;
-            file.set_permissions(Permissions::from_mode(mode)).map_err(io_error)?;
+            file.set_permissions(Permissions::from_mode(mode))
+                .map_err(io_error)?;
         }
         Ok(())
     }

@@ -1,7 +1,16 @@
 //! A made-up store of paths, and a checker of cache folders that shares no code with the crate
 //! beyond hashing.
-#![allow(clippy::unwrap_used, clippy::missing_panics_doc, reason = "only tests use it")]
-#![allow(dead_code, missing_docs, unreachable_pub, reason = "each test uses a part of it")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::missing_panics_doc,
+    reason = "only tests use it"
+)]
+#![allow(
+    dead_code,
+    missing_docs,
+    unreachable_pub,
+    reason = "each test uses a part of it"
+)]
 
 use std::collections::{BTreeMap, HashSet};
 use std::io;
@@ -16,10 +25,10 @@ use nanna_cache::nix::key::SecretKey;
 use nanna_cache::nix::store_path::{HashPart, StoreDir, StorePath};
 use nanna_cache::plan::observed::{CacheContent, Observation};
 use nanna_cache::plan::step::RootToWrite;
+use nanna_cache::provider::binary_cache::CacheStore;
 use nanna_cache::provider::binary_cache::folder::FolderStore;
 use nanna_cache::provider::binary_cache::observe::{Look, observe};
 use nanna_cache::provider::binary_cache::push::{Batch, Item, PushDone, PushError, push};
-use nanna_cache::provider::binary_cache::CacheStore;
 use nanna_cache::sys::clock::SystemClock;
 use nanna_cache::transfer::progress::Progress;
 use nanna_cache::transfer::tree::hash_tree;
@@ -44,7 +53,11 @@ pub fn path(number: usize) -> StorePath {
 pub fn world(count: usize) -> World {
     // In memory where there is such a place: thousands of files are synced.
     let shm = Path::new("/dev/shm");
-    let place = if shm.is_dir() { shm.to_owned() } else { std::env::temp_dir() };
+    let place = if shm.is_dir() {
+        shm.to_owned()
+    } else {
+        std::env::temp_dir()
+    };
     let dir = tempfile::tempdir_in(place).unwrap();
     let store = dir.path().join("store");
     std::fs::create_dir(&store).unwrap();
@@ -56,12 +69,19 @@ pub fn world(count: usize) -> World {
             std::fs::write(&root, "the same everywhere").unwrap();
         } else {
             std::fs::create_dir(&root).unwrap();
-            std::fs::write(root.join("file"), format!("{number} ").repeat(number * 200 + 1)).unwrap();
+            std::fs::write(
+                root.join("file"),
+                format!("{number} ").repeat(number * 200 + 1),
+            )
+            .unwrap();
             std::os::unix::fs::symlink("file", root.join("link")).unwrap();
         }
         let (nar_hash, nar_size) = hash_tree(&root, &Progress::default()).unwrap();
-        let mut references: Vec<StorePath> =
-            [1, 3, 7].iter().filter_map(|back| number.checked_sub(*back)).map(self::path).collect();
+        let mut references: Vec<StorePath> = [1, 3, 7]
+            .iter()
+            .filter_map(|back| number.checked_sub(*back))
+            .map(self::path)
+            .collect();
         if number % 4 == 0 {
             references.push(path.clone());
         }
@@ -81,7 +101,12 @@ pub fn world(count: usize) -> World {
     // Pushed in an order that has nothing to do with references.
     items.sort_by_key(|item| item.nar_hash);
     let closure = items.iter().map(|item| item.path.hash()).collect();
-    let roots = vec![RootToWrite { path: path(count - 1), class: class(), attr: Some("top".into()), new: true }];
+    let roots = vec![RootToWrite {
+        path: path(count - 1),
+        class: class(),
+        attr: Some("top".into()),
+        new: true,
+    }];
     let key: SecretKey = SecretKey::parse(SECRET).ok().unwrap();
     let batch = Batch {
         store_dir: StoreDir::default(),
@@ -91,7 +116,10 @@ pub fn world(count: usize) -> World {
         closure,
         upstream: HashSet::new(),
         keys: Arc::from(vec![key]),
-        compression: Compression { method: Method::Zstd, level: 3 },
+        compression: Compression {
+            method: Method::Zstd,
+            level: 3,
+        },
         grace: Span(86_400),
         commit: None,
         run: None,
@@ -137,7 +165,8 @@ pub fn age(folder: &Path, hours: u64) {
         } else {
             let file = std::fs::File::open(entry.path()).unwrap();
             let then = file.metadata().unwrap().modified().unwrap();
-            file.set_modified(then - std::time::Duration::from_hours(hours)).unwrap();
+            file.set_modified(then - std::time::Duration::from_hours(hours))
+                .unwrap();
         }
     }
 }
@@ -176,20 +205,30 @@ pub fn check(cache: &Path) -> BTreeMap<String, String> {
     }
     for (hash, text) in &narinfos {
         let field = |key: &str| {
-            text.lines().find_map(|l| l.strip_prefix(key)).unwrap_or_else(|| panic!("{hash}: no {key}"))
+            text.lines()
+                .find_map(|l| l.strip_prefix(key))
+                .unwrap_or_else(|| panic!("{hash}: no {key}"))
         };
         assert!(text.ends_with('\n'));
         assert!(field("StorePath: /nix/store/").starts_with(hash.as_str()));
         assert!(field("Sig: ").starts_with("example-1:"));
         let url = field("URL: ");
-        let nar = std::fs::read(cache.join(url)).unwrap_or_else(|e| panic!("I1: {hash}: {url}: {e}"));
+        let nar =
+            std::fs::read(cache.join(url)).unwrap_or_else(|e| panic!("I1: {hash}: {url}: {e}"));
         let file_hash = Sha256::of(&nar);
-        assert_eq!(format!("nar/{}.nar.zst", file_hash.to_nix32()), url, "I5: {hash}");
+        assert_eq!(
+            format!("nar/{}.nar.zst", file_hash.to_nix32()),
+            url,
+            "I5: {hash}"
+        );
         assert_eq!(field("FileSize: "), nar.len().to_string());
         let plain = zstd::decode_all(nar.as_slice()).unwrap();
         assert_eq!(field("NarHash: "), Sha256::of(&plain).to_string(), "{hash}");
         for reference in field("References: ").split(' ').filter(|r| !r.is_empty()) {
-            assert!(narinfos.contains_key(&reference[..32]), "I2: {hash} refers to {reference}");
+            assert!(
+                narinfos.contains_key(&reference[..32]),
+                "I2: {hash} refers to {reference}"
+            );
         }
     }
     narinfos

@@ -86,10 +86,19 @@ pub fn recorded(view: &dyn CacheView) -> Result<Vec<Recorded>, StoreError> {
     })?;
     let mut found = Vec::with_capacity(keys.len());
     for (key, class, modified) in keys {
-        let Some(object) = view.get(&key, SMALL_OBJECT)? else { continue };
+        let Some(object) = view.get(&key, SMALL_OBJECT)? else {
+            continue;
+        };
         // A record of a newer version is not ours to interpret.
-        let Ok(body) = records::read::<RootBody>(&key, &object.bytes) else { continue };
-        found.push(Recorded { modified, path: body.path, class, attr: body.attr });
+        let Ok(body) = records::read::<RootBody>(&key, &object.bytes) else {
+            continue;
+        };
+        found.push(Recorded {
+            modified,
+            path: body.path,
+            class,
+            attr: body.attr,
+        });
     }
     found.sort_unstable_by(|a, b| b.cmp(a));
     Ok(found)
@@ -128,10 +137,15 @@ pub fn narinfo(
         .get(&narinfo_key(path.hash()), SMALL_OBJECT)?
         .ok_or_else(|| FetchError::Missing(path.clone()))?;
     let text = String::from_utf8_lossy(&object.bytes);
-    let info = NarInfo::parse(&text, store_dir)
-        .map_err(|source| FetchError::Narinfo { path: path.clone(), source })?;
+    let info = NarInfo::parse(&text, store_dir).map_err(|source| FetchError::Narinfo {
+        path: path.clone(),
+        source,
+    })?;
     if info.store_path != *path {
-        return Err(FetchError::Other { path: path.clone(), found: info.store_path });
+        return Err(FetchError::Other {
+            path: path.clone(),
+            found: info.store_path,
+        });
     }
     Ok(info)
 }
@@ -142,9 +156,9 @@ pub fn narinfo(
 pub fn is_trusted(info: &NarInfo, keys: &[PublicKey], store_dir: &StoreDir) -> bool {
     let by_content = info.has_valid_ca(store_dir)
         && !info.refers_to_itself()
-        && info.ca.is_some_and(|ca| {
-            ca.method == Method::Nar && ca.hash == Hash::from(info.nar_hash)
-        });
+        && info
+            .ca
+            .is_some_and(|ca| ca.method == Method::Nar && ca.hash == Hash::from(info.nar_hash));
     by_content || keys.iter().any(|key| info.is_signed_by(key, store_dir))
 }
 
@@ -170,7 +184,10 @@ pub fn fetch(
     // Before anything is written.
     if decompress(&found.compression, io::empty()).is_ok_and(|stream| stream.is_none()) {
         let compression = found.compression.to_string();
-        return Err(FetchError::Compression { path: path.clone(), compression });
+        return Err(FetchError::Compression {
+            path: path.clone(),
+            compression,
+        });
     }
     Progress::add(&progress.paths_total, 1);
     Progress::add(&progress.bytes_total, found.nar_size);
@@ -179,13 +196,21 @@ pub fn fetch(
             .open(&found.url)
             .map_err(|error| NarError::Io(io::Error::other(error)))?
             .ok_or_else(|| {
-                NarError::Io(io::Error::new(io::ErrorKind::NotFound, format!("no `{}`", found.url)))
+                NarError::Io(io::Error::new(
+                    io::ErrorKind::NotFound,
+                    format!("no `{}`", found.url),
+                ))
             })?;
         decompress(&found.compression, file)?
             .ok_or_else(|| NarError::Io(io::ErrorKind::Unsupported.into()))
     };
-    let unpacked = unpack(nar, into, (found.nar_hash, found.nar_size), occupied, progress)?;
+    let unpacked = unpack(
+        nar,
+        into,
+        (found.nar_hash, found.nar_size),
+        occupied,
+        progress,
+    )?;
     Progress::add(&progress.paths_done, 1);
     Ok((found, unpacked))
 }
-

@@ -18,9 +18,7 @@ use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use super::{
-    Area, CacheStore, CacheView, IfThere, Listed, Meta, Object, Outcome, Put, StoreError,
-};
+use super::{Area, CacheStore, CacheView, IfThere, Listed, Meta, Object, Outcome, Put, StoreError};
 use crate::plan::observed::Capabilities;
 use crate::plan::record::FOLDER;
 use crate::plan::time::Time;
@@ -49,7 +47,10 @@ impl FolderStore {
     /// The store in this folder, which need not exist yet; nothing is touched.
     #[must_use]
     pub fn new(path: impl Into<PathBuf>) -> Self {
-        Self { place: Arc::new(Place::new(path.into(), None)), held: Mutex::default() }
+        Self {
+            place: Arc::new(Place::new(path.into(), None)),
+            held: Mutex::default(),
+        }
     }
 
     /// As [`FolderStore::new`], for tests of crashes: `hook` is called before every system call
@@ -61,7 +62,10 @@ impl FolderStore {
         hook: impl Fn(&'static str, &str) -> std::io::Result<()> + Send + Sync + 'static,
     ) -> Self {
         let place = Place::new(path.into(), Some(Arc::new(hook)));
-        Self { place: Arc::new(place), held: Mutex::default() }
+        Self {
+            place: Arc::new(place),
+            held: Mutex::default(),
+        }
     }
 
     /// The folder.
@@ -98,18 +102,31 @@ impl FolderStore {
         }
     }
 
-    fn list_records(&self, folder: &str, each: &mut dyn FnMut(Listed<'_>)) -> Result<(), StoreError> {
+    fn list_records(
+        &self,
+        folder: &str,
+        each: &mut dyn FnMut(Listed<'_>),
+    ) -> Result<(), StoreError> {
         let _lock = self.lock_records(LockKind::Exclusive, false)?;
         for entry in self.place.entries(folder)?.iter().filter(|e| !e.folder) {
             let key = format!("{folder}/{}", entry.name);
-            let Some(file) = self.place.open(&key)? else { continue };
-            let stat = rustix::fs::fstat(&file).map_err(|e| self.place.error("examine", &key, e))?;
+            let Some(file) = self.place.open(&key)? else {
+                continue;
+            };
+            let stat =
+                rustix::fs::fstat(&file).map_err(|e| self.place.error("examine", &key, e))?;
             let gone = match file.try_lock_shared() {
                 Ok(()) => Some(true),
                 Err(std::fs::TryLockError::WouldBlock) => Some(false),
                 Err(std::fs::TryLockError::Error(_)) => None,
             };
-            each(Listed { key: &key, meta: Some(Meta { gone, ..meta(&stat) }) });
+            each(Listed {
+                key: &key,
+                meta: Some(Meta {
+                    gone,
+                    ..meta(&stat)
+                }),
+            });
         }
         Ok(())
     }
@@ -122,8 +139,12 @@ impl FolderStore {
         each: &mut dyn FnMut(Listed<'_>),
     ) -> Result<(), StoreError> {
         let entries = self.place.entries(folder)?;
-        let (folders, files): (Vec<Entry>, Vec<Entry>) = entries.into_iter().partition(|e| e.folder);
-        let keys: Vec<String> = files.iter().map(|e| format!("{folder}/{}", e.name)).collect();
+        let (folders, files): (Vec<Entry>, Vec<Entry>) =
+            entries.into_iter().partition(|e| e.folder);
+        let keys: Vec<String> = files
+            .iter()
+            .map(|e| format!("{folder}/{}", e.name))
+            .collect();
         drop(files);
         let threads = if keys.len() > 2_000 { 2 } else { 1 };
         let stat_all = |keys: &[String]| -> Vec<Result<Option<Meta>, StoreError>> {
@@ -131,8 +152,13 @@ impl FolderStore {
         };
         let chunks = keys.chunks(keys.len().div_ceil(threads).max(1));
         let metas: Vec<_> = std::thread::scope(|scope| {
-            let tasks: Vec<_> = chunks.map(|chunk| scope.spawn(move || stat_all(chunk))).collect();
-            tasks.into_iter().map(std::thread::ScopedJoinHandle::join).collect()
+            let tasks: Vec<_> = chunks
+                .map(|chunk| scope.spawn(move || stat_all(chunk)))
+                .collect();
+            tasks
+                .into_iter()
+                .map(std::thread::ScopedJoinHandle::join)
+                .collect()
         });
         let mut at = keys.iter();
         for chunk in metas {
@@ -140,7 +166,10 @@ impl FolderStore {
             for (meta, key) in chunk.into_iter().zip(at.by_ref()) {
                 // What went away since the listing is not there.
                 if let Some(meta) = meta? {
-                    each(Listed { key, meta: Some(meta) });
+                    each(Listed {
+                        key,
+                        meta: Some(meta),
+                    });
                 }
             }
         }
@@ -190,7 +219,13 @@ impl FolderStore {
 
 impl CacheView for FolderStore {
     fn capabilities(&self) -> Capabilities {
-        Capabilities { list: true, delete: true, records: true, sizes: true, times: true }
+        Capabilities {
+            list: true,
+            delete: true,
+            records: true,
+            sizes: true,
+            times: true,
+        }
     }
 
     fn identity(&self) -> String {
@@ -205,13 +240,24 @@ impl CacheView for FolderStore {
         match area {
             Area::Top => {
                 for entry in self.place.entries("")?.iter().filter(|e| !e.folder) {
-                    each(Listed { key: &entry.name, meta: None });
+                    each(Listed {
+                        key: &entry.name,
+                        meta: None,
+                    });
                 }
                 Ok(())
             }
             Area::Versions => {
-                for entry in self.place.entries("nanna-cache")?.iter().filter(|e| e.folder) {
-                    each(Listed { key: &format!("nanna-cache/{}/", entry.name), meta: None });
+                for entry in self
+                    .place
+                    .entries("nanna-cache")?
+                    .iter()
+                    .filter(|e| e.folder)
+                {
+                    each(Listed {
+                        key: &format!("nanna-cache/{}/", entry.name),
+                        meta: None,
+                    });
                 }
                 Ok(())
             }
@@ -224,17 +270,26 @@ impl CacheView for FolderStore {
     }
 
     fn head(&self, key: &str) -> Result<Option<Meta>, StoreError> {
-        self.place.before("head", key).map_err(|e| self.place.error("examine", key, e))?;
+        self.place
+            .before("head", key)
+            .map_err(|e| self.place.error("examine", key, e))?;
         self.place.stat(key)
     }
 
     fn get(&self, key: &str, limit: u64) -> Result<Option<Object>, StoreError> {
-        self.place.before("get", key).map_err(|e| self.place.error("read", key, e))?;
-        let Some(file) = self.place.open(key)? else { return Ok(None) };
+        self.place
+            .before("get", key)
+            .map_err(|e| self.place.error("read", key, e))?;
+        let Some(file) = self.place.open(key)? else {
+            return Ok(None);
+        };
         let stat = rustix::fs::fstat(&file).map_err(|e| self.place.error("examine", key, e))?;
         let meta = meta(&stat);
         if meta.size > limit {
-            return Err(StoreError::TooLarge { key: key.to_owned(), limit });
+            return Err(StoreError::TooLarge {
+                key: key.to_owned(),
+                limit,
+            });
         }
         let capacity = usize::try_from(meta.size).unwrap_or(0);
         let mut bytes = Vec::with_capacity(capacity + 1);
@@ -247,7 +302,10 @@ impl CacheView for FolderStore {
     }
 
     fn open(&self, key: &str) -> Result<Option<Box<dyn Read + Send>>, StoreError> {
-        Ok(self.place.open(key)?.map(|file| Box::new(file) as Box<dyn Read + Send>))
+        Ok(self
+            .place
+            .open(key)?
+            .map(|file| Box::new(file) as Box<dyn Read + Send>))
     }
 
     fn now(&self) -> Result<Time, StoreError> {
@@ -281,18 +339,26 @@ impl CacheStore for FolderStore {
     fn put_in_order(&self, puts: Vec<Put>) -> Vec<Result<Outcome, StoreError>> {
         let threads = SYNC_THREADS.min(puts.len().div_ceil(4)).max(1);
         let stage_all = |chunk: &[Put]| -> Vec<Result<String, StoreError>> {
-            chunk.iter().map(|p| self.stage(&p.key, &p.bytes).map(|(_, name)| name)).collect()
+            chunk
+                .iter()
+                .map(|p| self.stage(&p.key, &p.bytes).map(|(_, name)| name))
+                .collect()
         };
         let staged: Vec<Result<String, StoreError>> = if threads == 1 {
             stage_all(&puts)
         } else {
             std::thread::scope(|scope| {
                 let chunks = puts.chunks(puts.len().div_ceil(threads));
-                let tasks: Vec<_> = chunks.map(|c| (c.len(), scope.spawn(move || stage_all(c)))).collect();
+                let tasks: Vec<_> = chunks
+                    .map(|c| (c.len(), scope.spawn(move || stage_all(c))))
+                    .collect();
                 let died = || Err(StoreError::refused("write", "", "a thread died"));
                 tasks
                     .into_iter()
-                    .flat_map(|(len, t)| t.join().unwrap_or_else(|_| (0..len).map(|_| died()).collect()))
+                    .flat_map(|(len, t)| {
+                        t.join()
+                            .unwrap_or_else(|_| (0..len).map(|_| died()).collect())
+                    })
                     .collect()
             })
         };
@@ -335,7 +401,10 @@ impl CacheStore for FolderStore {
         let stat = rustix::fs::fstat(&file).map_err(|e| self.place.error("examine", key, e))?;
         let mut held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
         held.insert(key.to_owned(), file);
-        Ok(Meta { gone: Some(false), ..meta(&stat) })
+        Ok(Meta {
+            gone: Some(false),
+            ..meta(&stat)
+        })
     }
 
     fn upload(&self) -> Result<Box<dyn Sink>, StoreError> {
@@ -359,4 +428,3 @@ impl CacheStore for FolderStore {
         self
     }
 }
-

@@ -43,7 +43,11 @@ pub(super) struct Entry<'a> {
 
 impl<'a> Entry<'a> {
     pub(super) fn references(&self) -> impl Iterator<Item = HashPart> + use<'a> {
-        self.references.as_chunks::<20>().0.iter().map(|bytes| HashPart::from_bytes(*bytes))
+        self.references
+            .as_chunks::<20>()
+            .0
+            .iter()
+            .map(|bytes| HashPart::from_bytes(*bytes))
     }
 
     /// Adds an entry to a segment. Entries come in ascending order of their hashes. What does not
@@ -57,7 +61,8 @@ impl<'a> Entry<'a> {
         url: &str,
         references: impl Iterator<Item = HashPart>,
     ) {
-        let (Ok(name_len), Ok(url_len)) = (u8::try_from(name.len()), u16::try_from(url.len())) else {
+        let (Ok(name_len), Ok(url_len)) = (u8::try_from(name.len()), u16::try_from(url.len()))
+        else {
             return;
         };
         segment.extend_from_slice(hash.as_bytes());
@@ -101,7 +106,17 @@ impl<'a> Entry<'a> {
         let name = std::str::from_utf8(name).ok()?;
         check_name(name).ok()?;
         let url = std::str::from_utf8(url).ok()?;
-        Some((Self { hash, revision, nar_size, name, url, references }, rest))
+        Some((
+            Self {
+                hash,
+                revision,
+                nar_size,
+                name,
+                url,
+                references,
+            },
+            rest,
+        ))
     }
 }
 
@@ -113,7 +128,10 @@ pub(super) struct Cursor<'a> {
 
 impl<'a> Cursor<'a> {
     pub(super) fn new(segment: &'a [u8]) -> Self {
-        let mut cursor = Self { rest: segment, next: None };
+        let mut cursor = Self {
+            rest: segment,
+            next: None,
+        };
         cursor.step();
         cursor
     }
@@ -182,22 +200,41 @@ impl Reader {
             return None;
         }
         let numbers = directory.as_chunks::<8>().0;
-        let extents = numbers.as_chunks::<3>().0.iter().map(|[offset, len, sum]| Extent {
-            offset: u64::from_le_bytes(*offset),
-            len: u64::from_le_bytes(*len),
-            checksum: u64::from_le_bytes(*sum),
-        });
-        Some(Self { file, extents: extents.collect(), end })
+        let extents = numbers
+            .as_chunks::<3>()
+            .0
+            .iter()
+            .map(|[offset, len, sum]| Extent {
+                offset: u64::from_le_bytes(*offset),
+                len: u64::from_le_bytes(*len),
+                checksum: u64::from_le_bytes(*sum),
+            });
+        Some(Self {
+            file,
+            extents: extents.collect(),
+            end,
+        })
     }
 
     /// The bytes of a segment; empty if it is damaged.
     pub(super) fn segment(&self, number: usize) -> Vec<u8> {
-        let Some(extent) = self.extents.get(number) else { return Vec::new() };
-        let inside = extent.offset.checked_add(extent.len).is_some_and(|end| end <= self.end);
-        let (true, Ok(len)) = (inside, usize::try_from(extent.len)) else { return Vec::new() };
+        let Some(extent) = self.extents.get(number) else {
+            return Vec::new();
+        };
+        let inside = extent
+            .offset
+            .checked_add(extent.len)
+            .is_some_and(|end| end <= self.end);
+        let (true, Ok(len)) = (inside, usize::try_from(extent.len)) else {
+            return Vec::new();
+        };
         let mut bytes = vec![0; len];
         let read = self.file.read_exact_at(&mut bytes, extent.offset).is_ok();
-        if read && checksum(&bytes) == extent.checksum { bytes } else { Vec::new() }
+        if read && checksum(&bytes) == extent.checksum {
+            bytes
+        } else {
+            Vec::new()
+        }
     }
 }
 
@@ -234,7 +271,11 @@ impl Writer {
         let len = bytes.len() as u64;
         *good &= file.write_all_at(bytes, *end).is_ok();
         if let Some(extent) = extents.get_mut(number) {
-            *extent = Extent { offset: *end, len, checksum: sum };
+            *extent = Extent {
+                offset: *end,
+                len,
+                checksum: sum,
+            };
         }
         *end += len;
     }
@@ -303,7 +344,15 @@ mod tests {
             for last in [1, 3] {
                 let references = [hash(1, 1), hash(2, 2)].into_iter().take(usize::from(last));
                 let revision = Revision([u64::from(last), 2, 3]);
-                Entry::add(&mut bytes, hash(segment, last), revision, 9, "name", "nar/x", references);
+                Entry::add(
+                    &mut bytes,
+                    hash(segment, last),
+                    revision,
+                    9,
+                    "name",
+                    "nar/x",
+                    references,
+                );
             }
             writer.segment(usize::from(segment), &bytes);
         }
@@ -315,18 +364,27 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("deep/index");
         write(&path);
-        assert_eq!(std::fs::read_dir(path.parent().unwrap()).unwrap().count(), 1);
+        assert_eq!(
+            std::fs::read_dir(path.parent().unwrap()).unwrap().count(),
+            1
+        );
         let reader = Reader::open(&path, "file:///a", &StoreDir::default()).unwrap();
         for number in [0u8, 7] {
             let segment = reader.segment(usize::from(number));
             let mut cursor = Cursor::new(&segment);
             assert_eq!(cursor.find(hash(number, 0)), None);
             let entry = cursor.find(hash(number, 1)).unwrap();
-            assert_eq!((entry.name, entry.url, entry.nar_size), ("name", "nar/x", 9));
+            assert_eq!(
+                (entry.name, entry.url, entry.nar_size),
+                ("name", "nar/x", 9)
+            );
             assert_eq!(entry.revision, Revision([1, 2, 3]));
             assert_eq!(entry.references().collect::<Vec<_>>(), [hash(1, 1)]);
             assert_eq!(cursor.find(hash(number, 2)), None);
-            assert_eq!(cursor.find(hash(number, 3)).unwrap().references().count(), 2);
+            assert_eq!(
+                cursor.find(hash(number, 3)).unwrap().references().count(),
+                2
+            );
             assert_eq!(cursor.find(hash(number, 4)), None);
         }
         assert!(reader.segment(1).is_empty());
@@ -344,9 +402,8 @@ mod tests {
             let mut bad = good.clone();
             bad[at] ^= 1;
             std::fs::write(&path, &bad).unwrap();
-            let lost = open("file:///a").is_none_or(|reader| {
-                reader.segment(0).is_empty() || reader.segment(7).is_empty()
-            });
+            let lost = open("file:///a")
+                .is_none_or(|reader| reader.segment(0).is_empty() || reader.segment(7).is_empty());
             assert!(lost, "byte {at}");
         }
         for len in (0..good.len()).step_by(53) {

@@ -46,7 +46,15 @@ impl<'a> Held<'a> {
         let begun = clock.elapsed();
         let meta = store.put_record(&key, bytes.clone())?;
         let anchor = (meta.modified, begun);
-        Ok(Self { store, clock, key, lease, bytes, begun, anchor })
+        Ok(Self {
+            store,
+            clock,
+            key,
+            lease,
+            bytes,
+            begun,
+            anchor,
+        })
     }
 
     /// Writes the record again with another body.
@@ -62,7 +70,8 @@ impl<'a> Held<'a> {
     pub(super) fn renew(&mut self) -> Result<(), RenewError> {
         self.trusted().map_err(|Lapsed| RenewError::Lapsed)?;
         if self.clock.elapsed().saturating_sub(self.begun) >= self.lease.renewal {
-            self.rewrite(self.bytes.clone()).map_err(RenewError::Store)?;
+            self.rewrite(self.bytes.clone())
+                .map_err(RenewError::Store)?;
         }
         Ok(())
     }

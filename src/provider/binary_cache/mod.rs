@@ -90,7 +90,11 @@ impl StoreError {
         key: impl Into<String>,
         source: impl Into<Box<dyn std::error::Error + Send + Sync>>,
     ) -> Self {
-        Self::Refused { action, key: key.into(), source: source.into() }
+        Self::Refused {
+            action,
+            key: key.into(),
+            source: source.into(),
+        }
     }
 }
 

@@ -33,7 +33,11 @@ impl<'a> Look<'a> {
     /// A look that remembers nothing.
     #[must_use]
     pub const fn new(store_dir: &'a StoreDir) -> Self {
-        Self { store_dir, index: None, threads: 0 }
+        Self {
+            store_dir,
+            index: None,
+            threads: 0,
+        }
     }
 }
 
@@ -70,7 +74,12 @@ pub fn observe_content(
         folders: view.has_folders()?,
         ..CacheContent::default()
     };
-    let mut reader = Reader { view, content: &mut content, damages: Vec::new(), named: HashSet::new() };
+    let mut reader = Reader {
+        view,
+        content: &mut content,
+        damages: Vec::new(),
+        named: HashSet::new(),
+    };
     reader.info(look);
     reader.records();
     reader.narinfos(look, progress)?;
@@ -192,7 +201,13 @@ impl Reader<'_> {
         let mut roots = Vec::new();
         self.list_records(Area::Roots, &mut |key, meta| {
             let (class, hash) = records::root_of(key)?;
-            roots.push(Root { class, hash, modified: meta.modified, path: None, attr: None });
+            roots.push(Root {
+                class,
+                hash,
+                modified: meta.modified,
+                path: None,
+                attr: None,
+            });
             Some(())
         })?;
         roots.sort_unstable();
@@ -200,12 +215,19 @@ impl Reader<'_> {
         let mut pins = Vec::new();
         self.list_records(Area::Pins, &mut |key, meta| {
             let (name, hash) = records::pin_of(key)?;
-            pins.push(PinRecord { name, hash, modified: meta.modified, project: None });
+            pins.push(PinRecord {
+                name,
+                hash,
+                modified: meta.modified,
+                project: None,
+            });
             Some(())
         })?;
         for pin in &mut pins {
             let key = PinRecord::key(&pin.name, pin.hash);
-            let Some(object) = self.view.get(&key, SMALL_OBJECT)? else { continue };
+            let Some(object) = self.view.get(&key, SMALL_OBJECT)? else {
+                continue;
+            };
             match records::read::<PinBody>(&key, &object.bytes) {
                 Ok(body) => pin.project = body.project,
                 Err(error) => self.unsure(&error.to_string()),
@@ -234,18 +256,22 @@ impl Reader<'_> {
         })?;
         self.content.leftovers.append(&mut left);
         if let Some(key) = strange {
-            self.unsure(&format!("the record `{key}` is not one that this version knows"));
+            self.unsure(&format!(
+                "the record `{key}` is not one that this version knows"
+            ));
         }
         Ok(())
     }
 
     fn narinfos(&mut self, look: &Look<'_>, progress: &Progress) -> Result<(), StoreError> {
         let (mut hashes, mut others) = (Vec::new(), Vec::new());
-        let listed = self.view.list(Area::Top, &mut |listed| {
-            match listed.key.strip_suffix(".narinfo").map(str::parse::<HashPart>) {
-                Some(Ok(hash)) => hashes.push(hash),
-                _ => others.push(listed.key.to_owned()),
-            }
+        let listed = self.view.list(Area::Top, &mut |listed| match listed
+            .key
+            .strip_suffix(".narinfo")
+            .map(str::parse::<HashPart>)
+        {
+            Some(Ok(hash)) => hashes.push(hash),
+            _ => others.push(listed.key.to_owned()),
         });
         if let Err(error) = listed {
             self.failed(&error);
@@ -302,7 +328,8 @@ impl Reader<'_> {
                     self.content.leftovers.push(nar(&key, meta));
                 }
             } else if key.ends_with(".narinfo") {
-                self.damages.push(format!("`{key}`: its name is not the hash of a store path"));
+                self.damages
+                    .push(format!("`{key}`: its name is not the hash of a store path"));
             }
         }
         Ok(())
@@ -310,14 +337,21 @@ impl Reader<'_> {
 }
 
 fn nar(key: &str, meta: Meta) -> Nar {
-    Nar { key: key.to_owned(), size: meta.size, modified: meta.modified }
+    Nar {
+        key: key.to_owned(),
+        size: meta.size,
+        modified: meta.modified,
+    }
 }
 
 /// Whether this is the name of a temporary file: ours, or Nix's `<name>.tmp.<pid>.<n>`.
 fn is_temporary(key: &str) -> bool {
     let name = key.rsplit('/').next().unwrap_or(key);
-    let Some((_, numbers)) = name.rsplit_once(".tmp.") else { return false };
-    !numbers.is_empty() && numbers.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.')
+    let Some((_, numbers)) = name.rsplit_once(".tmp.") else {
+        return false;
+    };
+    !numbers.is_empty()
+        && numbers
+            .bytes()
+            .all(|byte| byte.is_ascii_digit() || byte == b'.')
 }
-
-

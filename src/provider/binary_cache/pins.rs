@@ -32,7 +32,11 @@ pub fn write(
         other: Map::new(),
     };
     let key = PinRecord::key(name, path.hash());
-    store.put(Put { key, bytes: bytes(&body), if_there: IfThere::Replace })?;
+    store.put(Put {
+        key,
+        bytes: bytes(&body),
+        if_there: IfThere::Replace,
+    })?;
     Ok(())
 }
 
@@ -41,5 +45,8 @@ pub fn write(
 /// # Errors
 /// It cannot be removed.
 pub fn remove(store: &dyn CacheStore, name: &PinName, hash: HashPart) -> Result<(), StoreError> {
-    store.delete(&[PinRecord::key(name, hash)]).into_iter().collect()
+    store
+        .delete(&[PinRecord::key(name, hash)])
+        .into_iter()
+        .collect()
 }

@@ -163,10 +163,18 @@ fn active(store: &dyn CacheStore, ours: Option<&str>) -> Result<Option<Time>, St
     let now = view.now()?;
     let prunes = records::prunes(view)?;
     let is_active = |prune: &&records::Found<PruneBody>| {
-        let ended = prune.body.as_ref().is_ok_and(|body| body.phase == PrunePhase::Ended);
-        !ended && !PRUNE.is_gone(&prune.meta, now) && ours.is_none_or(|ours| prune.id.as_str() < ours)
+        let ended = prune
+            .body
+            .as_ref()
+            .is_ok_and(|body| body.phase == PrunePhase::Ended);
+        !ended
+            && !PRUNE.is_gone(&prune.meta, now)
+            && ours.is_none_or(|ours| prune.id.as_str() < ours)
     };
-    Ok(prunes.iter().find(is_active).map(|prune| prune.meta.modified))
+    Ok(prunes
+        .iter()
+        .find(is_active)
+        .map(|prune| prune.meta.modified))
 }
 
 /// A prune under way.
@@ -208,7 +216,9 @@ impl Prune<'_> {
     fn look_again(&mut self) -> Result<CacheContent, PruneError> {
         let (view, look) = (self.store.view(), self.look);
         let quiet = Progress::default();
-        let (content, renewed) = self.held.renew_during(|| observe_content(view, look, &quiet));
+        let (content, renewed) = self
+            .held
+            .renew_during(|| observe_content(view, look, &quiet));
         renewed?;
         let mut content = content?;
         if let Some(why) = content.partial.take() {
@@ -224,7 +234,12 @@ impl Prune<'_> {
     fn narrow(&mut self, content: &CacheContent, decision: &Decision) -> (RowSet, Vec<String>) {
         let dead: HashSet<HashPart> = decision.dead.iter().copied().collect();
         let mut going = RowSet::new(content.paths.len());
-        for hash in self.candidates.paths.iter().filter(|hash| dead.contains(hash)) {
+        for hash in self
+            .candidates
+            .paths
+            .iter()
+            .filter(|hash| dead.contains(hash))
+        {
             if let Some(row) = content.paths.row(hash) {
                 going.insert(row);
             }
@@ -236,7 +251,11 @@ impl Prune<'_> {
             going.remove(row);
         }
         for hash in &self.candidates.paths {
-            if content.paths.row(hash).is_some_and(|row| !going.contains(row)) {
+            if content
+                .paths
+                .row(hash)
+                .is_some_and(|row| !going.contains(row))
+            {
                 self.done.spared.push(*hash);
             }
         }
@@ -259,7 +278,8 @@ impl Prune<'_> {
         let levels = content.paths.refs().levels(going);
         for level in levels.levels {
             for rows in level.chunks(CHUNK) {
-                let hashes: Vec<HashPart> = rows.iter().map(|&row| content.paths.hash(row)).collect();
+                let hashes: Vec<HashPart> =
+                    rows.iter().map(|&row| content.paths.hash(row)).collect();
                 let keys: Vec<String> = hashes.iter().map(|hash| narinfo_key(*hash)).collect();
                 self.before_request()?;
                 let answers = self.store.delete(&keys);
@@ -277,7 +297,8 @@ impl Prune<'_> {
                 if let Some(error) = failed {
                     return Err(error.into());
                 }
-                let listings: Vec<String> = hashes.iter().map(|hash| format!("{hash}.ls")).collect();
+                let listings: Vec<String> =
+                    hashes.iter().map(|hash| format!("{hash}.ls")).collect();
                 self.before_request()?;
                 for answer in self.store.delete(&listings) {
                     self.note(answer)?;
@@ -333,7 +354,10 @@ impl Prune<'_> {
             for (name, number) in numbers {
                 self.body.other.insert(name.to_owned(), Value::from(number));
             }
-            let ended = self.held.rewrite(bytes(&self.body)).and_then(|()| self.tidy());
+            let ended = self
+                .held
+                .rewrite(bytes(&self.body))
+                .and_then(|()| self.tidy());
             if let (Ok(()), Err(error)) = (&result, ended) {
                 return Err(error.into());
             }
@@ -350,13 +374,19 @@ impl Prune<'_> {
         let now = self.held.now();
         let old = |prune: &records::Found<PruneBody>| {
             let over = PRUNE.is_gone(&prune.meta, now)
-                || prune.body.as_ref().is_ok_and(|body| body.phase == PrunePhase::Ended);
+                || prune
+                    .body
+                    .as_ref()
+                    .is_ok_and(|body| body.phase == PrunePhase::Ended);
             let known = prune.body.is_ok();
             over && known && now.since(prune.meta.modified).0 > KEPT.as_secs()
         };
         let prunes = records::prunes(self.store.view())?;
-        let keys: Vec<String> = prunes.into_iter().filter(old).map(|prune| prune.key).collect();
+        let keys: Vec<String> = prunes
+            .into_iter()
+            .filter(old)
+            .map(|prune| prune.key)
+            .collect();
         self.store.delete(&keys).into_iter().collect()
     }
 }
-

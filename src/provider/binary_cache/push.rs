@@ -260,7 +260,12 @@ impl Push<'_> {
             let presence = match look::presence(view, self.batch, &relies) {
                 Ok(presence) => presence,
                 Err(error) => {
-                    if self.done.classes.values().all(|class| class.uploaded.is_empty()) {
+                    if self
+                        .done
+                        .classes
+                        .values()
+                        .all(|class| class.uploaded.is_empty())
+                    {
                         held.remove()?;
                     }
                     return Err(error.into());
@@ -268,9 +273,10 @@ impl Push<'_> {
             };
             self.note_present(&presence);
             if !presence.absent.is_empty() {
-                body.absent = Some(records::list(presence.absent.iter().filter_map(|&at| {
-                    self.batch.items.get(at).map(|item| item.path.hash())
-                })));
+                body.absent =
+                    Some(records::list(presence.absent.iter().filter_map(|&at| {
+                        self.batch.items.get(at).map(|item| item.path.hash())
+                    })));
                 held.rewrite(bytes(&body))?;
                 self.upload(&mut held, &presence, &trace)?;
             }
@@ -305,7 +311,11 @@ impl Push<'_> {
     }
 
     fn note_present(&mut self, presence: &Presence) {
-        for item in presence.present.iter().filter_map(|&at| self.batch.items.get(at)) {
+        for item in presence
+            .present
+            .iter()
+            .filter_map(|&at| self.batch.items.get(at))
+        {
             // On a second look, what this push uploaded is present, too.
             if self.noted.insert(item.path.hash()) {
                 let class = self.done.classes.entry(item.class.clone()).or_default();
@@ -332,7 +342,12 @@ impl Push<'_> {
         let failed: HashSet<&StorePath> = self.done.failed.iter().map(|f| &f.path).collect();
         let view = self.store.view();
         let (mut puts, mut written) = (Vec::new(), Vec::new());
-        for root in self.batch.roots.iter().filter(|root| !failed.contains(&root.path)) {
+        for root in self
+            .batch
+            .roots
+            .iter()
+            .filter(|root| !failed.contains(&root.path))
+        {
             let key = Root::key(&root.class, root.path.hash());
             // What other versions wrote there is kept.
             let other = view
@@ -351,7 +366,11 @@ impl Push<'_> {
                 pushed: Time(self.clock.unix()),
                 other,
             };
-            puts.push(Put { key, bytes: bytes(&body), if_there: IfThere::Replace });
+            puts.push(Put {
+                key,
+                bytes: bytes(&body),
+                if_there: IfThere::Replace,
+            });
             written.push(root.clone());
         }
         for chunk in puts.chunks(256) {

@@ -63,8 +63,9 @@ impl Lease {
 /// The system has no random numbers.
 pub fn new_id() -> Result<String, StoreError> {
     let mut bytes = [0; 16];
-    getrandom::fill(&mut bytes)
-        .map_err(|error| StoreError::refused("get random numbers for", "a record", error.to_string()))?;
+    getrandom::fill(&mut bytes).map_err(|error| {
+        StoreError::refused("get random numbers for", "a record", error.to_string())
+    })?;
     Ok(base32::encode(&bytes))
 }
 
@@ -125,7 +126,10 @@ pub fn list(hashes: impl IntoIterator<Item = HashPart>) -> String {
 /// Reads a list of hash parts; `None`: one of the words is none.
 #[must_use]
 pub fn unlist(text: &str) -> Option<Vec<HashPart>> {
-    text.split(' ').filter(|word| !word.is_empty()).map(|word| word.parse().ok()).collect()
+    text.split(' ')
+        .filter(|word| !word.is_empty())
+        .map(|word| word.parse().ok())
+        .collect()
 }
 
 /// A record as bytes.
@@ -213,10 +217,17 @@ fn found<T: DeserializeOwned>(
 ) -> Result<Vec<Found<T>>, StoreError> {
     let mut all = Vec::with_capacity(keys.len());
     for (key, meta) in keys {
-        let Some(object) = view.get(&key, LARGEST_RECORD)? else { continue };
+        let Some(object) = view.get(&key, LARGEST_RECORD)? else {
+            continue;
+        };
         let id = id_of(&key).unwrap_or_default().to_owned();
         let body = read(&key, &object.bytes);
-        all.push(Found { id, key, meta, body });
+        all.push(Found {
+            id,
+            key,
+            meta,
+            body,
+        });
     }
     Ok(all)
 }
@@ -246,7 +257,10 @@ pub type Trace = Vec<(String, Revision)>;
 /// They cannot be listed.
 pub fn trace(view: &dyn CacheView) -> Result<Trace, StoreError> {
     let listing = listing(view, Area::Prunes)?;
-    Ok(listing.into_iter().map(|(key, meta)| (key, meta.revision)).collect())
+    Ok(listing
+        .into_iter()
+        .map(|(key, meta)| (key, meta.revision))
+        .collect())
 }
 
 /// What a prune that others must wait for is about to delete.
@@ -267,16 +281,22 @@ pub fn condemned(record: &Found<PruneBody>, now: Time) -> Condemned {
     if PRUNE.is_gone(&record.meta, now) {
         return Condemned::Nothing;
     }
-    let Ok(body) = &record.body else { return Condemned::Everything };
+    let Ok(body) = &record.body else {
+        return Condemned::Everything;
+    };
     match body.phase {
         PrunePhase::Ended => Condemned::Nothing,
         PrunePhase::Paths => match unlist(&body.paths) {
             Some(paths) => Condemned::Paths(paths.into_iter().collect()),
             None => Condemned::Everything,
         },
-        PrunePhase::Nars => {
-            Condemned::Nars(body.nars.split(' ').filter(|k| !k.is_empty()).map(str::to_owned).collect())
-        }
+        PrunePhase::Nars => Condemned::Nars(
+            body.nars
+                .split(' ')
+                .filter(|k| !k.is_empty())
+                .map(str::to_owned)
+                .collect(),
+        ),
     }
 }
 
@@ -287,14 +307,23 @@ pub fn condemned(record: &Found<PruneBody>, now: Time) -> Condemned {
 pub fn foreign_version(view: &dyn CacheView) -> Result<Option<Why>, StoreError> {
     let mut foreign = Vec::new();
     view.list(Area::Versions, &mut |listed| {
-        let name = listed.key.trim_end_matches('/').rsplit('/').next().unwrap_or_default();
-        let version = name.strip_prefix('v').is_some_and(|n| n.parse::<u64>().is_ok());
+        let name = listed
+            .key
+            .trim_end_matches('/')
+            .rsplit('/')
+            .next()
+            .unwrap_or_default();
+        let version = name
+            .strip_prefix('v')
+            .is_some_and(|n| n.parse::<u64>().is_ok());
         if version && name != "v1" {
             foreign.push(listed.key.trim_end_matches('/').to_owned());
         }
     })?;
     foreign.sort();
-    Ok(foreign.first().map(|key| Why(format!("`{key}` needs a newer nanna-cache"))))
+    Ok(foreign
+        .first()
+        .map(|key| Why(format!("`{key}` needs a newer nanna-cache"))))
 }
 
 #[cfg(test)]
@@ -319,7 +348,10 @@ mod tests {
         let key = crate::plan::record::Root::key(&ClassName::new("models"), hash);
         assert_eq!(root_of(&key), Some((ClassName::new("models"), hash)));
         assert_eq!(root_of("nanna-cache/v1/roots/models/x.json"), None);
-        assert_eq!(root_of("nanna-cache/v1/roots/models/.nanna-cache.tmp.1.2"), None);
+        assert_eq!(
+            root_of("nanna-cache/v1/roots/models/.nanna-cache.tmp.1.2"),
+            None
+        );
         let id = new_id().unwrap();
         assert_eq!(id.len(), 26);
         assert_eq!(id_of(&intent_key(&id)), Some(id.as_str()));
@@ -345,12 +377,20 @@ mod tests {
         // A newer format need not have our fields.
         let error = read::<PruneBody>("k", br#"{"schema": 7, "writer": "x"}"#).unwrap_err();
         assert!(error.to_string().contains("schema 7"), "{error}");
-        assert!(matches!(read::<PruneBody>("k", b"{"), Err(RecordError::Malformed { .. })));
+        assert!(matches!(
+            read::<PruneBody>("k", b"{"),
+            Err(RecordError::Malformed { .. })
+        ));
     }
 
     #[test]
     fn age_counts_only_where_the_store_does_not_know() {
-        let meta = |gone| Meta { size: 0, modified: Time(1000), revision: Revision::default(), gone };
+        let meta = |gone| Meta {
+            size: 0,
+            modified: Time(1000),
+            revision: Revision::default(),
+            gone,
+        };
         assert!(!PRUNE.is_gone(&meta(None), Time(1000 + 1805)));
         assert!(PRUNE.is_gone(&meta(None), Time(1000 + 1806)));
         assert!(!PRUNE.is_gone(&meta(None), Time(0)));

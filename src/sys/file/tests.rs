@@ -34,7 +34,11 @@ fn keeps_the_mode_and_follows_links() {
     symlink("real", dir.path().join("link")).unwrap();
     symlink("link", dir.path().join("link2")).unwrap();
     write(&dir.path().join("link2"), b"new", 0o600).unwrap();
-    assert!(std::fs::symlink_metadata(dir.path().join("link2")).unwrap().is_symlink());
+    assert!(
+        std::fs::symlink_metadata(dir.path().join("link2"))
+            .unwrap()
+            .is_symlink()
+    );
     assert_eq!(std::fs::read(&target).unwrap(), b"new");
     assert_eq!(std::fs::metadata(&target).unwrap().mode() & 0o7777, 0o640);
     symlink("fresh", dir.path().join("dangling")).unwrap();
@@ -76,11 +80,19 @@ fn reading_is_limited() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("big");
     std::fs::write(&path, [0; 11]).unwrap();
-    assert!(matches!(read(&path, 10), Err(FileError::TooLarge { limit: 10, .. })));
+    assert!(matches!(
+        read(&path, 10),
+        Err(FileError::TooLarge { limit: 10, .. })
+    ));
     assert_eq!(read(&path, 11).unwrap().len(), 11);
     assert_eq!(read_if_there(&dir.path().join("none"), 1).unwrap(), None);
     let folder = open_folder(dir.path()).unwrap();
-    assert_eq!(read_open(&open_at(&folder, "big", dir.path()).unwrap(), &path, 11).unwrap().len(), 11);
+    assert_eq!(
+        read_open(&open_at(&folder, "big", dir.path()).unwrap(), &path, 11)
+            .unwrap()
+            .len(),
+        11
+    );
     symlink("big", dir.path().join("link")).unwrap();
     let error = open_at(&folder, "link", dir.path()).unwrap_err();
     assert!(error.to_string().ends_with("/link`"), "{error}");

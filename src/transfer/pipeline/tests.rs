@@ -25,7 +25,10 @@ impl Sink for Memory {
     }
 
     fn finish(mut self: Box<Self>, facts: &FileFacts) -> Result<String, SinkError> {
-        self.files.lock().unwrap().push((*facts, std::mem::take(&mut self.bytes)));
+        self.files
+            .lock()
+            .unwrap()
+            .push((*facts, std::mem::take(&mut self.bytes)));
         Ok(facts.hash.to_nix32())
     }
 }
@@ -40,12 +43,20 @@ type Files = Vec<(FileFacts, Vec<u8>)>;
 type Results = Vec<(usize, Result<Stored, JobError>)>;
 
 fn run(jobs: &[Job], method: Method, room: usize) -> (Results, Files, usize) {
-    let (files, open) = (Arc::new(Mutex::new(Vec::new())), Arc::new(AtomicUsize::new(0)));
+    let (files, open) = (
+        Arc::new(Mutex::new(Vec::new())),
+        Arc::new(AtomicUsize::new(0)),
+    );
     let progress = Progress::default();
     let make = || -> Result<Box<dyn Sink>, SinkError> {
         open.fetch_add(1, Ordering::SeqCst);
         let (files, open) = (Arc::clone(&files), Arc::clone(&open));
-        Ok(Box::new(Memory { bytes: Vec::new(), files, open, room }))
+        Ok(Box::new(Memory {
+            bytes: Vec::new(),
+            files,
+            open,
+            room,
+        }))
     };
     let settings = Settings {
         compression: Compression { method, level: 1 },
@@ -55,7 +66,9 @@ fn run(jobs: &[Job], method: Method, room: usize) -> (Results, Files, usize) {
     };
     let results = with_pipeline(jobs, &settings, |pipeline| {
         (0..jobs.len()).for_each(|job| pipeline.submit(job));
-        (0..jobs.len()).map(|_| pipeline.next(Duration::from_mins(1)).unwrap()).collect()
+        (0..jobs.len())
+            .map(|_| pipeline.next(Duration::from_mins(1)).unwrap())
+            .collect()
     });
     let left = open.load(Ordering::SeqCst);
     let files = files.lock().unwrap().clone();
@@ -68,10 +81,16 @@ fn jobs(dir: &std::path::Path) -> Vec<Job> {
         .enumerate()
         .map(|(at, &size)| {
             let root = dir.join(at.to_string());
-            let bytes: Vec<u8> = (0..size).map(|i: u32| (i / 7 % 251).to_le_bytes()[0]).collect();
+            let bytes: Vec<u8> = (0..size)
+                .map(|i: u32| (i / 7 % 251).to_le_bytes()[0])
+                .collect();
             std::fs::write(&root, bytes).unwrap();
             let (nar_hash, nar_size) = hash_tree(&root, &Progress::default()).unwrap();
-            Job { root, nar_hash, nar_size }
+            Job {
+                root,
+                nar_hash,
+                nar_size,
+            }
         })
         .collect()
 }
@@ -89,7 +108,10 @@ fn files_hold_the_nars_whatever_the_method() {
         assert_eq!((results.len(), files.len(), left), (4, 4, 0));
         for (job, result) in results {
             let stored = result.unwrap();
-            let (facts, bytes) = files.iter().find(|(f, _)| f.hash == stored.file.hash).unwrap();
+            let (facts, bytes) = files
+                .iter()
+                .find(|(f, _)| f.hash == stored.file.hash)
+                .unwrap();
             assert_eq!(facts.hash, Sha256::of(bytes));
             assert_eq!(facts.size, bytes.len() as u64);
             assert_eq!(facts.suffix, word.suffix());
@@ -128,7 +150,10 @@ fn giving_up_does_not_wait_for_what_is_queued() {
     let make = || -> Result<Box<dyn Sink>, SinkError> { Err("no".into()) };
     let progress = Progress::default();
     let settings = Settings {
-        compression: Compression { method: Method::Zstd, level: 1 },
+        compression: Compression {
+            method: Method::Zstd,
+            level: 1,
+        },
         threads: 0,
         open: &make,
         progress: &progress,

@@ -13,7 +13,10 @@ fn the_known_vector() {
     std::fs::write(dir.path().join("f"), "hi").unwrap();
     let (hash, size) = hash_tree(&dir.path().join("f"), &Progress::default()).unwrap();
     assert_eq!(size, 120);
-    assert_eq!(hash.to_hex(), "2252d4b78c94e8c7ace4e3317b78bdfe64bc8e3970a64eb6d2f7c2a443c0c3fc");
+    assert_eq!(
+        hash.to_hex(),
+        "2252d4b78c94e8c7ace4e3317b78bdfe64bc8e3970a64eb6d2f7c2a443c0c3fc"
+    );
 }
 
 #[test]
@@ -37,11 +40,33 @@ fn entries_are_sorted_by_bytes_and_links_are_not_followed() {
             names.push(String::from_utf8_lossy(&name).into_owned());
         }
     }
-    let wanted = ["A.b", "B", "_", "a", "a b", "a-b", "loop", "outside", "self", "~x", "é", "\u{fffd}\u{fffd}"];
+    let wanted = [
+        "A.b",
+        "B",
+        "_",
+        "a",
+        "a b",
+        "a-b",
+        "loop",
+        "outside",
+        "self",
+        "~x",
+        "é",
+        "\u{fffd}\u{fffd}",
+    ];
     assert_eq!(names, wanted);
-    let results = hash_trees(&[tree.clone(), dir.path().join("none"), tree.join("a")], &Progress::default());
+    let results = hash_trees(
+        &[tree.clone(), dir.path().join("none"), tree.join("a")],
+        &Progress::default(),
+    );
     assert_eq!(results[0].as_ref().unwrap().0, Sha256::of(&bytes));
-    assert!(results[1].as_ref().unwrap_err().to_string().contains("none"));
+    assert!(
+        results[1]
+            .as_ref()
+            .unwrap_err()
+            .to_string()
+            .contains("none")
+    );
     assert_eq!(results[2].as_ref().unwrap().1, 120);
 }
 
@@ -53,7 +78,10 @@ fn special_files_are_named() {
     let fifo = sub.join("pipe");
     rustix::fs::mknodat(CWD, &fifo, FileType::Fifo, Mode::RUSR | Mode::WUSR, 0).unwrap();
     let error = nar(dir.path()).unwrap_err();
-    assert!(matches!(&error, TreeError::Special { path, kind: "FIFO" } if *path == fifo), "{error}");
+    assert!(
+        matches!(&error, TreeError::Special { path, kind: "FIFO" } if *path == fifo),
+        "{error}"
+    );
     std::fs::remove_file(&fifo).unwrap();
     let socket = sub.join("socket");
     let _listener = std::os::unix::net::UnixListener::bind(&socket).unwrap();
@@ -80,8 +108,13 @@ fn a_file_that_changes_meanwhile_is_an_error() {
     let path = dir.path().join("f");
     for size in [2_000_000, 400_000, 0] {
         std::fs::write(&path, vec![1; 1_000_000]).unwrap();
-        let error = write_nar(&path, Meddle(&path, size), &Progress::default()).err().unwrap();
-        assert!(matches!(&error, TreeError::Changed { path: p } if *p == path), "{size}: {error}");
+        let error = write_nar(&path, Meddle(&path, size), &Progress::default())
+            .err()
+            .unwrap();
+        assert!(
+            matches!(&error, TreeError::Changed { path: p } if *p == path),
+            "{size}: {error}"
+        );
     }
 }
 
@@ -97,9 +130,14 @@ fn stopping_and_failing_outputs() {
         }
     }
     let dir = tempfile::tempdir().unwrap();
-    let error = write_nar(dir.path(), Full, &Progress::default()).err().unwrap();
+    let error = write_nar(dir.path(), Full, &Progress::default())
+        .err()
+        .unwrap();
     assert!(matches!(error, TreeError::Output { .. }), "{error}");
     let progress = Progress::default();
     progress.stop();
-    assert!(matches!(write_nar(dir.path(), Vec::new(), &progress), Err(TreeError::Stopped)));
+    assert!(matches!(
+        write_nar(dir.path(), Vec::new(), &progress),
+        Err(TreeError::Stopped)
+    ));
 }

@@ -27,8 +27,10 @@ fn tree(dir: &Path) -> Vec<u8> {
 }
 
 fn only(dir: &Path, names: &[&str]) {
-    let mut found: Vec<_> =
-        std::fs::read_dir(dir).unwrap().map(|e| e.unwrap().file_name().into_string().unwrap()).collect();
+    let mut found: Vec<_> = std::fs::read_dir(dir)
+        .unwrap()
+        .map(|e| e.unwrap().file_name().into_string().unwrap())
+        .collect();
     found.sort();
     assert_eq!(found, names);
 }
@@ -38,10 +40,16 @@ fn a_tree_comes_back_as_it_was() {
     let dir = tempfile::tempdir().unwrap();
     let bytes = tree(dir.path());
     let into = dir.path().join("new/place");
-    assert_eq!(from(&bytes, &into, Occupied::Refuse).unwrap(), Unpacked::Written);
+    assert_eq!(
+        from(&bytes, &into, Occupied::Refuse).unwrap(),
+        Unpacked::Written
+    );
     assert_eq!(write_nar(&into, Vec::new(), &quiet()).unwrap(), bytes);
     only(&dir.path().join("new"), &["place"]);
-    assert_eq!(from(&bytes, &into, Occupied::Refuse).unwrap(), Unpacked::Present);
+    assert_eq!(
+        from(&bytes, &into, Occupied::Refuse).unwrap(),
+        Unpacked::Present
+    );
     // A single file and a single link are trees, too.
     for name in ["sub/run", "link"] {
         let bytes = write_nar(&dir.path().join("tree").join(name), Vec::new(), &quiet()).unwrap();
@@ -61,14 +69,20 @@ fn what_is_there_stays_unless_it_shall_go() {
     let error = from(&bytes, &into, Occupied::Refuse).unwrap_err();
     assert!(matches!(error, UnpackError::Occupied { .. }), "{error}");
     assert_eq!(std::fs::read(into.join("mine")).unwrap(), b"x");
-    assert_eq!(from(&bytes, &into, Occupied::Replace).unwrap(), Unpacked::Written);
+    assert_eq!(
+        from(&bytes, &into, Occupied::Replace).unwrap(),
+        Unpacked::Written
+    );
     assert_eq!(write_nar(&into, Vec::new(), &quiet()).unwrap(), bytes);
     only(&dir.path().join("out"), &["place"]);
     // A symlink in the place is replaced, not followed.
     std::fs::remove_dir_all(&into).unwrap();
     symlink(dir.path().join("tree"), &into).unwrap();
     let single = write_nar(&dir.path().join("tree/sub/run"), Vec::new(), &quiet()).unwrap();
-    assert_eq!(from(&single, &into, Occupied::Replace).unwrap(), Unpacked::Written);
+    assert_eq!(
+        from(&single, &into, Occupied::Replace).unwrap(),
+        Unpacked::Written
+    );
     assert!(dir.path().join("tree/sub/run").exists());
     only(&dir.path().join("out"), &["place"]);
 }
@@ -86,7 +100,10 @@ fn a_wrong_or_broken_nar_leaves_nothing() {
     only(&dir.path().join("out"), &[]);
     let step = bytes.len() / 50;
     for cut in (0..bytes.len()).step_by(step) {
-        assert!(from(&bytes[..cut], &into, Occupied::Refuse).is_err(), "cut at {cut}");
+        assert!(
+            from(&bytes[..cut], &into, Occupied::Refuse).is_err(),
+            "cut at {cut}"
+        );
         only(&dir.path().join("out"), &[]);
     }
     let mut longer = bytes.clone();

@@ -38,16 +38,28 @@ pub(super) struct Entry {
 
 impl Place {
     pub(super) fn new(path: PathBuf, hook: Option<Hook>) -> Self {
-        Self { path, handle: OnceLock::new(), hook, nars_changed: AtomicBool::new(false) }
+        Self {
+            path,
+            handle: OnceLock::new(),
+            hook,
+            nars_changed: AtomicBool::new(false),
+        }
     }
 
     pub(super) fn before(&self, call: &'static str, key: &str) -> Result<(), Errno> {
-        let Some(hook) = &self.hook else { return Ok(()) };
+        let Some(hook) = &self.hook else {
+            return Ok(());
+        };
         hook(call, key).map_err(|e| Errno::from_io_error(&e).unwrap_or(Errno::IO))
     }
 
     /// An error with what was tried on which key.
-    pub(super) fn error(&self, action: &'static str, key: &str, source: impl Into<io::Error>) -> StoreError {
+    pub(super) fn error(
+        &self,
+        action: &'static str,
+        key: &str,
+        source: impl Into<io::Error>,
+    ) -> StoreError {
         let shown = self.path.join(key);
         StoreError::refused(action, shown.display().to_string(), source.into())
     }
@@ -60,22 +72,33 @@ impl Place {
         match file::open_folder(&self.path) {
             Ok(handle) => Ok(Some(self.handle.get_or_init(|| handle))),
             Err(error) if error.kind() == Some(io::ErrorKind::NotFound) => Ok(None),
-            Err(error) => Err(StoreError::refused("open", self.path.display().to_string(), error)),
+            Err(error) => Err(StoreError::refused(
+                "open",
+                self.path.display().to_string(),
+                error,
+            )),
         }
     }
 
     /// The handle, for something that needs the folder.
     pub(super) fn root(&self) -> Result<&OwnedFd, StoreError> {
-        self.handle()?.ok_or_else(|| self.error("open", "", Errno::NOENT))
+        self.handle()?
+            .ok_or_else(|| self.error("open", "", Errno::NOENT))
     }
 
     /// Whether the folder is there, and still the one that the handle is for.
     pub(super) fn is_there(&self) -> Result<bool, StoreError> {
-        let Some(handle) = self.handle()? else { return Ok(false) };
+        let Some(handle) = self.handle()? else {
+            return Ok(false);
+        };
         let ours = rustix::fs::fstat(handle).map_err(|e| self.error("examine", "", e))?;
         match rustix::fs::stat(&self.path) {
             Ok(now) if (now.st_dev, now.st_ino) == (ours.st_dev, ours.st_ino) => Ok(true),
-            Ok(_) => Err(self.error("read", "", io::Error::other("the folder was replaced meanwhile"))),
+            Ok(_) => Err(self.error(
+                "read",
+                "",
+                io::Error::other("the folder was replaced meanwhile"),
+            )),
             Err(Errno::NOENT) => Ok(false),
             Err(error) => Err(self.error("examine", "", error)),
         }
@@ -83,7 +106,9 @@ impl Place {
 
     pub(super) fn open(&self, key: &str) -> Result<Option<File>, StoreError> {
         check(key)?;
-        let Some(root) = self.handle()? else { return Ok(None) };
+        let Some(root) = self.handle()? else {
+            return Ok(None);
+        };
         let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NOFOLLOW | OFlags::NONBLOCK;
         match rustix::fs::openat(root, key, flags, Mode::empty()) {
             Ok(file) => Ok(Some(file.into())),
@@ -94,7 +119,9 @@ impl Place {
 
     pub(super) fn stat(&self, key: &str) -> Result<Option<Meta>, StoreError> {
         check(key)?;
-        let Some(root) = self.handle()? else { return Ok(None) };
+        let Some(root) = self.handle()? else {
+            return Ok(None);
+        };
         match rustix::fs::statat(root, key, AtFlags::SYMLINK_NOFOLLOW) {
             Ok(stat) => Ok(Some(meta(&stat))),
             Err(Errno::NOENT | Errno::NOTDIR) => Ok(None),
@@ -104,8 +131,11 @@ impl Place {
 
     /// The names in a folder below; none if it is not there.
     pub(super) fn entries(&self, folder: &str) -> Result<Vec<Entry>, StoreError> {
-        let Some(root) = self.handle()? else { return Ok(Vec::new()) };
-        self.before("list", folder).map_err(|e| self.error("list", folder, e))?;
+        let Some(root) = self.handle()? else {
+            return Ok(Vec::new());
+        };
+        self.before("list", folder)
+            .map_err(|e| self.error("list", folder, e))?;
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
         let at = if folder.is_empty() { "." } else { folder };
         let opened = match rustix::fs::openat(root, at, flags, Mode::empty()) {
@@ -124,7 +154,10 @@ impl Place {
                 continue;
             }
             let folder = entry.file_type() == FileType::Directory;
-            entries.push(Entry { name: name.to_owned(), folder });
+            entries.push(Entry {
+                name: name.to_owned(),
+                folder,
+            });
         }
         Ok(entries)
     }
@@ -133,7 +166,11 @@ impl Place {
     pub(super) fn temporary(&self, folder: &str) -> Result<(File, String), StoreError> {
         let root = self.root()?;
         let name = file::temporary_name();
-        let key = if folder.is_empty() { name } else { format!("{folder}/{name}") };
+        let key = if folder.is_empty() {
+            name
+        } else {
+            format!("{folder}/{name}")
+        };
         let flags = OFlags::RDWR | OFlags::CREATE | OFlags::EXCL | OFlags::CLOEXEC;
         let mode = Mode::from_raw_mode(0o666);
         let create = || {
@@ -147,12 +184,17 @@ impl Place {
             }
             other => other,
         };
-        opened.map(|fd| (fd.into(), key.clone())).map_err(|e| self.error("create", &key, e))
+        opened
+            .map(|fd| (fd.into(), key.clone()))
+            .map_err(|e| self.error("create", &key, e))
     }
 
     pub(super) fn make_folders(&self, folder: &str) -> Result<(), StoreError> {
         let root = self.root()?;
-        let ends = folder.match_indices('/').map(|(at, _)| at).chain([folder.len()]);
+        let ends = folder
+            .match_indices('/')
+            .map(|(at, _)| at)
+            .chain([folder.len()]);
         for end in ends {
             let part = &folder[..end];
             let made = self
@@ -168,8 +210,10 @@ impl Place {
 
     pub(super) fn write(&self, file: &mut File, key: &str, bytes: &[u8]) -> Result<(), StoreError> {
         use std::io::Write;
-        self.before("write", key).map_err(|e| self.error("write", key, e))?;
-        file.write_all(bytes).map_err(|e| self.error("write", key, e))
+        self.before("write", key)
+            .map_err(|e| self.error("write", key, e))?;
+        file.write_all(bytes)
+            .map_err(|e| self.error("write", key, e))
     }
 
     pub(super) fn sync(&self, file: impl AsFd, key: &str) -> Result<(), StoreError> {
@@ -200,7 +244,8 @@ impl Place {
     /// As [`Place::rename`], but never over something; `false`: there is something.
     pub(super) fn rename_new(&self, from: &str, to: &str) -> Result<bool, StoreError> {
         let root = self.root()?;
-        self.before("rename", to).map_err(|e| self.error("publish", to, e))?;
+        self.before("rename", to)
+            .map_err(|e| self.error("publish", to, e))?;
         let result = match rustix::fs::renameat_with(root, from, root, to, RenameFlags::NOREPLACE) {
             // Some file systems know only hard links for it.
             Err(Errno::INVAL | Errno::NOSYS | Errno::OPNOTSUPP) => {
@@ -219,7 +264,9 @@ impl Place {
     /// Removes a file; one that is not there counts as removed.
     pub(super) fn remove(&self, key: &str) -> Result<(), StoreError> {
         check(key)?;
-        let Some(root) = self.handle()? else { return Ok(()) };
+        let Some(root) = self.handle()? else {
+            return Ok(());
+        };
         let removed = self
             .before("remove", key)
             .and_then(|()| rustix::fs::unlinkat(root, key, AtFlags::empty()));
@@ -232,10 +279,18 @@ impl Place {
     /// Makes a file as young as a new one; `false`: it is not there.
     pub(super) fn touch(&self, key: &str) -> Result<bool, StoreError> {
         check(key)?;
-        let now = rustix::fs::Timespec { tv_sec: 0, tv_nsec: rustix::fs::UTIME_NOW };
-        let times = rustix::fs::Timestamps { last_access: now, last_modification: now };
+        let now = rustix::fs::Timespec {
+            tv_sec: 0,
+            tv_nsec: rustix::fs::UTIME_NOW,
+        };
+        let times = rustix::fs::Timestamps {
+            last_access: now,
+            last_modification: now,
+        };
         let touched = self.before("touch", key).and_then(|()| {
-            let Ok(root) = self.root() else { return Err(Errno::NOENT) };
+            let Ok(root) = self.root() else {
+                return Err(Errno::NOENT);
+            };
             rustix::fs::utimensat(root, key, &times, AtFlags::SYMLINK_NOFOLLOW)
         });
         match touched {
@@ -248,7 +303,11 @@ impl Place {
 
 /// What a store says of a file, from what the system says.
 #[expect(clippy::cast_sign_loss, reason = "bits are compared, not numbers")]
-#[allow(clippy::unnecessary_cast, clippy::useless_conversion, reason = "types differ by platform")]
+#[allow(
+    clippy::unnecessary_cast,
+    clippy::useless_conversion,
+    reason = "types differ by platform"
+)]
 pub(super) fn meta(stat: &Stat) -> Meta {
     let nanoseconds = (stat.st_mtime as u64)
         .wrapping_mul(1_000_000_000)

@@ -24,7 +24,9 @@ impl FolderSink {
 
 impl Sink for FolderSink {
     fn write(&mut self, bytes: &[u8]) -> Result<(), SinkError> {
-        let Some((file, key)) = &mut self.open else { return Ok(()) };
+        let Some((file, key)) = &mut self.open else {
+            return Ok(());
+        };
         Ok(self.place.write(file, key, bytes)?)
     }
 

@@ -1,11 +1,12 @@
 //! Reading very many narinfos: several threads, flat columns, the local index.
 
+mod slots;
+
 use std::collections::HashMap;
 use std::collections::hash_map::RandomState;
 use std::hash::BuildHasher;
-use std::ops::Range;
-use std::sync::{Mutex, OnceLock};
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Mutex, OnceLock};
 
 use super::{Look, why};
 use crate::nix::closure::GraphBuilder;
@@ -17,6 +18,7 @@ use crate::plan::time::Time;
 use crate::provider::binary_cache::index::{Cursor, Entry, Reader, SEGMENTS, Writer};
 use crate::provider::binary_cache::{CacheView, Object, SMALL_OBJECT, StoreError, narinfo_key};
 use crate::transfer::progress::Progress;
+use slots::Slots;
 
 /// Reading threads; more are slower, also where the disk has to be waited for.
 const THREADS: usize = 8;
@@ -39,42 +41,6 @@ pub(super) struct Rows {
     slots: Slots,
     segments: Vec<Segment>,
     state: RandomState,
-}
-
-/// The listed hashes, with a table that finds one fast.
-struct Slots {
-    hashes: Vec<HashPart>,
-    /// Where the hashes with these first two bytes begin.
-    starts: Vec<u32>,
-}
-
-impl Slots {
-    fn new(hashes: Vec<HashPart>) -> Self {
-        let mut starts = Vec::with_capacity(0x1_0001);
-        let mut at = 0;
-        for prefix in 0..=u16::MAX {
-            let begins = |hash: &HashPart| hash.as_bytes()[..2] < prefix.to_be_bytes()[..];
-            while hashes.get(at).is_some_and(begins) {
-                at += 1;
-            }
-            starts.push(u32::try_from(at).unwrap_or(NONE));
-        }
-        starts.push(u32::try_from(hashes.len()).unwrap_or(NONE));
-        Self { hashes, starts }
-    }
-
-    fn find(&self, hash: HashPart) -> Option<u32> {
-        let [first, second, ..] = *hash.as_bytes();
-        let prefix = usize::from(u16::from_be_bytes([first, second]));
-        let (start, end) = (self.starts[prefix] as usize, self.starts[prefix + 1] as usize);
-        let at = self.hashes[start..end].binary_search(&hash).ok()?;
-        u32::try_from(start + at).ok()
-    }
-
-    /// The slots of a segment of the index.
-    fn segment(&self, number: usize) -> Range<usize> {
-        self.starts[number << 8] as usize..self.starts[(number + 1) << 8] as usize
-    }
 }
 
 /// The rows of one segment, in columns.
@@ -111,14 +77,20 @@ impl Narinfos {
             view,
             look,
             slots: Slots::new(hashes),
-            index: look.index.and_then(|path| Reader::open(path, &view.identity(), look.store_dir)),
+            index: look
+                .index
+                .and_then(|path| Reader::open(path, &view.identity(), look.store_dir)),
             writer: OnceLock::new(),
             state: RandomState::new(),
             progress,
         };
         let next = AtomicUsize::new(0);
         let done: Mutex<Vec<(usize, Segment)>> = Mutex::new(Vec::with_capacity(SEGMENTS));
-        let threads = if look.threads == 0 { THREADS } else { look.threads };
+        let threads = if look.threads == 0 {
+            THREADS
+        } else {
+            look.threads
+        };
         let threads = threads.min(work.slots.hashes.len().div_ceil(64)).max(1);
         std::thread::scope(|scope| {
             for _ in 0..threads {
@@ -139,17 +111,37 @@ impl Narinfos {
         let mut segments = done.into_inner().unwrap_or_default();
         let whole = segments.len() == SEGMENTS;
         segments.sort_unstable_by_key(|(number, _)| *number);
-        let Work { slots, index, writer, state, .. } = work;
+        let Work {
+            slots,
+            index,
+            writer,
+            state,
+            ..
+        } = work;
         if let Some(writer) = writer.into_inner().flatten()
             && whole
         {
-            for number in segments.iter().filter(|(_, s)| s.unchanged).map(|(number, _)| *number) {
-                writer.segment(number, &index.as_ref().map(|i| i.segment(number)).unwrap_or_default());
+            for number in segments
+                .iter()
+                .filter(|(_, s)| s.unchanged)
+                .map(|(number, _)| *number)
+            {
+                writer.segment(
+                    number,
+                    &index
+                        .as_ref()
+                        .map(|i| i.segment(number))
+                        .unwrap_or_default(),
+                );
             }
             writer.finish();
         }
         let mut all = Self {
-            rows: Rows { slots, segments: Vec::with_capacity(segments.len()), state },
+            rows: Rows {
+                slots,
+                segments: Vec::with_capacity(segments.len()),
+                state,
+            },
             damages: Vec::new(),
             named: Vec::new(),
             unsure: (!whole).then(|| Why("its narinfos were not all read".to_owned())),
@@ -177,7 +169,11 @@ struct Work<'a> {
 
 impl Work<'_> {
     fn segment(&self, number: usize) -> Segment {
-        let old = self.index.as_ref().map(|index| index.segment(number)).unwrap_or_default();
+        let old = self
+            .index
+            .as_ref()
+            .map(|index| index.segment(number))
+            .unwrap_or_default();
         let mut cursor = Cursor::new(&old);
         let mut new = Vec::with_capacity(old.len());
         let mut segment = Segment::default();
@@ -195,7 +191,9 @@ impl Work<'_> {
                         kept += 1;
                         let (name, url, size) = (entry.name, entry.url, entry.nar_size);
                         segment.begin(slot, name, size, meta.modified, self.state.hash_one(url));
-                        entry.references().for_each(|r| segment.refer(r, &self.slots));
+                        entry
+                            .references()
+                            .for_each(|r| segment.refer(r, &self.slots));
                         segment.end();
                         if self.look.index.is_some() {
                             let references = entry.references();
@@ -257,7 +255,9 @@ impl Work<'_> {
         let wrong = if brief.store_path.hash() != hash {
             Some(format!("`{key}`: it is about `{}`", brief.store_path))
         } else if brief.ca.is_some() && !brief.to_nar_info().has_valid_ca(self.look.store_dir) {
-            Some(format!("`{key}`: its content address is not that of its path"))
+            Some(format!(
+                "`{key}`: its content address is not that of its path"
+            ))
         } else {
             None
         };
@@ -267,11 +267,21 @@ impl Work<'_> {
             return;
         }
         if brief.malformed_signatures > 0 {
-            segment.damages.push(format!("`{key}`: a malformed signature, which stops newer Nix"));
+            segment.damages.push(format!(
+                "`{key}`: a malformed signature, which stops newer Nix"
+            ));
         }
         let (name, url, size) = (brief.store_path.name(), brief.url, brief.nar_size);
-        segment.begin(slot, name, size, object.meta.modified, self.state.hash_one(url));
-        brief.references().for_each(|r| segment.refer(r.hash(), &self.slots));
+        segment.begin(
+            slot,
+            name,
+            size,
+            object.meta.modified,
+            self.state.hash_one(url),
+        );
+        brief
+            .references()
+            .for_each(|r| segment.refer(r.hash(), &self.slots));
         segment.end();
         // What has to be reported again next time is read again.
         if self.look.index.is_some() && brief.malformed_signatures == 0 {
@@ -284,7 +294,10 @@ impl Work<'_> {
 /// What looks like the key of a NAR in a narinfo that cannot be read.
 fn seeming_url(bytes: &[u8]) -> Option<String> {
     let text = String::from_utf8_lossy(bytes);
-    let url = text.lines().find_map(|line| line.strip_prefix("URL:"))?.trim();
+    let url = text
+        .lines()
+        .find_map(|line| line.strip_prefix("URL:"))?
+        .trim();
     Some(url.to_owned())
 }
 
@@ -292,7 +305,8 @@ impl Segment {
     fn begin(&mut self, slot: u32, name: &str, nar_size: u64, modified: Time, nar: u64) {
         self.slots.push(slot);
         self.names.push_str(name);
-        self.name_ends.push(u32::try_from(self.names.len()).unwrap_or(NONE));
+        self.name_ends
+            .push(u32::try_from(self.names.len()).unwrap_or(NONE));
         self.nar_sizes.push(nar_size);
         self.modified.push(modified);
         self.nars.push(nar);
@@ -307,7 +321,8 @@ impl Segment {
     }
 
     fn end(&mut self) {
-        self.reference_ends.push(u32::try_from(self.references.len()).unwrap_or(NONE));
+        self.reference_ends
+            .push(u32::try_from(self.references.len()).unwrap_or(NONE));
     }
 }
 
@@ -315,17 +330,26 @@ impl Rows {
     /// Whether any row names this NAR. Slow: for the few that are in doubt.
     pub(super) fn name(&self, key: &str) -> bool {
         let hash = self.state.hash_one(key);
-        self.segments.iter().any(|segment| segment.nars.contains(&hash))
+        self.segments
+            .iter()
+            .any(|segment| segment.nars.contains(&hash))
     }
 
     /// Puts the rows into `content`, whose NARs are known.
     pub(super) fn fill(self, content: &mut CacheContent) {
-        let Self { slots, segments, state } = self;
+        let Self {
+            slots,
+            segments,
+            state,
+        } = self;
         let count = segments.iter().map(|segment| segment.slots.len()).sum();
         let mut nars: HashMap<u64, u32, Same> =
             HashMap::with_capacity_and_hasher(content.nars.len(), Same);
         for (at, nar) in content.nars.iter().enumerate() {
-            nars.insert(state.hash_one(nar.key.as_str()), u32::try_from(at).unwrap_or(NONE));
+            nars.insert(
+                state.hash_one(nar.key.as_str()),
+                u32::try_from(at).unwrap_or(NONE),
+            );
         }
         let mut rows = vec![NONE; slots.hashes.len()];
         let taken = segments.iter().flat_map(|segment| &segment.slots);
@@ -353,7 +377,9 @@ impl Rows {
                         continue;
                     }
                     match rows[reference as usize] {
-                        NONE => content.elsewhere.push((row, slots.hashes[reference as usize])),
+                        NONE => content
+                            .elsewhere
+                            .push((row, slots.hashes[reference as usize])),
                         reference => list.push(reference),
                     }
                 }
@@ -366,7 +392,9 @@ impl Rows {
             }
         }
         content.elsewhere.sort_unstable();
-        content.paths = builder.index().with_refs(graph.finish().unwrap_or_default());
+        content.paths = builder
+            .index()
+            .with_refs(graph.finish().unwrap_or_default());
     }
 }
 

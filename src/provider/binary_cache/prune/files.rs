@@ -31,7 +31,11 @@ impl Prune<'_> {
     }
 
     /// Keys, with their bytes, that may go by what is there now.
-    fn deletable(&self, content: &CacheContent, wanted: &BTreeSet<String>) -> BTreeMap<String, u64> {
+    fn deletable(
+        &self,
+        content: &CacheContent,
+        wanted: &BTreeSet<String>,
+    ) -> BTreeMap<String, u64> {
         let now = self.held.now();
         let old = |object: &Nar| now.since(object.modified) >= self.grace;
         let mut named = vec![false; content.nars.len()];
@@ -40,7 +44,12 @@ impl Prune<'_> {
                 *named = true;
             }
         }
-        let nars = content.nars.iter().zip(named).filter(|(_, named)| !named).map(|(nar, _)| nar);
+        let nars = content
+            .nars
+            .iter()
+            .zip(named)
+            .filter(|(_, named)| !named)
+            .map(|(nar, _)| nar);
         let at_work = |object: &&Nar| {
             let name = object.key.rsplit('/').next().unwrap_or_default();
             temporary_owner(name).is_some_and(is_running)
@@ -51,12 +60,14 @@ impl Prune<'_> {
             .filter(|object| wanted.contains(&object.key) && old(object))
             .map(|object| (object.key.clone(), object.size))
             .collect();
-        let intents: HashMap<&str, bool> =
-            content.intents.iter().map(|intent| (intent.id.as_str(), intent.gone)).collect();
+        let intents: HashMap<&str, bool> = content
+            .intents
+            .iter()
+            .map(|intent| (intent.id.as_str(), intent.gone))
+            .collect();
         for key in wanted {
-            let gone = id_of(key).is_some_and(|id| {
-                intent_key(id) == *key && intents.get(id).copied() == Some(true)
-            });
+            let gone = id_of(key)
+                .is_some_and(|id| intent_key(id) == *key && intents.get(id).copied() == Some(true));
             if gone {
                 sizes.insert(key.clone(), 0);
             }

@@ -9,7 +9,10 @@ use crate::nix::store_path::{HashPart, StorePath};
 /// Finds what is wrong with a batch whatever the cache holds.
 pub(super) fn check(batch: &Batch) -> Result<(), PushError> {
     let wrong = |path: &StorePath, why: &str| {
-        Err(PushError::Batch { path: path.clone(), why: why.to_owned() })
+        Err(PushError::Batch {
+            path: path.clone(),
+            why: why.to_owned(),
+        })
     };
     let mut seen = HashMap::new();
     for item in &batch.items {
@@ -20,7 +23,11 @@ pub(super) fn check(batch: &Batch) -> Result<(), PushError> {
             return wrong(&item.path, "a NAR has more than 0 bytes");
         }
     }
-    match Order::of(&batch.items).cyclic.first().and_then(|&at| batch.items.get(at)) {
+    match Order::of(&batch.items)
+        .cyclic
+        .first()
+        .and_then(|&at| batch.items.get(at))
+    {
         Some(item) => wrong(&item.path, "its references lead back to it"),
         None => Ok(()),
     }
@@ -40,13 +47,19 @@ pub(super) struct Order {
 
 impl Order {
     pub(super) fn of(items: &[Item]) -> Self {
-        let places: HashMap<HashPart, usize> =
-            items.iter().enumerate().map(|(at, item)| (item.path.hash(), at)).collect();
+        let places: HashMap<HashPart, usize> = items
+            .iter()
+            .enumerate()
+            .map(|(at, item)| (item.path.hash(), at))
+            .collect();
         let references: Vec<Vec<usize>> = items
             .iter()
             .enumerate()
             .map(|(at, item)| {
-                let found = item.references.iter().filter_map(|r| places.get(&r.hash()).copied());
+                let found = item
+                    .references
+                    .iter()
+                    .filter_map(|r| places.get(&r.hash()).copied());
                 found.filter(|&reference| reference != at).collect()
             })
             .collect();
@@ -75,6 +88,11 @@ impl Order {
         let mut nars: Vec<usize> = (0..items.len()).collect();
         nars.sort_by_key(|&at| (ranks[at], std::cmp::Reverse(items[at].nar_size)));
         let cyclic = order.cyclic.iter().map(|&row| row as usize).collect();
-        Self { references, referrers, nars, cyclic }
+        Self {
+            references,
+            referrers,
+            nars,
+            cyclic,
+        }
     }
 }

@@ -6,8 +6,8 @@ use std::time::Duration;
 use super::{Batch, Early, Item, Push, PushError};
 use crate::nix::narinfo::Brief;
 use crate::nix::store_path::HashPart;
-use crate::provider::binary_cache::lease::Held;
 use crate::plan::record::{PruneBody, PrunePhase};
+use crate::provider::binary_cache::lease::Held;
 use crate::provider::binary_cache::records::{self, Condemned, Found, Trace};
 use crate::provider::binary_cache::{CacheView, SMALL_OBJECT, StoreError, narinfo_key};
 
@@ -62,7 +62,9 @@ fn is_of_use(
     item: &Item,
     bytes: &[u8],
 ) -> Result<bool, StoreError> {
-    let Ok(brief) = Brief::from_bytes(bytes, &batch.store_dir) else { return Ok(false) };
+    let Ok(brief) = Brief::from_bytes(bytes, &batch.store_dir) else {
+        return Ok(false);
+    };
     if brief.store_path != item.path.as_ref() || brief.malformed_signatures > 0 {
         return Ok(false);
     }
@@ -105,7 +107,10 @@ impl Push<'_> {
     ) -> Result<Option<(Trace, bool)>, Early> {
         let mut unended = false;
         let trace = self.wait(held, |condemned, prune| {
-            unended |= prune.body.as_ref().is_ok_and(|body| body.phase != PrunePhase::Ended)
+            unended |= prune
+                .body
+                .as_ref()
+                .is_ok_and(|body| body.phase != PrunePhase::Ended)
                 || prune.body.is_err();
             match condemned {
                 Condemned::Nothing | Condemned::Paths(_) => false,
@@ -134,7 +139,9 @@ impl Push<'_> {
                     waits_for = waits_for.or(Some(prune));
                 }
             }
-            let Some(prune) = waits_for else { return Ok(Some(trace)) };
+            let Some(prune) = waits_for else {
+                return Ok(Some(trace));
+            };
             if self.progress.is_stopped() {
                 return Ok(None);
             }

@@ -139,11 +139,16 @@ impl Push<'_> {
             uploads.left -= 1;
             let path = self.batch.items[at].path.clone();
             for &referrer in &uploads.order.referrers[at] {
-                open.push((referrer, format!("it refers to `{path}`, which was not pushed")));
+                open.push((
+                    referrer,
+                    format!("it refers to `{path}`, which was not pushed"),
+                ));
             }
             self.done.failed.push(Failed { path, why });
         }
-        uploads.wave.retain(|&at| matches!(uploads.states[at], State::Ready(_)));
+        uploads
+            .wave
+            .retain(|&at| matches!(uploads.states[at], State::Ready(_)));
     }
 
     fn collect(
@@ -162,7 +167,11 @@ impl Push<'_> {
                 return Err(Early::stopped());
             }
             held.renew()?;
-            let patience = if uploads.wave.is_empty() { GATHER } else { GATHER / 8 };
+            let patience = if uploads.wave.is_empty() {
+                GATHER
+            } else {
+                GATHER / 8
+            };
             match pipeline.next(patience) {
                 Some((at, result)) => self.take(uploads, at, result)?,
                 // Nothing came: do not keep what is ready waiting.
@@ -221,9 +230,15 @@ impl Push<'_> {
             }
             let (mut puts, mut bytes) = (Vec::with_capacity(count), Vec::with_capacity(count));
             for &at in &wave {
-                let State::Ready(stored) = &uploads.states[at] else { continue };
+                let State::Ready(stored) = &uploads.states[at] else {
+                    continue;
+                };
                 bytes.push(stored.file.size);
-                puts.push(self.narinfo(&self.batch.items[at], stored, presence.broken.contains(&at)));
+                puts.push(self.narinfo(
+                    &self.batch.items[at],
+                    stored,
+                    presence.broken.contains(&at),
+                ));
             }
             held.trusted()?;
             let results = self.store.put_in_order(puts);
@@ -331,7 +346,11 @@ impl Push<'_> {
         Put {
             key: narinfo_key(item.path.hash()),
             bytes: info.display(&batch.store_dir).to_string().into_bytes(),
-            if_there: if replace { IfThere::Replace } else { IfThere::Keep },
+            if_there: if replace {
+                IfThere::Replace
+            } else {
+                IfThere::Keep
+            },
         }
     }
 }
@@ -341,7 +360,9 @@ impl Uploads {
     fn settle(&mut self, at: usize) {
         let mut open = vec![at];
         while let Some(at) = open.pop() {
-            let State::Made(stored) = &self.states[at] else { continue };
+            let State::Made(stored) = &self.states[at] else {
+                continue;
+            };
             let is_before = |&r: &usize| matches!(self.states[r], State::Ready(_) | State::Visible);
             if !self.order.references[at].iter().all(is_before) {
                 continue;
