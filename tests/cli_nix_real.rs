@@ -1,5 +1,9 @@
 //! The `nix` program, driven as the product drives it: settings, evaluation, build, substitution.
-#![allow(clippy::unwrap_used, clippy::print_stdout, reason = "helpers of tests are tests, too")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    reason = "helpers of tests are tests, too"
+)]
 
 mod store_common;
 
@@ -20,29 +24,54 @@ fn world() -> Option<(World, Nix, Utf8PathBuf)> {
     Some((world, nix, flake))
 }
 
-fn evaluate(nix: &Nix, names: &[&str], flake: &str, base: &Utf8PathBuf) -> Vec<Observation<OutputFacts>> {
+fn evaluate(
+    nix: &Nix,
+    names: &[&str],
+    flake: &str,
+    base: &Utf8PathBuf,
+) -> Vec<Observation<OutputFacts>> {
     let names: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
     let mut found = nix.evaluate(&names, flake, base, &|| false);
-    names.iter().map(|name| found.remove(name).unwrap()).collect()
+    names
+        .iter()
+        .map(|name| found.remove(name).unwrap())
+        .collect()
 }
 
 #[test]
 fn settings_are_those_in_effect() {
-    let Some((world, nix, _)) = world() else { return };
-    assert!(nix.at_least(2, 4) && !nix.at_least(99, 0), "{}", nix.version());
+    let Some((world, nix, _)) = world() else {
+        return;
+    };
+    assert!(
+        nix.at_least(2, 4) && !nix.at_least(99, 0),
+        "{}",
+        nix.version()
+    );
     let settings = nix.show_config().unwrap();
     assert_eq!(settings["sandbox"], "false");
     assert_eq!(settings["substituters"], "");
     let features: Vec<&str> = settings["experimental-features"].split(' ').collect();
-    assert!(features.contains(&"flakes") && features.contains(&"nix-command"), "{features:?}");
+    assert!(
+        features.contains(&"flakes") && features.contains(&"nix-command"),
+        "{features:?}"
+    );
     // Without the feature we still get the answer, and it does not show that we lent it.
-    let host = world.host.clone().with("NIX_CONFIG", "cores = 3\nsubstituters = https://a https://b");
+    let host = world.host.clone().with(
+        "NIX_CONFIG",
+        "cores = 3\nsubstituters = https://a https://b",
+    );
     let settings = Nix::find(&host).unwrap().unwrap().show_config().unwrap();
     assert_eq!(settings["cores"], "3");
     assert_eq!(settings["substituters"], "https://a https://b");
     assert_eq!(settings["experimental-features"], "");
     let host = world.host.clone().with("NIX_CONFIG", "cores=3");
-    assert!(Nix::find(&host).unwrap_err().to_string().contains("cores=3"));
+    assert!(
+        Nix::find(&host)
+            .unwrap_err()
+            .to_string()
+            .contains("cores=3")
+    );
 }
 
 #[test]
@@ -53,24 +82,41 @@ fn no_nix_is_no_error() {
 
 #[test]
 fn good_outputs_are_known_and_bad_ones_have_their_own_reason() {
-    let Some((world, nix, flake)) = world() else { return };
+    let Some((world, nix, flake)) = world() else {
+        return;
+    };
     let fixed = "/00000000000000000000000000000000-given";
     let fixed = format!("{}{fixed}", world.location().store);
-    let names = [".#top", ".#bad", ".#multi", ".#none", ".#foreign", ".", ".#dep", &fixed];
+    let names = [
+        ".#top",
+        ".#bad",
+        ".#multi",
+        ".#none",
+        ".#foreign",
+        ".",
+        ".#dep",
+        &fixed,
+    ];
     let found = evaluate(&nix, &names, ".", &flake);
     let top = found[0].present().unwrap();
     assert_eq!(top.drv.as_ref().unwrap().name(), "top.drv");
     assert_eq!(top.outputs["out"].name(), "top");
     assert_eq!(top.system.as_deref(), Some(world.host.system.as_str()));
     let why = &found[1].unknown().unwrap().0;
-    assert!(why.contains("`.#bad`") && why.contains("broken on purpose"), "{why}");
+    assert!(
+        why.contains("`.#bad`") && why.contains("broken on purpose"),
+        "{why}"
+    );
     let multi = found[2].present().unwrap();
     assert_eq!(multi.drv.as_ref().unwrap().name(), "multi.drv");
     // The outputs that a build of it installs, not every one that exists.
     assert_eq!(multi.outputs.keys().collect::<Vec<_>>(), ["out"]);
     let why = &found[3].unknown().unwrap().0;
     assert!(why.contains("does not provide attribute"), "{why}");
-    assert_eq!(found[4].present().unwrap().system.as_deref(), Some("riscv64-linux"));
+    assert_eq!(
+        found[4].present().unwrap().system.as_deref(),
+        Some("riscv64-linux")
+    );
     assert_eq!(found[5].present(), Some(top));
     assert_eq!(found[6].present().unwrap().outputs["out"].name(), "dep");
     assert_eq!(found[7].present().unwrap().outputs["out"].name(), "given");
@@ -80,32 +126,62 @@ fn good_outputs_are_known_and_bad_ones_have_their_own_reason() {
     // By another name of the flake, from another folder; and by derivation.
     let elsewhere = evaluate(&nix, &[".#top"], "flake", &world.root);
     assert_eq!(elsewhere[0].present(), Some(top));
-    let drv = world.location().store.display(multi.drv.as_ref().unwrap()).to_string();
+    let drv = world
+        .location()
+        .store
+        .display(multi.drv.as_ref().unwrap())
+        .to_string();
     let by_drv = evaluate(&nix, &[&drv], ".", &flake);
-    assert_eq!(by_drv[0].present().unwrap().outputs["out"], multi.outputs["out"]);
+    assert_eq!(
+        by_drv[0].present().unwrap().outputs["out"],
+        multi.outputs["out"]
+    );
 }
 
 #[test]
 fn builds_and_says_what_came_of_it() {
-    let Some((world, nix, flake)) = world() else { return };
+    let Some((world, nix, flake)) = world() else {
+        return;
+    };
     let link = world.root.join("kept");
     let mut lines = Vec::new();
     let names = [".#top".to_owned(), ".#dep".to_owned()];
-    let built = nix.build(&names, ".", &flake, Some(&link), &|| false, &mut |_| {}).unwrap();
+    let built = nix
+        .build(&names, ".", &flake, Some(&link), &|| false, &mut |_| {})
+        .unwrap();
     let mut outputs: Vec<&str> = built.iter().map(|one| one.outputs["out"].name()).collect();
     outputs.sort_unstable();
     assert_eq!(outputs, ["dep", "top"]);
-    assert!(link.read_link_utf8().unwrap().starts_with(world.root.join("store")));
+    assert!(
+        link.read_link_utf8()
+            .unwrap()
+            .starts_with(world.root.join("store"))
+    );
     let error = nix
-        .build(&[".#fails".to_owned()], ".", &flake, None, &|| false, &mut |line| lines.push(line.to_owned()))
+        .build(
+            &[".#fails".to_owned()],
+            ".",
+            &flake,
+            None,
+            &|| false,
+            &mut |line| lines.push(line.to_owned()),
+        )
         .unwrap_err();
-    assert!(error.to_string().contains("`.#fails`") && error.to_string().contains("failed"), "{error}");
-    assert!(lines.iter().any(|line| line.contains("so sad")), "{lines:?}");
+    assert!(
+        error.to_string().contains("`.#fails`") && error.to_string().contains("failed"),
+        "{error}"
+    );
+    assert!(
+        lines.iter().any(|line| line.contains("so sad")),
+        "{lines:?}"
+    );
 }
 
 #[test]
 fn a_stop_ends_the_build() {
-    let Some((_world, nix, flake)) = world() else { return };
+    let Some((_world, nix, flake)) = world() else {
+        return;
+    };
     let stop = AtomicBool::new(false);
     let started = Instant::now();
     let error = nix
@@ -123,14 +199,27 @@ fn a_stop_ends_the_build() {
         )
         .unwrap_err();
     assert!(error.is_stopped(), "{error}");
-    assert!(stop.load(Ordering::SeqCst), "the build never said that it started");
+    assert!(
+        stop.load(Ordering::SeqCst),
+        "the build never said that it started"
+    );
     assert!(started.elapsed() < Duration::from_secs(30));
 }
 
 #[test]
 fn fetches_from_caches_and_never_builds() {
-    let Some((world, nix, flake)) = world() else { return };
-    nix.build(&[".#top".to_owned()], ".", &flake, None, &|| false, &mut |_| {}).unwrap();
+    let Some((world, nix, flake)) = world() else {
+        return;
+    };
+    nix.build(
+        &[".#top".to_owned()],
+        ".",
+        &flake,
+        None,
+        &|| false,
+        &mut |_| {},
+    )
+    .unwrap();
     let names = [".#top".to_owned(), ".#multi".to_owned()];
     let facts = nix.evaluate(&names, ".", &flake, &|| false);
     let path = |name: &str| -> StorePath { facts[name].present().unwrap().outputs["out"].clone() };
@@ -138,7 +227,10 @@ fn fetches_from_caches_and_never_builds() {
     let cache = format!("file://{}/cache?trusted=1", world.root);
     world.run("nix", &["copy", "--to", &cache, &top]);
     world.run("nix", &["store", "delete", "--ignore-liveness", &top]);
-    let config = format!("{}substituters = {cache}\nrequire-sigs = false\n", store_common::CONFIG);
+    let config = format!(
+        "{}substituters = {cache}\nrequire-sigs = false\n",
+        store_common::CONFIG
+    );
     let host = world.host.clone().with("NIX_CONFIG", &config);
     let nix = Nix::find(&host).unwrap().unwrap();
     // One is in the cache, the other would have to be built.
@@ -146,5 +238,6 @@ fn fetches_from_caches_and_never_builds() {
     assert!(outcome.unwrap_err().to_string().contains("multi"));
     assert!(world.location().on_disk(&path(".#top")).exists());
     assert!(!world.location().on_disk(&path(".#multi")).exists());
-    nix.substitute(&[path(".#top")], &|| false, &mut |_| {}).unwrap();
+    nix.substitute(&[path(".#top")], &|| false, &mut |_| {})
+        .unwrap();
 }

@@ -167,6 +167,9 @@ fn the_worlds_are_hard_enough() {
         counts.count(&case, &first);
     }
     for (what, number) in counts.all() {
-        assert!(number * 5 >= CASES, "only {number} of {CASES} worlds have {what}");
+        assert!(
+            number * 5 >= CASES,
+            "only {number} of {CASES} worlds have {what}"
+        );
     }
 }

@@ -1,5 +1,9 @@
 //! The local store, read beside the real Nix: same paths, same facts, no wrong answer.
-#![allow(clippy::unwrap_used, clippy::print_stdout, reason = "helpers of tests are tests, too")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    reason = "helpers of tests are tests, too"
+)]
 
 mod store_common;
 
@@ -35,8 +39,14 @@ fn built() -> Option<World> {
     let flake = world.flake(&FLAKE.replace("SYSTEM", &world.host.system));
     let top = format!("path:{flake}#top");
     let multi = format!("path:{flake}#multi");
-    world.run("nix", &["build", &top, "-o", world.root.join("result").as_str()]);
-    world.run("nix", &["build", &multi, "-o", world.root.join("second").as_str()]);
+    world.run(
+        "nix",
+        &["build", &top, "-o", world.root.join("result").as_str()],
+    );
+    world.run(
+        "nix",
+        &["build", &multi, "-o", world.root.join("second").as_str()],
+    );
     Some(world)
 }
 
@@ -89,16 +99,29 @@ fn the_database_says_what_nix_says() {
     assert_eq!(as_we_say(&store), said);
     assert_eq!(store.source, "database");
     // Each derivation with its valid outputs.
-    let multi = store.paths.rows().find(|row| store.paths.name(*row) == "multi.drv").unwrap();
-    let mut names: Vec<&str> =
-        store.outputs[&multi].iter().map(|row| store.paths.name(*row)).collect();
+    let multi = store
+        .paths
+        .rows()
+        .find(|row| store.paths.name(*row) == "multi.drv")
+        .unwrap();
+    let mut names: Vec<&str> = store.outputs[&multi]
+        .iter()
+        .map(|row| store.paths.name(*row))
+        .collect();
     names.sort_unstable();
     assert_eq!(names, ["multi", "multi-dev"]);
     // A closure by our graph is the closure that Nix computes.
-    let top = store.paths.rows().find(|row| store.paths.name(*row) == "top").unwrap();
+    let top = store
+        .paths
+        .rows()
+        .find(|row| store.paths.name(*row) == "top")
+        .unwrap();
     let full = store.dir.display(&store.paths.path(top)).to_string();
     let closure: RowSet = store.paths.refs().reach([top]);
-    let ours: BTreeSet<String> = closure.iter().map(|row| store.paths.base_name(row)).collect();
+    let ours: BTreeSet<String> = closure
+        .iter()
+        .map(|row| store.paths.base_name(row))
+        .collect();
     let theirs: BTreeSet<String> = world
         .run("nix-store", &["-qR", &full])
         .lines()
@@ -115,19 +138,41 @@ fn nix_itself_is_the_second_way() {
     let nix = Nix::find(&world.host).unwrap().unwrap();
     let json = nix.path_info_all(&|| false).unwrap();
     std::fs::write(location.state.join("db/schema"), "11").unwrap();
-    assert!(unknown(&location).contains("its schema is 11"), "{}", unknown(&location));
+    assert!(
+        unknown(&location).contains("its schema is 11"),
+        "{}",
+        unknown(&location)
+    );
     let fallback = || Ok(json.clone());
-    let question = Question { since: None, fallback: Some(&fallback) };
-    let Observation::Present(store) = observe(&location, question) else { panic!() };
+    let question = Question {
+        since: None,
+        fallback: Some(&fallback),
+    };
+    let Observation::Present(store) = observe(&location, question) else {
+        panic!()
+    };
     assert_eq!(as_we_say(&store), said);
     assert_eq!(store.source, "nix path-info");
-    let top = store.paths.rows().find(|row| store.paths.name(*row) == "top.drv").unwrap();
+    let top = store
+        .paths
+        .rows()
+        .find(|row| store.paths.name(*row) == "top.drv")
+        .unwrap();
     assert_eq!(store.outputs[&top].len(), 1);
     // When that fails, too, both reasons are told.
     let fallback = || Err("no Nix either".to_owned());
-    let question = Question { since: None, fallback: Some(&fallback) };
-    let Observation::Unknown(why) = observe(&location, question) else { panic!() };
-    assert!(why.0.contains("schema is 11") && why.0.contains("no Nix either"), "{}", why.0);
+    let question = Question {
+        since: None,
+        fallback: Some(&fallback),
+    };
+    let Observation::Unknown(why) = observe(&location, question) else {
+        panic!()
+    };
+    assert!(
+        why.0.contains("schema is 11") && why.0.contains("no Nix either"),
+        "{}",
+        why.0
+    );
 }
 
 #[test]
@@ -141,31 +186,75 @@ fn bad_databases_are_unknown() {
     }
     let nowhere = Location::chroot(&world.root.join("nowhere"));
     assert_eq!(observe(&nowhere, Question::default()).unknown(), None);
-    assert!(matches!(observe(&nowhere, Question::default()), Observation::Absent));
+    assert!(matches!(
+        observe(&nowhere, Question::default()),
+        Observation::Absent
+    ));
     std::fs::write(&database, &whole[..whole.len() / 2]).unwrap();
-    assert!(unknown(&location).contains("damaged"), "{}", unknown(&location));
+    assert!(
+        unknown(&location).contains("damaged"),
+        "{}",
+        unknown(&location)
+    );
     std::fs::write(&database, &whole[..whole.len() - 100]).unwrap();
-    assert!(unknown(&location).contains("damaged"), "{}", unknown(&location));
+    assert!(
+        unknown(&location).contains("damaged"),
+        "{}",
+        unknown(&location)
+    );
     std::fs::write(&database, "").unwrap();
-    assert!(unknown(&location).contains("damaged"), "{}", unknown(&location));
+    assert!(
+        unknown(&location).contains("damaged"),
+        "{}",
+        unknown(&location)
+    );
     std::fs::write(&database, vec![0x5a; 8192]).unwrap();
-    assert!(unknown(&location).contains("damaged"), "{}", unknown(&location));
+    assert!(
+        unknown(&location).contains("damaged"),
+        "{}",
+        unknown(&location)
+    );
     std::fs::write(&database, &whole).unwrap();
     let connection = rusqlite::Connection::open(&database).unwrap();
-    connection.execute("update ValidPaths set path = path || '/x' where id = 1", []).unwrap();
-    assert!(unknown(&location).contains("not a path of this store"), "{}", unknown(&location));
-    connection.execute("update ValidPaths set path = cast(x'ff' as text) where id = 1", []).unwrap();
-    assert!(unknown(&location).contains("UTF-8"), "{}", unknown(&location));
+    connection
+        .execute("update ValidPaths set path = path || '/x' where id = 1", [])
+        .unwrap();
+    assert!(
+        unknown(&location).contains("not a path of this store"),
+        "{}",
+        unknown(&location)
+    );
+    connection
+        .execute(
+            "update ValidPaths set path = cast(x'ff' as text) where id = 1",
+            [],
+        )
+        .unwrap();
+    assert!(
+        unknown(&location).contains("UTF-8"),
+        "{}",
+        unknown(&location)
+    );
     drop(connection);
     std::fs::write(&database, &whole).unwrap();
     let connection = rusqlite::Connection::open(&database).unwrap();
-    connection.execute("update ValidPaths set hash = 'md5:00' where id = 1", []).unwrap();
-    assert!(unknown(&location).contains("SHA-256"), "{}", unknown(&location));
+    connection
+        .execute("update ValidPaths set hash = 'md5:00' where id = 1", [])
+        .unwrap();
+    assert!(
+        unknown(&location).contains("SHA-256"),
+        "{}",
+        unknown(&location)
+    );
     drop(connection);
     std::fs::write(&database, &whole).unwrap();
     let connection = rusqlite::Connection::open(&database).unwrap();
     connection.execute("drop table Refs", []).unwrap();
-    assert!(unknown(&location).contains("no such table"), "{}", unknown(&location));
+    assert!(
+        unknown(&location).contains("no such table"),
+        "{}",
+        unknown(&location)
+    );
 }
 
 #[test]
@@ -173,9 +262,15 @@ fn a_locked_database_is_unknown_after_a_while() {
     let Some(world) = built() else { return };
     let location = world.location();
     let connection = rusqlite::Connection::open(location.database()).unwrap();
-    connection.pragma_update(None, "journal_mode", "delete").unwrap();
+    connection
+        .pragma_update(None, "journal_mode", "delete")
+        .unwrap();
     connection.execute_batch("begin exclusive").unwrap();
-    assert!(unknown(&location).contains("locked"), "{}", unknown(&location));
+    assert!(
+        unknown(&location).contains("locked"),
+        "{}",
+        unknown(&location)
+    );
     connection.execute_batch("rollback").unwrap();
     assert!(!present(&location).paths.is_empty());
 }
@@ -207,18 +302,28 @@ fn details_are_those_of_the_asked_paths() {
     let top = top.to_str().unwrap();
     world.run("nix", &["store", "sign", "-k", key.as_str(), top]);
     let source = world.add("plain", "text");
-    let paths: Vec<StorePath> = [top, &source].map(|full| location.store.parse(full).unwrap()).into();
+    let paths: Vec<StorePath> = [top, &source]
+        .map(|full| location.store.parse(full).unwrap())
+        .into();
     let missing: StorePath = "00000000000000000000000000000000-missing".parse().unwrap();
     let found = details(&location, &[paths[0].clone(), paths[1].clone(), missing]).unwrap();
     assert_eq!(found.len(), 2);
     let top = &found[&paths[0].hash()];
-    assert!(top.signatures.iter().any(|text| text.starts_with("test-1:")), "{top:?}");
+    assert!(
+        top.signatures
+            .iter()
+            .any(|text| text.starts_with("test-1:")),
+        "{top:?}"
+    );
     assert_eq!(top.deriver.as_ref().unwrap().name(), "top.drv");
     assert_eq!((top.ca.as_deref(), top.ultimate), (None, true));
     assert_eq!(top.references.len(), 1);
     assert!(top.registered > 1_700_000_000);
     let plain = &found[&paths[1].hash()];
-    assert!(plain.ca.as_deref().unwrap().starts_with("fixed:r:sha256:"), "{plain:?}");
+    assert!(
+        plain.ca.as_deref().unwrap().starts_with("fixed:r:sha256:"),
+        "{plain:?}"
+    );
     assert_eq!((plain.deriver.as_ref(), plain.references.len()), (None, 0));
 }
 
@@ -228,30 +333,57 @@ fn a_mark_finds_exactly_what_is_new() {
     let location = world.location();
     let marks = Marks::new(&world.host.state_folder());
     // Before there is any database, everything that comes is new.
-    marks.save(&mark_here(&location, "start", 5).unwrap()).unwrap();
+    marks
+        .save(&mark_here(&location, "start", 5).unwrap())
+        .unwrap();
     let old = world.add("old", "1");
-    marks.save(&mark_here(&location, "middle", 6).unwrap()).unwrap();
+    marks
+        .save(&mark_here(&location, "middle", 6).unwrap())
+        .unwrap();
     let gone = world.add("gone", "2");
     world.run("nix", &["store", "delete", &gone]);
     world.add("old", "1");
     let new = world.add("new", "3");
     let since = |name: &str| -> Vec<String> {
         let mark = marks.load(name, &location).unwrap();
-        let question = Question { since: Some(&mark), fallback: None };
-        let Observation::Present(store) = observe(&location, question) else { panic!() };
+        let question = Question {
+            since: Some(&mark),
+            fallback: None,
+        };
+        let Observation::Present(store) = observe(&location, question) else {
+            panic!()
+        };
         let rows = store.since_mark.clone().unwrap();
-        rows.iter().map(|row| store.dir.display(&store.paths.path(*row)).to_string()).collect()
+        rows.iter()
+            .map(|row| store.dir.display(&store.paths.path(*row)).to_string())
+            .collect()
     };
     assert_eq!(since("middle"), std::slice::from_ref(&new));
     assert_eq!(since("start"), [old, new]);
-    assert!(matches!(marks.load("never", &location), Err(MarkError::Missing(_))));
+    assert!(matches!(
+        marks.load("never", &location),
+        Err(MarkError::Missing(_))
+    ));
     for name in ["", ".hidden", "../up", "a/b", "a b", "-x", &"x".repeat(65)] {
-        assert!(matches!(marks.load(name, &location), Err(MarkError::Name(_))), "{name}");
+        assert!(
+            matches!(marks.load(name, &location), Err(MarkError::Name(_))),
+            "{name}"
+        );
     }
     let elsewhere = Location::chroot(&world.root);
-    assert!(matches!(marks.load("middle", &elsewhere), Err(MarkError::OtherStore { .. })));
-    std::fs::write(world.host.state_folder().join("marks/odd.json"), "{\"version\":2}").unwrap();
-    assert!(matches!(marks.load("odd", &location), Err(MarkError::Damaged { .. })));
+    assert!(matches!(
+        marks.load("middle", &elsewhere),
+        Err(MarkError::OtherStore { .. })
+    ));
+    std::fs::write(
+        world.host.state_folder().join("marks/odd.json"),
+        "{\"version\":2}",
+    )
+    .unwrap();
+    assert!(matches!(
+        marks.load("odd", &location),
+        Err(MarkError::Damaged { .. })
+    ));
 }
 
 #[test]
@@ -263,7 +395,15 @@ fn a_mark_of_another_database_is_no_answer() {
     let mark = mark_here(&location, "m", 1).unwrap();
     let state = location.state.clone();
     std::fs::rename(&state, world.root.join("saved")).unwrap();
-    let ask = || observe(&location, Question { since: Some(&mark), fallback: None });
+    let ask = || {
+        observe(
+            &location,
+            Question {
+                since: Some(&mark),
+                fallback: None,
+            },
+        )
+    };
     assert!(ask().unknown().unwrap().0.contains("another Nix database"));
     world.add("c", "3");
     assert!(ask().unknown().unwrap().0.contains("another Nix database"));
@@ -276,12 +416,22 @@ fn roots_are_those_of_nix_and_stay() {
     let Some(world) = built() else { return };
     let location = world.location();
     let stale = world.root.join("stale");
-    world.run("nix", &["build", &format!("path:{}#dep", world.root.join("flake")), "-o", stale.as_str()]);
+    world.run(
+        "nix",
+        &[
+            "build",
+            &format!("path:{}#dep", world.root.join("flake")),
+            "-o",
+            stale.as_str(),
+        ],
+    );
     std::fs::remove_file(&stale).unwrap();
     let auto = location.state.join("gcroots/auto");
     let links = || std::fs::read_dir(&auto).unwrap().count();
     let before = links();
-    let Observation::Present(found) = roots(&location) else { panic!() };
+    let Observation::Present(found) = roots(&location) else {
+        panic!()
+    };
     assert_eq!(links(), before, "a stale link was removed");
     let ours: BTreeSet<String> = found
         .iter()
@@ -295,14 +445,19 @@ fn roots_are_those_of_nix_and_stay() {
         .collect();
     assert!(!theirs.is_empty());
     assert_eq!(ours, theirs);
-    assert!(matches!(roots(&Location::chroot(&world.root.join("no"))), Observation::Absent));
+    assert!(matches!(
+        roots(&Location::chroot(&world.root.join("no"))),
+        Observation::Absent
+    ));
 }
 
 #[test]
 fn result_links_lead_to_their_path() {
     let Some(world) = built() else { return };
     let location = world.location();
-    let Observation::Present(path) = resolve(&location, &world.root.join("result")) else { panic!() };
+    let Observation::Present(path) = resolve(&location, &world.root.join("result")) else {
+        panic!()
+    };
     assert_eq!(path.name(), "top");
     let chroot = world.root.join("chroot");
     let file = world.root.join("tmp/in-chroot");
@@ -311,11 +466,22 @@ fn result_links_lead_to_their_path() {
     for name in ["NIX_STORE_DIR", "NIX_STATE_DIR"] {
         command.env_remove(name);
     }
-    let output = command.args(["store", "add-file", "--store", chroot.as_str(), file.as_str()]).output().unwrap();
+    let output = command
+        .args([
+            "store",
+            "add-file",
+            "--store",
+            chroot.as_str(),
+            file.as_str(),
+        ])
+        .output()
+        .unwrap();
     let full = Utf8PathBuf::from(String::from_utf8(output.stdout).unwrap().trim());
     let location = Location::of(&world.host, Some(chroot.as_str())).unwrap();
     assert_eq!(present(&location).paths.len(), 1);
-    let Observation::Present(path) = resolve(&location, &full) else { panic!("{full}") };
+    let Observation::Present(path) = resolve(&location, &full) else {
+        panic!("{full}")
+    };
     assert!(location.on_disk(&path).exists());
 }
 
@@ -346,29 +512,44 @@ fn somebody_else_sees_the_same() {
     std::fs::write(location.state.join("db/schema"), "10").unwrap();
     let own = rusqlite::Connection::open(world.location().database()).unwrap();
     let store = world.location().store;
-    own.execute("vacuum into ?", [location.database().as_str()]).unwrap();
+    own.execute("vacuum into ?", [location.database().as_str()])
+        .unwrap();
     let writer = rusqlite::Connection::open(location.database()).unwrap();
     writer.pragma_update(None, "journal_mode", "wal").unwrap();
     for (table, column) in [("ValidPaths", "path"), ("DerivationOutputs", "path")] {
         let rename = format!("update {table} set {column} = replace({column}, ?, '/nix/store')");
         writer.execute(&rename, [store.as_str()]).unwrap();
     }
-    let count: i64 =
-        writer.query_row("select count(*) from ValidPaths", [], |row| row.get(0)).unwrap();
+    let count: i64 = writer
+        .query_row("select count(*) from ValidPaths", [], |row| row.get(0))
+        .unwrap();
     drop(writer);
     // A copy that anybody may start, wherever this one is kept.
     let program = root.join("look");
     std::fs::copy(std::env::current_exe().unwrap(), &program).unwrap();
     let look = || {
         let output = std::process::Command::new("setpriv")
-            .args(["--reuid=65534", "--regid=65534", "--clear-groups", program.as_str()])
-            .args(["--exact", "look_as_somebody_else", "--ignored", "--nocapture"])
+            .args([
+                "--reuid=65534",
+                "--regid=65534",
+                "--clear-groups",
+                program.as_str(),
+            ])
+            .args([
+                "--exact",
+                "look_as_somebody_else",
+                "--ignored",
+                "--nocapture",
+            ])
             .env("NANNA_TEST_ROOT", root.as_str())
             .output()
             .unwrap();
         let text = [output.stdout, output.stderr].concat();
         let text = String::from_utf8_lossy(&text).into_owned();
-        text.lines().find(|line| line.starts_with("saw")).unwrap_or(&text).to_owned()
+        text.lines()
+            .find(|line| line.starts_with("saw"))
+            .unwrap_or(&text)
+            .to_owned()
     };
     let beside = |suffix: &str| Utf8PathBuf::from(format!("{}{suffix}", location.database()));
     assert!(!beside("-shm").exists());
@@ -377,7 +558,12 @@ fn somebody_else_sees_the_same() {
     let writer = rusqlite::Connection::open(location.database()).unwrap();
     let insert = "insert into ValidPaths (path, hash, registrationTime) values (?, ?, 1)";
     let hash = format!("sha256:{}", "0".repeat(64));
-    writer.execute(insert, ["/nix/store/00000000000000000000000000000000-new", &hash]).unwrap();
+    writer
+        .execute(
+            insert,
+            ["/nix/store/00000000000000000000000000000000-new", &hash],
+        )
+        .unwrap();
     assert!(beside("-wal").exists());
     assert_eq!(look(), format!("saw {} paths", count + 1));
     // A log that cannot be opened, with something in it: no answer is better than an old one.

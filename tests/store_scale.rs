@@ -1,6 +1,10 @@
 //! The speed of reading a large database, measured on a made one. Run with
 //! `cargo test --release --test store_scale -- --ignored --nocapture`; `NANNA_ROWS` sets its size.
-#![allow(clippy::unwrap_used, clippy::print_stdout, reason = "helpers of tests are tests, too")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    reason = "helpers of tests are tests, too"
+)]
 
 use std::time::Instant;
 
@@ -33,7 +37,9 @@ fn make(location: &Location, rows: i64) {
         let mut path = transaction
             .prepare("insert into ValidPaths (path, hash, registrationTime, deriver, narSize, sigs) values (?, ?, 1700000000, ?, ?, ?)")
             .unwrap();
-        let mut reference = transaction.prepare("insert into Refs values (?, ?)").unwrap();
+        let mut reference = transaction
+            .prepare("insert into Refs values (?, ?)")
+            .unwrap();
         let mut output = transaction.prepare("insert into DerivationOutputs values (?1, 'out' || length(?2) || substr(?2, 12, 6), ?2)").unwrap();
         let mut state = 88_172_645_463_325_252_u64;
         let mut random = move || {
@@ -45,15 +51,23 @@ fn make(location: &Location, rows: i64) {
         let alphabet = b"0123456789abcdfghijklmnpqrsvwxyz";
         let mut last_drv = 0;
         for id in 1..=rows {
-            let hash: String =
-                (0..32).map(|_| char::from(alphabet[usize::try_from(random() % 32).unwrap()])).collect();
+            let hash: String = (0..32)
+                .map(|_| char::from(alphabet[usize::try_from(random() % 32).unwrap()]))
+                .collect();
             let drv = id % 3 == 1;
             let name = format!("some-package-{id}-1.2.3{}", if drv { ".drv" } else { "" });
             let full = format!("/nix/store/{hash}-{name}");
-            let hex = format!("{:016x}{:016x}{:016x}{:016x}", random(), random(), random(), random());
+            let hex = format!(
+                "{:016x}{:016x}{:016x}{:016x}",
+                random(),
+                random(),
+                random(),
+                random()
+            );
             let signature = format!("cache.nixos.org-1:{}", "A".repeat(88));
             let deriver = "/nix/store/00000000000000000000000000000000-some-package.drv";
-            path.execute((&full, format!("sha256:{hex}"), deriver, 12_345, signature)).unwrap();
+            path.execute((&full, format!("sha256:{hex}"), deriver, 12_345, signature))
+                .unwrap();
             if drv {
                 last_drv = id;
             } else {
@@ -69,7 +83,9 @@ fn make(location: &Location, rows: i64) {
         }
     }
     transaction.commit().unwrap();
-    connection.execute_batch("pragma wal_checkpoint(truncate)").unwrap();
+    connection
+        .execute_batch("pragma wal_checkpoint(truncate)")
+        .unwrap();
 }
 
 fn location() -> (Option<tempfile::TempDir>, Location, i64) {
@@ -92,12 +108,17 @@ fn a_large_database() {
     let mut best = f64::MAX;
     for _ in 0..5 {
         let start = Instant::now();
-        let Observation::Present(store) = observe(&location, Question::default()) else { panic!() };
+        let Observation::Present(store) = observe(&location, Question::default()) else {
+            panic!()
+        };
         best = best.min(start.elapsed().as_secs_f64());
         assert_eq!(i64::try_from(store.paths.len()).unwrap(), rows);
         assert!(store.paths.refs().edges() > store.paths.len());
     }
     let status = std::fs::read_to_string("/proc/self/status").unwrap();
-    let peak = status.lines().find(|line| line.starts_with("VmHWM")).unwrap();
+    let peak = status
+        .lines()
+        .find(|line| line.starts_with("VmHWM"))
+        .unwrap();
     println!("{rows} paths in {:.0} ms; {peak}", best * 1000.0);
 }

@@ -1,10 +1,14 @@
 //! Upstreams over a real loopback server, with the faults that servers have.
-#![allow(clippy::unwrap_used, clippy::print_stdout, reason = "helpers of tests are tests, too")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    reason = "helpers of tests are tests, too"
+)]
 
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use axum::extract::{Path, State};
@@ -95,7 +99,10 @@ impl Server {
         let app = axum::Router::new().route("/cache/{name}", axum::routing::get(answer));
         let app = app.with_state(server.clone());
         std::thread::spawn(move || {
-            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+            let runtime = tokio::runtime::Builder::new_current_thread()
+                .enable_all()
+                .build()
+                .unwrap();
             runtime.block_on(async move {
                 let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
                 sender.send(listener.local_addr().unwrap()).unwrap();
@@ -110,7 +117,11 @@ impl Server {
 /// Paths whose hash parts end in 0 and in 1, turn by turn.
 fn paths(count: usize) -> BTreeSet<HashPart> {
     (0..count)
-        .map(|number| format!("{:031}{}", number / 2, number % 2).parse::<HashPart>().unwrap())
+        .map(|number| {
+            format!("{:031}{}", number / 2, number % 2)
+                .parse::<HashPart>()
+                .unwrap()
+        })
         .collect()
 }
 
@@ -118,7 +129,11 @@ fn settings() -> Settings {
     Settings::new(Options::default(), StoreDir::default(), None, 1_000_000)
 }
 
-fn ask(url: &str, wanted: &BTreeSet<HashPart>, settings: &Settings) -> nanna_cache::plan::observed::Upstream {
+fn ask(
+    url: &str,
+    wanted: &BTreeSet<HashPart>,
+    settings: &Settings,
+) -> nanna_cache::plan::observed::Upstream {
     observe(url, wanted, &BTreeSet::new(), settings, &|| false)
 }
 
@@ -129,10 +144,17 @@ fn many_at_once_each_rightly() {
     let known: BTreeSet<HashPart> = wanted.iter().take(100).copied().collect();
     let found = observe(&format!("{url}/"), &wanted, &known, &settings(), &|| false);
     let ends = |hash: &HashPart| hash.to_string().ends_with('0');
-    let there: BTreeSet<HashPart> =
-        wanted.iter().filter(|hash| known.contains(hash) || ends(hash)).copied().collect();
+    let there: BTreeSet<HashPart> = wanted
+        .iter()
+        .filter(|hash| known.contains(hash) || ends(hash))
+        .copied()
+        .collect();
     assert_eq!(found.has, there);
-    assert!(found.unanswered.is_empty() && found.why.is_none(), "{:?}", found.why);
+    assert!(
+        found.unanswered.is_empty() && found.why.is_none(),
+        "{:?}",
+        found.why
+    );
     // What was known is not asked for; one question is for the cache info.
     assert_eq!(server.requests.load(Ordering::SeqCst), 301);
     let most = server.most_at_once.load(Ordering::SeqCst);
@@ -178,7 +200,12 @@ fn a_shaky_server_is_asked_again() {
         let (_server, url) = Server::start(mood);
         let wanted = paths(6);
         let found = ask(&url, &wanted, &settings());
-        assert_eq!((found.has.len(), found.unanswered.len()), (3, 0), "{mood:?} {:?}", found.why);
+        assert_eq!(
+            (found.has.len(), found.unanswered.len()),
+            (3, 0),
+            "{mood:?} {:?}",
+            found.why
+        );
     }
 }
 
@@ -187,7 +214,10 @@ fn what_is_no_answer_is_never_absent() {
     for (mood, words) in [
         (Mood::Broken, "HTTP 502"),
         (Mood::Forbidden, "refuses access (HTTP 403)"),
-        (Mood::OtherStore, "of the store /other/store, not of /nix/store"),
+        (
+            Mood::OtherStore,
+            "of the store /other/store, not of /nix/store",
+        ),
         (Mood::NoInfo, "no nix-cache-info"),
         (Mood::Portal, "is none"),
     ] {
@@ -204,7 +234,11 @@ fn what_is_no_answer_is_never_absent() {
             let why = found.why.unwrap().0;
             assert!(why.contains(words), "{mood:?}: {why}");
         }
-        assert!(started.elapsed() < Duration::from_secs(20), "{mood:?}: {:?}", started.elapsed());
+        assert!(
+            started.elapsed() < Duration::from_secs(20),
+            "{mood:?}: {:?}",
+            started.elapsed()
+        );
     }
 }
 
@@ -219,14 +253,21 @@ fn a_broken_server_is_not_asked_a_thousand_times() {
 #[test]
 fn nobody_there_is_found_out_fast() {
     // A port that was free a moment ago, and one that takes connections and says nothing.
-    let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let free = std::net::TcpListener::bind("127.0.0.1:0")
+        .unwrap()
+        .local_addr()
+        .unwrap();
     let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     for address in [free, silent.local_addr().unwrap()] {
         let started = Instant::now();
         let found = ask(&format!("http://{address}"), &paths(50), &settings());
         assert_eq!(found.unanswered.len(), 50);
         let why = found.why.unwrap().0;
-        assert!(started.elapsed() < Duration::from_secs(8), "{:?} {why}", started.elapsed());
+        assert!(
+            started.elapsed() < Duration::from_secs(8),
+            "{:?} {why}",
+            started.elapsed()
+        );
     }
 }
 
@@ -240,7 +281,9 @@ fn a_slow_server_can_be_left() {
         later.store(true, Ordering::SeqCst);
     });
     let started = Instant::now();
-    let found = observe(&url, &paths(50), &BTreeSet::new(), &settings(), &|| stop.load(Ordering::SeqCst));
+    let found = observe(&url, &paths(50), &BTreeSet::new(), &settings(), &|| {
+        stop.load(Ordering::SeqCst)
+    });
     assert_eq!(found.why.unwrap().0, "stopped");
     assert_eq!(found.unanswered.len(), 50);
     assert!(started.elapsed() < Duration::from_secs(4));
@@ -253,7 +296,11 @@ fn folders_are_upstreams_too() {
     let wanted = paths(4);
     let found = ask(&url, &wanted, &settings());
     assert_eq!(found.unanswered, wanted);
-    std::fs::write(folder.path().join("nix-cache-info"), "StoreDir: /nix/store\n").unwrap();
+    std::fs::write(
+        folder.path().join("nix-cache-info"),
+        "StoreDir: /nix/store\n",
+    )
+    .unwrap();
     let one = wanted.first().unwrap();
     std::fs::write(folder.path().join(format!("{one}.narinfo")), "x").unwrap();
     let found = ask(&format!("{url}?priority=3"), &wanted, &settings());
@@ -269,7 +316,10 @@ fn priorities_are_those_that_nix_takes() {
     let (_other, silent) = Server::start(Mood::NoInfo);
     let (_third, plain) = Server::start(Mood::OtherStore);
     let stated = format!("{url}?priority=5");
-    let found = priorities(&[url.clone(), stated.clone(), silent.clone(), plain.clone()], &Options::default());
+    let found = priorities(
+        &[url.clone(), stated.clone(), silent.clone(), plain.clone()],
+        &Options::default(),
+    );
     assert_eq!(found[&url], Some(37));
     assert_eq!(found[&stated], Some(5));
     assert_eq!(found[&silent], None);

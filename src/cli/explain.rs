@@ -20,14 +20,21 @@ use crate::transfer::progress::Progress;
 
 pub(super) fn run(context: &Context, args: &Explain) -> Result<Exit, Failure> {
     let loaded = context.load()?;
-    let options = Options { store: args.store.clone(), ..Options::default() };
+    let options = Options {
+        store: args.store.clone(),
+        ..Options::default()
+    };
     let machine = Machine::new(context.host.clone(), options);
     let (desired, digest) = desired(loaded, &machine, Extra::default());
     let observed = observe(&desired, &machine, &Progress::default(), &|_| {});
     let path = path(context, args, &machine, &desired, &observed)?;
     let mut plan = make::plan(&desired, &observed, &digest);
     plan.refusals = guard::check(&desired, &plan, &Allowances::default());
-    let only: Vec<CacheName> = args.cache.iter().map(|name| CacheName::new(name.as_str())).collect();
+    let only: Vec<CacheName> = args
+        .cache
+        .iter()
+        .map(|name| CacheName::new(name.as_str()))
+        .collect();
     let explanation = explain(&desired, &observed, &plan, &path, &only);
     context.output.result(&match args.format {
         AnswerFormat::Text => render::text(&explanation, context.output.results()),
@@ -46,22 +53,40 @@ fn path(
     observed: &Observed,
 ) -> Result<StorePath, Failure> {
     let text = args.path.trim_end_matches('/');
-    if let Some(path) = text.rsplit('/').next().and_then(|name| name.parse::<StorePath>().ok()) {
+    if let Some(path) = text
+        .rsplit('/')
+        .next()
+        .and_then(|name| name.parse::<StorePath>().ok())
+    {
         return Ok(path);
     }
     if let Ok(hash) = text.parse() {
-        let mut tables: Vec<_> =
-            observed.caches.values().filter_map(|cache| Some(&cache.present()?.paths)).collect();
+        let mut tables: Vec<_> = observed
+            .caches
+            .values()
+            .filter_map(|cache| Some(&cache.present()?.paths))
+            .collect();
         tables.extend(observed.store.present().map(|store| &store.paths));
-        let found = tables.iter().find_map(|paths| Some(paths.path(paths.row(&hash)?)));
+        let found = tables
+            .iter()
+            .find_map(|paths| Some(paths.path(paths.row(&hash)?)));
         return found.ok_or_else(|| {
-            Failure::new(Exit::Failed, format!("explain `{text}`: no path with that hash part is known here"))
+            Failure::new(
+                Exit::Failed,
+                format!("explain `{text}`: no path with that hash part is known here"),
+            )
         });
     }
     let full = crate::plan::desired::resolve(text, &desired.site);
-    let directories = observed.directories.values().filter_map(Observation::present).flatten();
+    let directories = observed
+        .directories
+        .values()
+        .filter_map(Observation::present)
+        .flatten();
     for directory in directories {
-        if directory.directory == full.as_str() || directory.directory.ends_with(&format!("/{text}")) {
+        if directory.directory == full.as_str()
+            || directory.directory.ends_with(&format!("/{text}"))
+        {
             return Ok(directory.path.clone());
         }
     }

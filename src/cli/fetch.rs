@@ -5,7 +5,7 @@ use super::context::Context;
 use super::error::Failure;
 use super::phases::desired;
 use crate::config::model::CacheName;
-use crate::engine::fetch::{Fetched, FetchFailure, fetch};
+use crate::engine::fetch::{FetchFailure, Fetched, fetch};
 use crate::engine::machine::{Machine, Options};
 use crate::exit::Exit;
 use crate::plan::desired::Extra;
@@ -17,16 +17,36 @@ pub(super) fn run(context: &Context, args: &Fetch) -> Result<Exit, Failure> {
     let loaded = context.load()?;
     let machine = Machine::new(context.host.clone(), Options::default());
     let (desired, _) = desired(loaded, &machine, Extra::default());
-    let only = args.cache.as_ref().map(|name| CacheName::new(name.as_str()));
+    let only = args
+        .cache
+        .as_ref()
+        .map(|name| CacheName::new(name.as_str()));
     let into = context.host.folder.join(&args.into);
-    match fetch(&desired, &machine, &args.name, only.as_ref(), &into, &Progress::default()) {
-        Ok(Fetched { cache, path, bytes, fresh: true }) => {
-            let text = format!("Fetched {path} ({}) from {cache} into {into}.\n", units::size(bytes));
+    match fetch(
+        &desired,
+        &machine,
+        &args.name,
+        only.as_ref(),
+        &into,
+        &Progress::default(),
+    ) {
+        Ok(Fetched {
+            cache,
+            path,
+            bytes,
+            fresh: true,
+        }) => {
+            let text = format!(
+                "Fetched {path} ({}) from {cache} into {into}.\n",
+                units::size(bytes)
+            );
             context.output.note(&safe_lines(&text));
             Ok(Exit::Done)
         }
         Ok(Fetched { path, .. }) => {
-            context.output.note(&safe_lines(&format!("{into} is {path} already: nothing to do.\n")));
+            context.output.note(&safe_lines(&format!(
+                "{into} is {path} already: nothing to do.\n"
+            )));
             Ok(Exit::Done)
         }
         Err(FetchFailure { why, help }) => {
@@ -40,5 +60,7 @@ pub(super) fn run(context: &Context, args: &Fetch) -> Result<Exit, Failure> {
 }
 
 fn safe_lines(text: &str) -> String {
-    text.lines().map(|line| format!("{}\n", safe(line))).collect()
+    text.lines()
+        .map(|line| format!("{}\n", safe(line)))
+        .collect()
 }

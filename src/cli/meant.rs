@@ -63,7 +63,11 @@ pub(super) fn check_caches(args: &PlanArgs, config: &Config) -> Result<(), Failu
     let Some(name) = args.cache.iter().find(is_unknown) else {
         return Ok(());
     };
-    let known: Vec<String> = config.caches.keys().map(|name| format!("`{name}`")).collect();
+    let known: Vec<String> = config
+        .caches
+        .keys()
+        .map(|name| format!("`{name}`"))
+        .collect();
     let text = format!("take only the cache `{name}`: cache.yaml does not have it");
     Err(Failure::new(Exit::Usage, text).help(format!("it has {}", list(&known))))
 }

@@ -29,12 +29,21 @@ use crate::transfer::progress::Progress;
 
 /// Runs a command that plans; `None` if it is no such command.
 pub(super) fn run(context: &Context, command: &Command) -> Result<Option<Exit>, Failure> {
-    let Some(Meant { args, only, extra }) = Meant::of(command)? else { return Ok(None) };
+    let Some(Meant { args, only, extra }) = Meant::of(command)? else {
+        return Ok(None);
+    };
     let loaded = context.load()?;
     check_caches(args, &loaded.config)?;
     let here = |path: &String| context.host.folder.join(path).into_string();
-    let extra = Extra { paths: extra.paths.iter().map(here).collect(), ..extra };
-    let options = Options { refresh: args.refresh, store: args.store.clone(), now: None };
+    let extra = Extra {
+        paths: extra.paths.iter().map(here).collect(),
+        ..extra
+    };
+    let options = Options {
+        refresh: args.refresh,
+        store: args.store.clone(),
+        now: None,
+    };
     let machine = Machine::new(context.host.clone(), options);
     let (desired, digest) = desired(loaded, &machine, extra);
     let selection = args.selection(only);
@@ -52,11 +61,21 @@ pub(super) fn run(context: &Context, command: &Command) -> Result<Option<Exit>, 
         &request,
         |now: Option<Time>| {
             machine.borrow_mut().options.now = now;
-            Ok(observe(&desired, &machine.borrow(), &Progress::default(), &tell))
+            Ok(observe(
+                &desired,
+                &machine.borrow(),
+                &Progress::default(),
+                &tell,
+            ))
         },
         |approved, observed, progress| {
             let patience = Duration::from_secs(args.lock_timeout.0);
-            let work = Work { desired: &desired, machine: &machine.borrow(), listener: &tell, patience };
+            let work = Work {
+                desired: &desired,
+                machine: &machine.borrow(),
+                listener: &tell,
+                patience,
+            };
             work.carry_out(&approved, observed, &progress)
         },
     )?;
@@ -99,8 +118,15 @@ impl Work<'_> {
         let (journal, left) = Journal::begin(&path, began).map_err(|error| Failure::of(&error))?;
         if let Some(left) = left {
             let steps: Vec<String> = left.steps.iter().map(ToString::to_string).collect();
-            let doing = if steps.is_empty() { String::new() } else { format!(" in {}", steps.join(", ")) };
-            let text = format!("An earlier run ended{doing} at {} without finishing; this one goes on.", left.time);
+            let doing = if steps.is_empty() {
+                String::new()
+            } else {
+                format!(" in {}", steps.join(", "))
+            };
+            let text = format!(
+                "An earlier run ended{doing} at {} without finishing; this one goes on.",
+                left.time
+            );
             (self.listener)(Event::Note(text));
         }
         let digest = Sha256::of(json::plan(plan).as_bytes()).to_hex();
@@ -116,12 +142,16 @@ impl Work<'_> {
         };
         let applied = apply(&applying, approved, observed).map_err(|error| Failure::of(&error))?;
         let remaining = if applied.busy {
-            Remaining::Unconfirmed { why: Why("another prune is at work".to_owned()) }
+            Remaining::Unconfirmed {
+                why: Why("another prune is at work".to_owned()),
+            }
         } else {
             self.confirm(plan, progress)
         };
         let ended = Time(self.machine.host.now());
-        journal.write(ended, None, Entry::End { result: None }).map_err(|error| Failure::of(&error))?;
+        journal
+            .write(ended, None, Entry::End { result: None })
+            .map_err(|error| Failure::of(&error))?;
         Ok(Report {
             format: FORMAT,
             writer: plan.writer.clone(),

@@ -74,16 +74,33 @@ pub struct Ended {
 
 impl Ended {
     pub(super) fn new(step: &Step, outcome: Outcome) -> Self {
-        Self { step: step.clone(), outcome, busy: false }
+        Self {
+            step: step.clone(),
+            outcome,
+            busy: false,
+        }
     }
 
     pub(super) fn busy(step: &Step, why: &str) -> Self {
-        Self { busy: true, ..Self::new(step, Outcome::Skipped { why: why.to_owned() }) }
+        Self {
+            busy: true,
+            ..Self::new(
+                step,
+                Outcome::Skipped {
+                    why: why.to_owned(),
+                },
+            )
+        }
     }
 }
 
 pub(super) fn failed(step: &Step, why: &str) -> Ended {
-    Ended::new(step, Outcome::Failed { why: why.to_owned() })
+    Ended::new(
+        step,
+        Outcome::Failed {
+            why: why.to_owned(),
+        },
+    )
 }
 
 /// What became of the steps.
@@ -109,7 +126,11 @@ pub fn apply(
     let mut broken: Vec<Address> = Vec::new();
     let clock = SystemClock::new();
     for stage in stages(&plan.steps) {
-        let steps: Vec<Step> = stage.steps.iter().map(|at| plan.steps[*at].clone()).collect();
+        let steps: Vec<Step> = stage
+            .steps
+            .iter()
+            .map(|at| plan.steps[*at].clone())
+            .collect();
         let began = clock.elapsed();
         let ended = match reason_to_skip(work, &steps, &broken) {
             Some(why) => skip(&steps, &why),
@@ -173,14 +194,26 @@ fn reason_to_skip(work: &Applying<'_>, steps: &[Step], broken: &[Address]) -> Op
     // with what there is.
     let waits = steps.iter().flat_map(|step| &step.waits_for);
     let lost = waits.filter(|address| broken.contains(address)).find(|_| {
-        steps.iter().any(|step| !matches!(step.op, Op::Push { .. } | Op::Build { .. }))
+        steps
+            .iter()
+            .any(|step| !matches!(step.op, Op::Push { .. } | Op::Build { .. }))
             || broken.iter().any(|address| address.is_in("setup"))
     });
     lost.map(|address| format!("{address} did not succeed"))
 }
 
 fn skip(steps: &[Step], why: &str) -> Vec<Ended> {
-    steps.iter().map(|step| Ended::new(step, Outcome::Skipped { why: why.to_owned() })).collect()
+    steps
+        .iter()
+        .map(|step| {
+            Ended::new(
+                step,
+                Outcome::Skipped {
+                    why: why.to_owned(),
+                },
+            )
+        })
+        .collect()
 }
 
 /// The steps of a late stage as they are known now, or why they do not run.
@@ -193,19 +226,25 @@ fn again(
 ) -> Result<Vec<Step>, Vec<Ended>> {
     let fresh = make::plan(work.desired, observed, &plan.config);
     let belongs = |step: &&Step| match (&stage.kind, &step.op) {
-        (StageKind::Push(cache), Op::Push { cache: of, .. } | Op::Pin { cache: of, .. }) => cache == of,
+        (StageKind::Push(cache), Op::Push { cache: of, .. } | Op::Pin { cache: of, .. }) => {
+            cache == of
+        }
         _ => old.iter().any(|old| old.address == step.address),
     };
     let steps: Vec<Step> = fresh.steps.iter().filter(belongs).cloned().collect();
     let bytes = |steps: &[Step]| -> u64 {
-        let pushes = steps.iter().filter(|step| matches!(step.op, Op::Push { .. }));
+        let pushes = steps
+            .iter()
+            .filter(|step| matches!(step.op, Op::Push { .. }));
         pushes.map(|step| step.effect.bytes).sum()
     };
     let caps = old.iter().filter_map(|step| match &step.known {
         Known::After { cap, .. } => *cap,
         Known::Now => None,
     });
-    let cap = caps.max().unwrap_or(work.desired.config.push.max_after_build.0);
+    let cap = caps
+        .max()
+        .unwrap_or(work.desired.config.push.max_after_build.0);
     let more = bytes(&steps).saturating_sub(bytes(old));
     if more > cap {
         let size = crate::config::units::Size;
@@ -228,9 +267,13 @@ fn run(
 ) -> Result<Vec<Ended>, FileError> {
     let what = steps.iter().map(promise).collect::<Vec<_>>().join(", ");
     let addresses = steps.iter().map(|step| step.address.clone()).collect();
-    (work.listener)(Event::Began { steps: addresses, what });
+    (work.listener)(Event::Began {
+        steps: addresses,
+        what,
+    });
     for step in steps {
-        work.journal.write(work.machine.now(), Some(&step.address), Entry::Begin)?;
+        work.journal
+            .write(work.machine.now(), Some(&step.address), Entry::Begin)?;
     }
     let all: Vec<&Step> = steps.iter().collect();
     let ended = match kind {
@@ -241,7 +284,11 @@ fn run(
     };
     for one in &ended {
         let result = Some(one.outcome.clone());
-        work.journal.write(work.machine.now(), Some(&one.step.address), Entry::End { result })?;
+        work.journal.write(
+            work.machine.now(),
+            Some(&one.step.address),
+            Entry::End { result },
+        )?;
         let (step, outcome) = (one.step.address.clone(), one.outcome.clone());
         (work.listener)(Event::Ended { step, outcome });
     }
@@ -252,7 +299,12 @@ fn run(
 fn build(work: &Applying<'_>, steps: &[&Step]) -> Vec<Ended> {
     let nix = match &work.machine.nix {
         Ok(Some(nix)) => nix,
-        Ok(None) => return steps.iter().map(|step| failed(step, "there is no Nix here")).collect(),
+        Ok(None) => {
+            return steps
+                .iter()
+                .map(|step| failed(step, "there is no Nix here"))
+                .collect();
+        }
         Err(why) => return steps.iter().map(|step| failed(step, why)).collect(),
     };
     let names: Vec<String> = steps
@@ -266,21 +318,42 @@ fn build(work: &Applying<'_>, steps: &[&Step]) -> Vec<Ended> {
     let run = |names: &[String]| {
         let mut line = |line: &str| (work.listener)(Event::Line(line.to_owned()));
         let config = &work.desired.config;
-        nix.build(names, &config.flake, &work.desired.site.base, None, &stopped, &mut line)
+        nix.build(
+            names,
+            &config.flake,
+            &work.desired.site.base,
+            None,
+            &stopped,
+            &mut line,
+        )
     };
-    let done = |step: &Step| Ended::new(step, Outcome::Done { effect: step.effect, detail: String::new() });
+    let done = |step: &Step| {
+        Ended::new(
+            step,
+            Outcome::Done {
+                effect: step.effect,
+                detail: String::new(),
+            },
+        )
+    };
     match run(&names) {
         Ok(_) => steps.iter().map(|step| done(step)).collect(),
         Err(error) if error.is_stopped() => skip_all(steps, "stopped"),
-        Err(error) if names.len() == 1 => steps.iter().map(|step| failed(step, &sentence(&error))).collect(),
+        Err(error) if names.len() == 1 => steps
+            .iter()
+            .map(|step| failed(step, &sentence(&error)))
+            .collect(),
         Err(_) => steps
             .iter()
             .zip(&names)
             .map(|(step, name)| match run(std::slice::from_ref(name)) {
                 Ok(_) => done(step),
-                Err(error) if error.is_stopped() => {
-                    Ended::new(step, Outcome::Skipped { why: "stopped".to_owned() })
-                }
+                Err(error) if error.is_stopped() => Ended::new(
+                    step,
+                    Outcome::Skipped {
+                        why: "stopped".to_owned(),
+                    },
+                ),
                 Err(error) => failed(step, &sentence(&error)),
             })
             .collect(),
@@ -288,32 +361,66 @@ fn build(work: &Applying<'_>, steps: &[&Step]) -> Vec<Ended> {
 }
 
 fn skip_all(steps: &[&Step], why: &str) -> Vec<Ended> {
-    steps.iter().map(|step| Ended::new(step, Outcome::Skipped { why: why.to_owned() })).collect()
+    steps
+        .iter()
+        .map(|step| {
+            Ended::new(
+                step,
+                Outcome::Skipped {
+                    why: why.to_owned(),
+                },
+            )
+        })
+        .collect()
 }
 
 fn single(work: &Applying<'_>, step: &Step) -> Ended {
     let host = &work.machine.host;
     let result = match &step.op {
-        Op::WriteFile { path, before, after } | Op::EditFile { path, before, after } => {
+        Op::WriteFile {
+            path,
+            before,
+            after,
+        }
+        | Op::EditFile {
+            path,
+            before,
+            after,
+        } => {
             nix_conf::write(host, Utf8Path::new(path), before.as_deref(), after).map_err(from_conf)
         }
-        Op::ExportVariable { file, name, before, after } => {
-            nix_conf::export(host, Utf8Path::new(file), name, before, after).map_err(from_conf)
-        }
+        Op::ExportVariable {
+            file,
+            name,
+            before,
+            after,
+        } => nix_conf::export(host, Utf8Path::new(file), name, before, after).map_err(from_conf),
         Op::GenerateKey { path, name, .. } => generate_key(work, path, name),
         Op::CreateCache { folder, info, .. } => {
             let store = Machine::folder(Utf8Path::new(folder));
-            store.create(info).map_err(|error| Outcome::Failed { why: sentence(&error) })
+            store.create(info).map_err(|error| Outcome::Failed {
+                why: sentence(&error),
+            })
         }
         Op::Warm { paths, .. } => warm(work, paths),
-        Op::Build { .. } | Op::Push { .. } | Op::Pin { .. } | Op::Prune { .. } | Op::Sweep { .. } => {
-            Err(Outcome::Failed { why: "it does not run by itself".to_owned() })
-        }
+        Op::Build { .. }
+        | Op::Push { .. }
+        | Op::Pin { .. }
+        | Op::Prune { .. }
+        | Op::Sweep { .. } => Err(Outcome::Failed {
+            why: "it does not run by itself".to_owned(),
+        }),
     };
     match result {
         Ok(()) => {
             let effect = Effect { ..step.effect };
-            Ended::new(step, Outcome::Done { effect, detail: String::new() })
+            Ended::new(
+                step,
+                Outcome::Done {
+                    effect,
+                    detail: String::new(),
+                },
+            )
         }
         Err(outcome) => Ended::new(step, outcome),
     }
@@ -321,7 +428,11 @@ fn single(work: &Applying<'_>, step: &Step) -> Ended {
 
 fn from_conf(error: ApplyError) -> Outcome {
     let why = sentence(&error);
-    if error.is_stale() { Outcome::Stale { why } } else { Outcome::Failed { why } }
+    if error.is_stale() {
+        Outcome::Stale { why }
+    } else {
+        Outcome::Failed { why }
+    }
 }
 
 fn generate_key(work: &Applying<'_>, path: &str, name: &str) -> Result<(), Outcome> {
@@ -336,14 +447,17 @@ fn generate_key(work: &Applying<'_>, path: &str, name: &str) -> Result<(), Outco
     }
     match file::create_private(path.as_std_path(), key.to_file_text().as_bytes()) {
         Ok(()) => {
-            let text = format!("made the signing key {path}; its public key is {}", key.public());
+            let text = format!(
+                "made the signing key {path}; its public key is {}",
+                key.public()
+            );
             (work.listener)(Event::Note(text));
             Ok(())
         }
         Err(error) => Err(match error.kind() {
-            Some(std::io::ErrorKind::AlreadyExists) => {
-                Outcome::Stale { why: format!("there is a {} by now", SecretRef::File(path.to_string())) }
-            }
+            Some(std::io::ErrorKind::AlreadyExists) => Outcome::Stale {
+                why: format!("there is a {} by now", SecretRef::File(path.to_string())),
+            },
             _ => fail(sentence(&error)),
         }),
     }
@@ -360,7 +474,9 @@ fn warm(work: &Applying<'_>, paths: &[crate::nix::store_path::StorePath]) -> Res
     let mut line = |line: &str| (work.listener)(Event::Line(line.to_owned()));
     nix.substitute(paths, &stopped, &mut line).map_err(|error| {
         if error.is_stopped() {
-            Outcome::Skipped { why: "stopped".to_owned() }
+            Outcome::Skipped {
+                why: "stopped".to_owned(),
+            }
         } else {
             fail(sentence(&error))
         }

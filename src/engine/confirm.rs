@@ -26,11 +26,15 @@ pub fn confirm(
     listener: Listener<'_>,
 ) -> Remaining {
     if progress.is_stopped() {
-        return Remaining::Unconfirmed { why: Why("it was interrupted".to_owned()) };
+        return Remaining::Unconfirmed {
+            why: Why("it was interrupted".to_owned()),
+        };
     }
     let observed = observe(desired, machine, progress, listener);
     if let Some(why) = &observed.store.unknown() {
-        return Remaining::Unconfirmed { why: (*why).clone() };
+        return Remaining::Unconfirmed {
+            why: (*why).clone(),
+        };
     }
     let fresh = make::plan(desired, &observed, &applied.config);
     let promised: BTreeSet<&Address> = applied.steps.iter().map(|step| &step.address).collect();
@@ -41,5 +45,9 @@ pub fn confirm(
         .map(|step| step.address.clone())
         .collect();
     steps.sort();
-    if steps.is_empty() { Remaining::Converged } else { Remaining::Steps { steps } }
+    if steps.is_empty() {
+        Remaining::Converged
+    } else {
+        Remaining::Steps { steps }
+    }
 }

@@ -39,7 +39,11 @@ pub(super) fn given(
         };
         Some((given.clone(), found))
     };
-    desired.tops.iter().filter_map(|top| resolve(&top.source)).collect()
+    desired
+        .tops
+        .iter()
+        .filter_map(|top| resolve(&top.source))
+        .collect()
 }
 
 /// What upstreams have of the paths that are wanted and missing.
@@ -58,12 +62,20 @@ pub(super) fn upstreams(
     }
     listener(Event::Looking("upstreams"));
     let details = details(observed, machine, &wanted);
-    let store = observed.store.present().map_or_else(StoreDir::default, |store| store.dir.clone());
+    let store = observed
+        .store
+        .present()
+        .map_or_else(StoreDir::default, |store| store.dir.clone());
     let http = http::Options::of(&machine.host);
     let settings = Settings {
         refresh: machine.options.refresh,
         lifetimes: lifetimes(observed),
-        ..Settings::new(http, store.clone(), Some(machine.answers()), machine.host.now())
+        ..Settings::new(
+            http,
+            store.clone(),
+            Some(machine.answers()),
+            machine.host.now(),
+        )
     };
     let stopped = || progress.is_stopped();
     thread::scope(|scope| {
@@ -73,7 +85,8 @@ pub(super) fn upstreams(
             .map(|(name, cache)| {
                 let (details, wanted, settings, store) = (&details, &wanted, &settings, &store);
                 let ask = move || {
-                    let known = upstream::signed(store, details.iter().map(local), &cache.public_keys);
+                    let known =
+                        upstream::signed(store, details.iter().map(local), &cache.public_keys);
                     upstream::observe(&cache.url, wanted, &known, settings, &stopped)
                 };
                 (name, scope.spawn(ask))

@@ -55,9 +55,14 @@ pub fn fetch(
         .collect();
     caches.sort_by_key(|(_, cache)| cache.nix_priority);
     if caches.is_empty() {
-        return Err(fail("cache.yaml has no such cache to fetch from".to_owned()));
+        return Err(fail(
+            "cache.yaml has no such cache to fetch from".to_owned(),
+        ));
     }
-    let store_dir = machine.store.as_ref().map_or_else(|_| StoreDir::default(), |store| store.store.clone());
+    let store_dir = machine
+        .store
+        .as_ref()
+        .map_or_else(|_| StoreDir::default(), |store| store.store.clone());
     let mut problems = Vec::new();
     for (cache_name, cache) in caches {
         let store = Machine::folder(&cache.folder);
@@ -74,10 +79,13 @@ pub fn fetch(
         } else {
             found
         };
-        let Some(newest) = found.first() else { continue };
+        let Some(newest) = found.first() else {
+            continue;
+        };
         let mut keys = cache.public_keys.clone();
         if let Some(signing) = &cache.signing
-            && let Observation::Present(key) = secret::public_key(&machine.host, &desired.site.base, signing)
+            && let Observation::Present(key) =
+                secret::public_key(&machine.host, &desired.site.base, signing)
         {
             keys.push(key);
         }

@@ -75,7 +75,9 @@ impl Journal {
     /// # Errors
     /// The file cannot be written.
     pub fn begin(path: &Utf8Path, now: Time) -> Result<(Self, Option<Open>), FileError> {
-        let io = |action| move |source: std::io::Error| FileError::io(action, path.as_std_path(), source);
+        let io = |action| {
+            move |source: std::io::Error| FileError::io(action, path.as_std_path(), source)
+        };
         if let Some(folder) = path.parent() {
             std::fs::create_dir_all(folder).map_err(io("create the folder of"))?;
         }
@@ -84,12 +86,21 @@ impl Journal {
             Err(_) => (None, true),
         };
         let mut options = File::options();
-        options.create(true).append(!anew).write(true).truncate(anew);
+        options
+            .create(true)
+            .append(!anew)
+            .write(true)
+            .truncate(anew);
         let file = options.open(path).map_err(io("open"))?;
         let mut random = [0; 8];
-        getrandom::fill(&mut random).map_err(|error| io("name a run of")(std::io::Error::other(error.to_string())))?;
+        getrandom::fill(&mut random)
+            .map_err(|error| io("name a run of")(std::io::Error::other(error.to_string())))?;
         let run = data_encoding::HEXLOWER.encode(&random);
-        let journal = Self { path: path.to_owned(), run, file: Mutex::new(file) };
+        let journal = Self {
+            path: path.to_owned(),
+            run,
+            file: Mutex::new(file),
+        };
         journal.write(now, None, Entry::Begin)?;
         Ok((journal, left))
     }
@@ -99,12 +110,23 @@ impl Journal {
     /// # Errors
     /// It cannot be written.
     pub fn write(&self, time: Time, step: Option<&Address>, entry: Entry) -> Result<(), FileError> {
-        let line = Line { format: FORMAT, run: self.run.clone(), time, step: step.cloned(), entry };
+        let line = Line {
+            format: FORMAT,
+            run: self.run.clone(),
+            time,
+            step: step.cloned(),
+            entry,
+        };
         let io = |source| FileError::io("write", self.path.as_std_path(), source);
         let mut text = serde_json::to_string(&line).map_err(|error| io(error.into()))?;
         text.push('\n');
-        let mut file = self.file.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-        file.write_all(text.as_bytes()).and_then(|()| file.sync_data()).map_err(io)
+        let mut file = self
+            .file
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner);
+        file.write_all(text.as_bytes())
+            .and_then(|()| file.sync_data())
+            .map_err(io)
     }
 }
 
@@ -112,7 +134,10 @@ impl Journal {
 /// were cut off by a crash.
 fn left_open(bytes: &[u8]) -> Option<Open> {
     let text = String::from_utf8_lossy(bytes);
-    let lines: Vec<Line> = text.lines().filter_map(|line| serde_json::from_str(line).ok()).collect();
+    let lines: Vec<Line> = text
+        .lines()
+        .filter_map(|line| serde_json::from_str(line).ok())
+        .collect();
     let run = &lines.last()?.run;
     let of_run = || lines.iter().filter(|line| line.run == *run);
     if of_run().any(|line| line.step.is_none() && matches!(line.entry, Entry::End { .. })) {
@@ -126,7 +151,10 @@ fn left_open(bytes: &[u8]) -> Option<Open> {
             Entry::End { .. } => steps.retain(|open| open != step),
         }
     }
-    Some(Open { time: lines.last()?.time, steps })
+    Some(Open {
+        time: lines.last()?.time,
+        steps,
+    })
 }
 
 #[cfg(test)]
@@ -137,13 +165,23 @@ mod tests {
     #[test]
     fn says_what_the_last_run_left_open() {
         let folder = tempfile::tempdir().unwrap();
-        let path = Utf8Path::from_path(folder.path()).unwrap().join("journal/x.jsonl");
+        let path = Utf8Path::from_path(folder.path())
+            .unwrap()
+            .join("journal/x.jsonl");
         let step = Address::new(Phase::Push, "dev", "apps");
         let other = Address::new(Phase::Setup, "nix", "fragment");
         let (journal, left) = Journal::begin(&path, Time(1)).unwrap();
         assert_eq!(left, None);
         journal.write(Time(2), Some(&other), Entry::Begin).unwrap();
-        journal.write(Time(3), Some(&other), Entry::End { result: Some(Outcome::Unchanged) }).unwrap();
+        journal
+            .write(
+                Time(3),
+                Some(&other),
+                Entry::End {
+                    result: Some(Outcome::Unchanged),
+                },
+            )
+            .unwrap();
         journal.write(Time(4), Some(&step), Entry::Begin).unwrap();
         drop(journal);
         // The crash cut a line off.
@@ -152,8 +190,16 @@ mod tests {
         std::fs::write(&path, text).unwrap();
 
         let (journal, left) = Journal::begin(&path, Time(9)).unwrap();
-        assert_eq!(left, Some(Open { time: Time(4), steps: vec![step] }));
-        journal.write(Time(10), None, Entry::End { result: None }).unwrap();
+        assert_eq!(
+            left,
+            Some(Open {
+                time: Time(4),
+                steps: vec![step]
+            })
+        );
+        journal
+            .write(Time(10), None, Entry::End { result: None })
+            .unwrap();
         let (_, left) = Journal::begin(&path, Time(11)).unwrap();
         assert_eq!(left, None);
     }

@@ -40,14 +40,21 @@ impl Machine {
     /// Finds Nix and the store.
     #[must_use]
     pub fn new(host: Host, options: Options) -> Self {
-        let nix = Nix::find(&host).map_err(|error| sentence(&error)).map(|nix| {
-            nix.map(|nix| match &options.store {
-                Some(store) => nix.with_store(store),
-                None => nix,
-            })
-        });
+        let nix = Nix::find(&host)
+            .map_err(|error| sentence(&error))
+            .map(|nix| {
+                nix.map(|nix| match &options.store {
+                    Some(store) => nix.with_store(store),
+                    None => nix,
+                })
+            });
         let store = Location::of(&host, options.store.as_deref()).map_err(|error| sentence(&error));
-        Self { host, nix, store, options }
+        Self {
+            host,
+            nix,
+            store,
+            options,
+        }
     }
 
     /// Now, or the time that it is to be.
@@ -59,7 +66,12 @@ impl Machine {
     /// The facts that paths in `cache.yaml`, which is in `base`, depend on.
     #[must_use]
     pub fn site(&self, base: &Utf8Path) -> Site {
-        let version = self.nix.as_ref().ok().and_then(Option::as_ref).map(Nix::version);
+        let version = self
+            .nix
+            .as_ref()
+            .ok()
+            .and_then(Option::as_ref)
+            .map(Nix::version);
         Site {
             home: self.host.home.clone(),
             base: base.to_owned(),
@@ -73,7 +85,10 @@ impl Machine {
     #[must_use]
     pub fn index(&self, folder: &Utf8Path) -> Utf8PathBuf {
         let name = Sha256::of(folder.as_str().as_bytes()).to_nix32();
-        self.host.cache_folder().join("narinfos").join(format!("{}.index", &name[..32]))
+        self.host
+            .cache_folder()
+            .join("narinfos")
+            .join(format!("{}.index", &name[..32]))
     }
 
     /// The file that remembers what upstreams answered.
@@ -91,9 +106,18 @@ impl Machine {
     /// The journal of a project.
     #[must_use]
     pub fn journal(&self, config: &Config) -> Utf8PathBuf {
-        let safe = |c: char| if c.is_ascii_alphanumeric() || "-_.".contains(c) { c } else { '_' };
+        let safe = |c: char| {
+            if c.is_ascii_alphanumeric() || "-_.".contains(c) {
+                c
+            } else {
+                '_'
+            }
+        };
         let name: String = config.project.chars().map(safe).collect();
-        self.host.state_folder().join("journal").join(format!("{name}.jsonl"))
+        self.host
+            .state_folder()
+            .join("journal")
+            .join(format!("{name}.jsonl"))
     }
 
     /// The marks.

@@ -37,7 +37,10 @@ pub fn observe(
     listener: Listener<'_>,
 ) -> Observed {
     listener(Event::Looking("the Nix store, the caches and the outputs"));
-    let store_dir = machine.store.as_ref().map_or_else(|_| StoreDir::default(), |at| at.store.clone());
+    let store_dir = machine
+        .store
+        .as_ref()
+        .map_or_else(|_| StoreDir::default(), |at| at.store.clone());
     let mut observed = thread::scope(|scope| {
         let nix = scope.spawn(|| settings(machine));
         let store = scope.spawn(|| local_store(desired, machine, progress));
@@ -48,7 +51,9 @@ pub fn observe(
         Observed {
             now: machine.now(),
             nix: nix.join().unwrap_or_else(|_| Observation::Unknown(lost())),
-            store: store.join().unwrap_or_else(|_| Observation::Unknown(lost())),
+            store: store
+                .join()
+                .unwrap_or_else(|_| Observation::Unknown(lost())),
             caches,
             upstreams: BTreeMap::new(),
             outputs: outputs.join().unwrap_or_default(),
@@ -60,7 +65,10 @@ pub fn observe(
                 .iter()
                 .filter_map(|(name, cache)| Some((name.clone(), cache.signing.as_ref()?)))
                 .map(|(name, signing)| {
-                    (name, secret::public_key(&machine.host, &desired.site.base, signing))
+                    (
+                        name,
+                        secret::public_key(&machine.host, &desired.site.base, signing),
+                    )
                 })
                 .collect(),
             environment: nix_conf::environment(&machine.host),
@@ -86,24 +94,36 @@ fn settings(machine: &Machine) -> Observation<NixFacts> {
     }
 }
 
-fn local_store(desired: &Desired, machine: &Machine, progress: &Progress) -> Observation<LocalStore> {
+fn local_store(
+    desired: &Desired,
+    machine: &Machine,
+    progress: &Progress,
+) -> Observation<LocalStore> {
     let location = match &machine.store {
         Ok(location) => location,
         Err(why) => return Observation::Unknown(Why(why.clone())),
     };
-    let mark = match desired.extra.mark.as_ref().map(|name| machine.marks().load(name, location)) {
+    let mark = match desired
+        .extra
+        .mark
+        .as_ref()
+        .map(|name| machine.marks().load(name, location))
+    {
         None => None,
         Some(Ok(mark)) => Some(mark),
         Some(Err(error)) => return Observation::Unknown(Why(sentence(&error))),
     };
     let nix = machine.nix.as_ref().ok().and_then(Option::as_ref);
     let ask = || match nix {
-        Some(nix) => {
-            nix.path_info_all(&|| progress.is_stopped()).map_err(|error| sentence(&error))
-        }
+        Some(nix) => nix
+            .path_info_all(&|| progress.is_stopped())
+            .map_err(|error| sentence(&error)),
         None => Err("there is no Nix here".to_owned()),
     };
-    let question = Question { since: mark.as_ref(), fallback: nix.is_some().then_some(&ask) };
+    let question = Question {
+        since: mark.as_ref(),
+        fallback: nix.is_some().then_some(&ask),
+    };
     nix_store::observe(location, question)
 }
 
@@ -123,7 +143,10 @@ fn outputs(
         return BTreeMap::new();
     }
     let unknown = |why: &str| {
-        wanted.iter().map(|name| (name.clone(), Observation::Unknown(Why(why.to_owned())))).collect()
+        wanted
+            .iter()
+            .map(|name| (name.clone(), Observation::Unknown(Why(why.to_owned()))))
+            .collect()
     };
     match &machine.nix {
         Err(why) => unknown(why),
@@ -149,7 +172,10 @@ fn directories(
     });
     globs
         .map(|glob| {
-            (glob.clone(), directory::observe(camino::Utf8Path::new(glob), store, memory, progress))
+            (
+                glob.clone(),
+                directory::observe(camino::Utf8Path::new(glob), store, memory, progress),
+            )
         })
         .collect()
 }
@@ -165,7 +191,15 @@ fn caches(
         let view: &dyn CacheView = &cache;
         let index = machine.index(folder);
         let index = (!machine.options.refresh).then_some(index.as_std_path());
-        let seen = look::observe(view, &Look { store_dir: store, index, threads: 0 }, progress);
+        let seen = look::observe(
+            view,
+            &Look {
+                store_dir: store,
+                index,
+                threads: 0,
+            },
+            progress,
+        );
         match seen {
             Observation::Present(content) => {
                 // The clock of a folder is that of the machine, unless it is to be another time.
@@ -195,17 +229,28 @@ fn files(
     desired: &Desired,
     machine: &Machine,
 ) -> BTreeMap<String, Observation<crate::plan::observed::FileFacts>> {
-    let Some(conf) = &desired.conf else { return BTreeMap::new() };
-    let paths = [conf.nix_conf.as_path(), conf.fragment.as_path(), conf.tuning.as_path()];
+    let Some(conf) = &desired.conf else {
+        return BTreeMap::new();
+    };
+    let paths = [
+        conf.nix_conf.as_path(),
+        conf.fragment.as_path(),
+        conf.tuning.as_path(),
+    ];
     nix_conf::files(&machine.host, paths)
 }
 
 /// Fills in the priorities of the substituters in effect: from our own look at a cache, else asked.
 fn priorities(desired: &Desired, observed: &mut Observed, machine: &Machine) {
-    if matches!(desired.config.setup.nix_conf, NixConf::Dir(_) | NixConf::None) {
+    if matches!(
+        desired.config.setup.nix_conf,
+        NixConf::Dir(_) | NixConf::None
+    ) {
         return;
     }
-    let Observation::Present(nix) = &mut observed.nix else { return };
+    let Observation::Present(nix) = &mut observed.nix else {
+        return;
+    };
     let open: Vec<String> = nix
         .substituters
         .iter()
@@ -222,6 +267,8 @@ fn priorities(desired: &Desired, observed: &mut Observed, machine: &Machine) {
     };
     let found = upstream::priorities(&open, &brief);
     for one in &mut nix.substituters {
-        one.priority = one.priority.or_else(|| found.get(&one.url).copied().flatten());
+        one.priority = one
+            .priority
+            .or_else(|| found.get(&one.url).copied().flatten());
     }
 }

@@ -12,23 +12,49 @@ use crate::plan::record::Root;
 use crate::plan::report::Outcome;
 use crate::plan::step::{Effect, Op, Step};
 use crate::provider::binary_cache::observe::Look;
-use crate::provider::binary_cache::prune::{Candidates, Decision, PruneDone, PruneError, prune as run_prune};
+use crate::provider::binary_cache::prune::{
+    Candidates, Decision, PruneDone, PruneError, prune as run_prune,
+};
 use crate::sys::clock::SystemClock;
 
 /// Runs the prune steps of one cache; one outcome per step.
-pub(super) fn run(work: &Applying<'_>, observed: &Observed, name: &CacheName, steps: &[&Step]) -> Vec<Ended> {
-    let Some(cache) = work.desired.caches.get(name) else { return Vec::new() };
+pub(super) fn run(
+    work: &Applying<'_>,
+    observed: &Observed,
+    name: &CacheName,
+    steps: &[&Step],
+) -> Vec<Ended> {
+    let Some(cache) = work.desired.caches.get(name) else {
+        return Vec::new();
+    };
     let store = Machine::folder(&cache.folder);
-    let store_dir = observed.store.present().map_or_else(StoreDir::default, |store| store.dir.clone());
+    let store_dir = observed
+        .store
+        .present()
+        .map_or_else(StoreDir::default, |store| store.dir.clone());
     let index = work.machine.index(&cache.folder);
-    let look = Look { store_dir: &store_dir, index: Some(index.as_std_path()), threads: 0 };
+    let look = Look {
+        store_dir: &store_dir,
+        index: Some(index.as_std_path()),
+        threads: 0,
+    };
     let grace = work.desired.config.prune.grace;
     let candidates = candidates(work, steps);
     let paths = candidates.paths.len() as u64;
-    work.progress.paths_total.fetch_add(paths, std::sync::atomic::Ordering::Relaxed);
+    work.progress
+        .paths_total
+        .fetch_add(paths, std::sync::atomic::Ordering::Relaxed);
     let result = wait_for_others(work, |work| {
         let mut decide = |content: &CacheContent| decide(work, observed, name, content);
-        run_prune(&store, &candidates, &look, grace, &mut decide, &SystemClock::new(), work.progress)
+        run_prune(
+            &store,
+            &candidates,
+            &look,
+            grace,
+            &mut decide,
+            &SystemClock::new(),
+            work.progress,
+        )
     });
     match result {
         Ok(done) => steps.iter().map(|step| outcome(step, &done)).collect(),
@@ -38,7 +64,10 @@ pub(super) fn run(work: &Applying<'_>, observed: &Observed, name: &CacheName, st
         }
         Err(PruneError::Stopped(_)) => {
             let why = "stopped; a rerun finishes".to_owned();
-            steps.iter().map(|step| Ended::new(step, Outcome::Skipped { why: why.clone() })).collect()
+            steps
+                .iter()
+                .map(|step| Ended::new(step, Outcome::Skipped { why: why.clone() }))
+                .collect()
         }
         Err(error) => {
             let why = sentence(&error);
@@ -67,8 +96,16 @@ fn wait_for_others(
 }
 
 /// What may go by the rules, on a fresh look.
-fn decide(work: &Applying<'_>, observed: &Observed, name: &CacheName, content: &CacheContent) -> Decision {
-    let content = CacheContent { now: work.machine.options.now.unwrap_or(content.now), ..content.clone() };
+fn decide(
+    work: &Applying<'_>,
+    observed: &Observed,
+    name: &CacheName,
+    content: &CacheContent,
+) -> Decision {
+    let content = CacheContent {
+        now: work.machine.options.now.unwrap_or(content.now),
+        ..content.clone()
+    };
     let Some(need) = prune::look(work.desired, observed, name, &content) else {
         return Decision::default();
     };
@@ -93,11 +130,15 @@ fn candidates(work: &Applying<'_>, steps: &[&Step]) -> Candidates {
     for step in steps {
         match &step.op {
             Op::Prune { paths, roots, .. } => {
-                candidates.paths.extend(paths.iter().map(|path| path.path.hash()));
+                candidates
+                    .paths
+                    .extend(paths.iter().map(|path| path.path.hash()));
                 candidates.roots.extend(roots.iter().cloned());
             }
             Op::Sweep { objects, .. } => {
-                candidates.objects.extend(objects.iter().map(|object| object.key.clone()));
+                candidates
+                    .objects
+                    .extend(objects.iter().map(|object| object.key.clone()));
             }
             _ => {}
         }
@@ -111,19 +152,38 @@ fn outcome(step: &Step, done: &PruneDone) -> Ended {
     match &step.op {
         Op::Prune { paths, .. } => {
             let went = paths.iter().filter(|path| gone.contains(&path.path.hash()));
-            let kept = paths.iter().filter(|path| spared.contains(&path.path.hash())).count();
+            let kept = paths
+                .iter()
+                .filter(|path| spared.contains(&path.path.hash()))
+                .count();
             let effect = went.fold(Effect::default(), |sum, path| Effect {
                 paths: sum.paths + 1,
                 bytes: sum.bytes + path.bytes,
             });
-            let detail = if kept > 0 { format!("{kept} spared: needed again") } else { String::new() };
+            let detail = if kept > 0 {
+                format!("{kept} spared: needed again")
+            } else {
+                String::new()
+            };
             Ended::new(step, Outcome::Done { effect, detail })
         }
         Op::Sweep { objects, .. } => {
             let went: BTreeSet<&String> = done.objects.iter().collect();
-            let bytes = objects.iter().filter(|object| went.contains(&object.key)).map(|object| object.size);
-            let effect = Effect { paths: 0, bytes: bytes.sum() };
-            Ended::new(step, Outcome::Done { effect, detail: String::new() })
+            let bytes = objects
+                .iter()
+                .filter(|object| went.contains(&object.key))
+                .map(|object| object.size);
+            let effect = Effect {
+                paths: 0,
+                bytes: bytes.sum(),
+            };
+            Ended::new(
+                step,
+                Outcome::Done {
+                    effect,
+                    detail: String::new(),
+                },
+            )
         }
         _ => failed(step, "it is no step of a prune"),
     }

@@ -21,15 +21,24 @@ use crate::provider::nix_store::{self, Details};
 use crate::sys::clock::SystemClock;
 
 /// Runs the push steps and pins of one cache; one outcome per step.
-pub(super) fn run(work: &Applying<'_>, observed: &Observed, name: &CacheName, steps: &[&Step]) -> Vec<Ended> {
-    let Some(cache) = work.desired.caches.get(name) else { return Vec::new() };
+pub(super) fn run(
+    work: &Applying<'_>,
+    observed: &Observed,
+    name: &CacheName,
+    steps: &[&Step],
+) -> Vec<Ended> {
+    let Some(cache) = work.desired.caches.get(name) else {
+        return Vec::new();
+    };
     let batch = match batch(work, observed, name, cache, steps) {
         Ok(batch) => batch,
         Err(why) => return steps.iter().map(|step| failed(step, &why)).collect(),
     };
     let store = Machine::folder(&cache.folder);
     let uploading = batch.items.iter().map(|item| item.nar_size).sum::<u64>();
-    work.progress.bytes_total.fetch_add(uploading, std::sync::atomic::Ordering::Relaxed);
+    work.progress
+        .bytes_total
+        .fetch_add(uploading, std::sync::atomic::Ordering::Relaxed);
     let result = if batch.items.is_empty() && batch.roots.is_empty() {
         Ok(PushDone::default())
     } else {
@@ -40,15 +49,24 @@ pub(super) fn run(work: &Applying<'_>, observed: &Observed, name: &CacheName, st
         Err(PushError::Stopped(done)) => (*done, true),
         Err(PushError::Moved(hash)) => {
             let why = format!("the cache lost {hash} since it was looked at");
-            return steps.iter().map(|step| Ended::new(step, Outcome::Stale { why: why.clone() })).collect();
+            return steps
+                .iter()
+                .map(|step| Ended::new(step, Outcome::Stale { why: why.clone() }))
+                .collect();
         }
         Err(error) => {
             let why = sentence(&error);
             return steps.iter().map(|step| failed(step, &why)).collect();
         }
     };
-    let judge = Judge { done: &done, stopped };
-    steps.iter().map(|step| judge.step(work, &store, step)).collect()
+    let judge = Judge {
+        done: &done,
+        stopped,
+    };
+    steps
+        .iter()
+        .map(|step| judge.step(work, &store, step))
+        .collect()
 }
 
 /// Turns what a push did into outcomes of steps.
@@ -65,12 +83,25 @@ impl Judge<'_> {
         step: &Step,
     ) -> Ended {
         match &step.op {
-            Op::Push { class, paths, roots, .. } => self.pushed(step, class, paths, roots),
-            Op::Pin { name, add, remove, .. } => {
+            Op::Push {
+                class,
+                paths,
+                roots,
+                ..
+            } => self.pushed(step, class, paths, roots),
+            Op::Pin {
+                name, add, remove, ..
+            } => {
                 if self.stopped {
-                    return Ended::new(step, Outcome::Skipped { why: "stopped".to_owned() });
+                    return Ended::new(
+                        step,
+                        Outcome::Skipped {
+                            why: "stopped".to_owned(),
+                        },
+                    );
                 }
-                let lost = |path: &&StorePath| self.done.failed.iter().any(|failed| failed.path == **path);
+                let lost =
+                    |path: &&StorePath| self.done.failed.iter().any(|failed| failed.path == **path);
                 if let Some(path) = add.iter().find(lost) {
                     return failed(step, &format!("{path} could not be pushed"));
                 }
@@ -78,10 +109,22 @@ impl Judge<'_> {
                 let because = Some(step.because.rule.as_str());
                 let wrote = add
                     .iter()
-                    .try_for_each(|path| pins::write(store, name, project, path, because, work.machine.now()))
-                    .and_then(|()| remove.iter().try_for_each(|path| pins::remove(store, name, path.hash())));
+                    .try_for_each(|path| {
+                        pins::write(store, name, project, path, because, work.machine.now())
+                    })
+                    .and_then(|()| {
+                        remove
+                            .iter()
+                            .try_for_each(|path| pins::remove(store, name, path.hash()))
+                    });
                 match wrote {
-                    Ok(()) => Ended::new(step, Outcome::Done { effect: step.effect, detail: String::new() }),
+                    Ok(()) => Ended::new(
+                        step,
+                        Outcome::Done {
+                            effect: step.effect,
+                            detail: String::new(),
+                        },
+                    ),
                     Err(error) => failed(step, &sentence(&error)),
                 }
             }
@@ -97,21 +140,39 @@ impl Judge<'_> {
         roots: &[RootToWrite],
     ) -> Ended {
         let mine: BTreeSet<HashPart> = paths.iter().map(|path| path.path.hash()).collect();
-        let lost: Vec<_> =
-            self.done.failed.iter().filter(|failed| mine.contains(&failed.path.hash())).collect();
+        let lost: Vec<_> = self
+            .done
+            .failed
+            .iter()
+            .filter(|failed| mine.contains(&failed.path.hash()))
+            .collect();
         if let Some(first) = lost.first() {
             return failed(
                 step,
-                &format!("{} of {} paths were not pushed; {}: {}", lost.len(), mine.len(), first.path, first.why),
+                &format!(
+                    "{} of {} paths were not pushed; {}: {}",
+                    lost.len(),
+                    mine.len(),
+                    first.path,
+                    first.why
+                ),
             );
         }
         if self.stopped {
-            return Ended::new(step, Outcome::Skipped { why: "stopped before it was whole; a rerun finishes".to_owned() });
+            return Ended::new(
+                step,
+                Outcome::Skipped {
+                    why: "stopped before it was whole; a rerun finishes".to_owned(),
+                },
+            );
         }
         let done = self.done.classes.get(class).cloned().unwrap_or_default();
         let mut detail = Vec::new();
         if done.file_bytes > 0 {
-            detail.push(format!("{} uploaded", crate::config::units::Size(done.file_bytes)));
+            detail.push(format!(
+                "{} uploaded",
+                crate::config::units::Size(done.file_bytes)
+            ));
         }
         if !done.present.is_empty() {
             detail.push(format!("{} were there already", done.present.len()));
@@ -120,8 +181,17 @@ impl Judge<'_> {
         if roots.len() > fresh {
             detail.push(format!("{} roots renewed", roots.len() - fresh));
         }
-        let effect = Effect { paths: done.uploaded.len() as u64, bytes: done.nar_bytes };
-        Ended::new(step, Outcome::Done { effect, detail: detail.join(", ") })
+        let effect = Effect {
+            paths: done.uploaded.len() as u64,
+            bytes: done.nar_bytes,
+        };
+        Ended::new(
+            step,
+            Outcome::Done {
+                effect,
+                detail: detail.join(", "),
+            },
+        )
     }
 }
 
@@ -135,21 +205,37 @@ fn batch(
     let mut items: Vec<(&ClassName, &PathToPush)> = Vec::new();
     let mut roots = Vec::new();
     for step in steps {
-        if let Op::Push { class, paths, roots: wanted, .. } = &step.op {
+        if let Op::Push {
+            class,
+            paths,
+            roots: wanted,
+            ..
+        } = &step.op
+        {
             items.extend(paths.iter().map(|path| (class, path)));
             roots.extend(wanted.iter().cloned());
         }
     }
     let details = details(work, items.iter().map(|(_, path)| *path))?;
-    let store_dir = observed.store.present().map_or_else(StoreDir::default, |store| store.dir.clone());
+    let store_dir = observed
+        .store
+        .present()
+        .map_or_else(StoreDir::default, |store| store.dir.clone());
     let rely = reliance(work.desired, observed, name);
-    let highest = work.desired.config.classes.iter().max_by_key(|(_, class)| class.priority);
+    let highest = work
+        .desired
+        .config
+        .classes
+        .iter()
+        .max_by_key(|(_, class)| class.priority);
     let class = steps.iter().find_map(|step| match &step.op {
         Op::Push { class, .. } => Some(class.clone()),
         _ => None,
     });
     Ok(Batch {
-        class: class.or_else(|| highest.map(|(name, _)| name.clone())).ok_or("there is no class")?,
+        class: class
+            .or_else(|| highest.map(|(name, _)| name.clone()))
+            .ok_or("there is no class")?,
         items: items
             .into_iter()
             .map(|(class, path)| item(work, class, path, &details, &store_dir))
@@ -171,8 +257,10 @@ fn details<'p>(
     work: &Applying<'_>,
     paths: impl Iterator<Item = &'p PathToPush>,
 ) -> Result<BTreeMap<HashPart, Details>, String> {
-    let stored: Vec<StorePath> =
-        paths.filter(|path| path.directory.is_none()).map(|path| path.path.clone()).collect();
+    let stored: Vec<StorePath> = paths
+        .filter(|path| path.directory.is_none())
+        .map(|path| path.path.clone())
+        .collect();
     if stored.is_empty() {
         return Ok(BTreeMap::new());
     }
@@ -201,32 +289,50 @@ fn item(
     };
     if let Some(directory) = &path.directory {
         let ca = Some(ContentAddress::of_nar(path.nar_hash));
-        return Ok(Item { root: directory.into(), ca, ..item });
+        return Ok(Item {
+            root: directory.into(),
+            ca,
+            ..item
+        });
     }
     let location = work.machine.store.as_ref().map_err(Clone::clone)?;
     let known = details
         .get(&path.path.hash())
         .ok_or_else(|| format!("{} is no longer valid in the local store", path.path))?;
     let itself = known.references.contains(&path.path);
-    let others: Vec<StorePath> =
-        known.references.iter().filter(|to| **to != path.path).cloned().collect();
+    let others: Vec<StorePath> = known
+        .references
+        .iter()
+        .filter(|to| **to != path.path)
+        .cloned()
+        .collect();
     // A content address that does not follow from the path makes Nix abort: leave it out.
-    let ca = known.ca.as_deref().and_then(|ca| ca.parse::<ContentAddress>().ok()).filter(|ca| {
-        let made = ca.store_path(&others, itself, path.path.name(), store_dir);
-        made.is_ok_and(|made| made == path.path)
-    });
+    let ca = known
+        .ca
+        .as_deref()
+        .and_then(|ca| ca.parse::<ContentAddress>().ok())
+        .filter(|ca| {
+            let made = ca.store_path(&others, itself, path.path.name(), store_dir);
+            made.is_ok_and(|made| made == path.path)
+        });
     Ok(Item {
         root: location.on_disk(&path.path).into(),
         references: known.references.clone(),
         deriver: known.deriver.clone(),
-        signatures: known.signatures.iter().filter_map(|text| text.parse().ok()).collect(),
+        signatures: known
+            .signatures
+            .iter()
+            .filter_map(|text| text.parse().ok())
+            .collect(),
         ca,
         ..item
     })
 }
 
 fn keys(work: &Applying<'_>, cache: &Cache) -> Result<Arc<[SecretKey]>, String> {
-    let Some(signing) = &cache.signing else { return Ok(Arc::new([])) };
+    let Some(signing) = &cache.signing else {
+        return Ok(Arc::new([]));
+    };
     match secret::signing_key(&work.machine.host, &work.desired.site.base, signing) {
         Ok(key) => Ok(Arc::new([key])),
         Err(NoSecret::Missing) => Err(format!("the signing key is missing: {}", signing.secret)),

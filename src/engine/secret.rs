@@ -23,10 +23,18 @@ pub(super) enum NoSecret {
 }
 
 /// The signing key of a cache.
-pub(super) fn signing_key(host: &Host, base: &Utf8Path, signing: &Signing) -> Result<SecretKey, NoSecret> {
+pub(super) fn signing_key(
+    host: &Host,
+    base: &Utf8Path,
+    signing: &Signing,
+) -> Result<SecretKey, NoSecret> {
     let text = read(host, base, &signing.secret)?;
-    SecretKey::parse(text.trim())
-        .map_err(|error| NoSecret::Unreadable(format!("the {} holds no secret key: {error}", signing.secret)))
+    SecretKey::parse(text.trim()).map_err(|error| {
+        NoSecret::Unreadable(format!(
+            "the {} holds no secret key: {error}",
+            signing.secret
+        ))
+    })
 }
 
 /// The public half of it, as an observation.
@@ -47,7 +55,10 @@ pub(super) fn public_key(
 
 fn read(host: &Host, base: &Utf8Path, secret: &SecretRef) -> Result<String, NoSecret> {
     match secret {
-        SecretRef::Env(name) => host.filled(name).map(str::to_owned).ok_or(NoSecret::Missing),
+        SecretRef::Env(name) => host
+            .filled(name)
+            .map(str::to_owned)
+            .ok_or(NoSecret::Missing),
         SecretRef::File(path) => {
             let bytes = file::read_if_there(Utf8Path::new(path).as_std_path(), MAX)
                 .map_err(|error| NoSecret::Unreadable(sentence(&error)))?
@@ -57,8 +68,12 @@ fn read(host: &Host, base: &Utf8Path, secret: &SecretRef) -> Result<String, NoSe
         }
         SecretRef::Command(words) => {
             let fail = |why: String| NoSecret::Unreadable(format!("the {secret} failed: {why}"));
-            let Some((program, arguments)) = words.split_first() else { return Err(NoSecret::Missing) };
-            let program = host.program(program).map_or_else(|| base.join(program), |found| found);
+            let Some((program, arguments)) = words.split_first() else {
+                return Err(NoSecret::Missing);
+            };
+            let program = host
+                .program(program)
+                .map_or_else(|| base.join(program), |found| found);
             let output = Command::new(program)
                 .args(arguments.iter().cloned())
                 .environment(host.variables())

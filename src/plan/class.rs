@@ -83,7 +83,12 @@ impl<'a> Classifier<'a> {
     #[must_use]
     pub fn explain(&self, hash: HashPart, base_name: &str) -> (ClassId, ClassRule) {
         let named = self.named.get(&hash).copied();
-        let matched = self.patterns.matches(base_name).iter().next().map(|at| self.owners[at]);
+        let matched = self
+            .patterns
+            .matches(base_name)
+            .iter()
+            .next()
+            .map(|at| self.owners[at]);
         match (named, matched) {
             (Some(id), Some((class, _))) if id <= class => (id, ClassRule::Named),
             (Some(id), None) => (id, ClassRule::Named),
@@ -104,13 +109,20 @@ impl<'a> Classifier<'a> {
     /// The number of the class of this name, if `cache.yaml` has it.
     #[must_use]
     pub fn id_of(&self, name: &str) -> Option<ClassId> {
-        self.config.classes.keys().position(|class| class.as_str() == name)
+        self.config
+            .classes
+            .keys()
+            .position(|class| class.as_str() == name)
     }
 
     /// Name of a class.
     #[must_use]
     pub fn name_of(&self, id: ClassId) -> &'a ClassName {
-        self.config.classes.get_index(id).expect("class numbers come from here").0
+        self.config
+            .classes
+            .get_index(id)
+            .expect("class numbers come from here")
+            .0
     }
 
     /// A class by number.

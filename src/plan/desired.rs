@@ -5,8 +5,8 @@ use indexmap::IndexMap;
 
 use super::step::{Because, Scope};
 use crate::config::model::{
-    CacheKind, CacheName, ClassName, ClosureKind, Compression, Config, FileCache, NixConf,
-    PinName, PinTarget,
+    CacheKind, CacheName, ClassName, ClosureKind, Compression, Config, FileCache, NixConf, PinName,
+    PinTarget,
 };
 use crate::config::secret::SecretRef;
 use crate::nix::key::PublicKey;
@@ -161,7 +161,15 @@ impl Desired {
         }
         let conf = conf_files(&config.setup.nix_conf, &site);
         let tops = tops(&config, &site, &extra);
-        Self { config, site, caches, upstreams, conf, tops, extra }
+        Self {
+            config,
+            site,
+            caches,
+            upstreams,
+            conf,
+            tops,
+            extra,
+        }
     }
 
     /// The *because* of a setting: a rule in words and where it stands.
@@ -173,7 +181,12 @@ impl Desired {
     /// The classes of a cache that are pushed there.
     pub fn pushes(&self, cache: &CacheName, class: &ClassName) -> bool {
         self.config.push.enabled
-            && self.config.push.to.get(cache).is_some_and(|classes| classes.contains(class))
+            && self
+                .config
+                .push
+                .to
+                .get(cache)
+                .is_some_and(|classes| classes.contains(class))
     }
 }
 
@@ -187,7 +200,11 @@ fn because(config: &Config, rule: impl Into<String>, pointer: &str) -> Because {
 
 fn folder_cache(cache: &crate::config::model::Cache, file: &FileCache, site: &Site) -> Cache {
     Cache {
-        scope: if cache.tier == Some(3) { Scope::Machine } else { Scope::Shared },
+        scope: if cache.tier == Some(3) {
+            Scope::Machine
+        } else {
+            Scope::Shared
+        },
         nix_priority: cache.nix_priority,
         folder: resolve(&file.path, site),
         public_keys: cache.public_keys.clone(),
@@ -264,7 +281,11 @@ fn tops(config: &Config, site: &Site, extra: &Extra) -> Vec<Top> {
         });
     }
     for (name, pin) in &config.pins {
-        let because = because(config, format!("pinned as {name}"), &format!("/pins/{name}"));
+        let because = because(
+            config,
+            format!("pinned as {name}"),
+            &format!("/pins/{name}"),
+        );
         let sources = match &pin.target {
             PinTarget::Output(installable) => expand(installable, &config.systems)
                 .into_iter()
@@ -292,7 +313,10 @@ fn tops(config: &Config, site: &Site, extra: &Extra) -> Vec<Top> {
 #[must_use]
 pub fn expand(installable: &str, systems: &[String]) -> Vec<String> {
     if installable.contains("{system}") {
-        systems.iter().map(|system| installable.replace("{system}", system)).collect()
+        systems
+            .iter()
+            .map(|system| installable.replace("{system}", system))
+            .collect()
     } else {
         vec![installable.to_owned()]
     }

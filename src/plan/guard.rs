@@ -68,18 +68,27 @@ pub fn approve(
     allowed: &Allowances,
 ) -> Result<ApprovedPlan, Vec<Refusal>> {
     let refusals = check(desired, &plan, allowed);
-    if refusals.is_empty() { Ok(ApprovedPlan(plan)) } else { Err(refusals) }
+    if refusals.is_empty() {
+        Ok(ApprovedPlan(plan))
+    } else {
+        Err(refusals)
+    }
 }
 
 fn unasked_is_allowed(plan: &Plan, allowed: &Allowances) -> bool {
     let mut by_cache: BTreeMap<&CacheName, u64> = BTreeMap::new();
     for step in &plan.steps {
         if let Op::Push { cache, paths, .. } = &step.op {
-            *by_cache.entry(cache).or_default() +=
-                paths.iter().filter(|path| path.unasked).map(|path| path.nar_size).sum::<u64>();
+            *by_cache.entry(cache).or_default() += paths
+                .iter()
+                .filter(|path| path.unasked)
+                .map(|path| path.nar_size)
+                .sum::<u64>();
         }
     }
-    allowed.unasked.is_some_and(|limit| by_cache.values().all(|bytes| *bytes <= limit.0))
+    allowed
+        .unasked
+        .is_some_and(|limit| by_cache.values().all(|bytes| *bytes <= limit.0))
 }
 
 fn tolls(steps: &[Step]) -> BTreeMap<&CacheName, Toll> {
@@ -101,7 +110,11 @@ fn brake(
     toll: Toll,
     allowed: &Allowances,
 ) -> Vec<Refusal> {
-    let PruneLimits { share, bytes, count } = desired.config.prune.limits;
+    let PruneLimits {
+        share,
+        bytes,
+        count,
+    } = desired.config.prune.limits;
     let steps = plan
         .steps
         .iter()
@@ -118,14 +131,17 @@ fn brake(
     let mut refusals = Vec::new();
     let share = allowed.share.unwrap_or(share);
     if let Some(budget) = plan.caches.iter().find(|budget| &budget.cache == cache) {
-        for (part, whole, what) in
-            [(toll.paths, budget.paths, "paths"), (toll.bytes, budget.bytes, "bytes")]
-        {
+        for (part, whole, what) in [
+            (toll.paths, budget.paths, "paths"),
+            (toll.bytes, budget.bytes, "bytes"),
+        ] {
             let deleted = share_of(part, whole);
             if deleted > share {
                 refusals.push(refuse(
                     "prune-share",
-                    format!("{deleted} of the {what} of {cache} would be deleted; the limit is {share}"),
+                    format!(
+                        "{deleted} of the {what} of {cache} would be deleted; the limit is {share}"
+                    ),
                     format!("raise prune.limits.share, or pass --allow share={deleted}"),
                 ));
             }
@@ -136,7 +152,10 @@ fn brake(
     {
         refusals.push(refuse(
             "prune-bytes",
-            format!("{} would be deleted from {cache}; the limit is {limit}", Size(toll.bytes)),
+            format!(
+                "{} would be deleted from {cache}; the limit is {limit}",
+                Size(toll.bytes)
+            ),
             "raise prune.limits.bytes, or pass --allow bytes=SIZE".to_owned(),
         ));
     }
@@ -145,8 +164,14 @@ fn brake(
     {
         refusals.push(refuse(
             "prune-count",
-            format!("{} paths would be deleted from {cache}; the limit is {limit}", toll.paths),
-            format!("raise prune.limits.count, or pass --allow count={}", toll.paths),
+            format!(
+                "{} paths would be deleted from {cache}; the limit is {limit}",
+                toll.paths
+            ),
+            format!(
+                "raise prune.limits.count, or pass --allow count={}",
+                toll.paths
+            ),
         ));
     }
     refusals

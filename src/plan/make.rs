@@ -4,8 +4,8 @@ use super::address::Phase;
 use super::change::Changes;
 use super::desired::Desired;
 use super::observed::Observed;
-use super::step::Op;
 use super::plan::{Counts, FORMAT, Plan};
+use super::step::Op;
 use super::{optimize, prune, push, setup};
 
 /// Makes the plan. The same inputs give the same plan, byte for byte.
@@ -17,8 +17,12 @@ pub fn plan(desired: &Desired, observed: &Observed, config: &str) -> Plan {
     let mut pushing = push::plan(desired, observed);
     // Tuning and warming come before any build, wherever they stand in the reading.
     let optimize = optimize::plan(desired, observed);
-    let early: Vec<_> =
-        setup.steps.iter().chain(&optimize.steps).map(|step| step.address.clone()).collect();
+    let early: Vec<_> = setup
+        .steps
+        .iter()
+        .chain(&optimize.steps)
+        .map(|step| step.address.clone())
+        .collect();
     let builds: Vec<_> = pushing
         .steps
         .iter()

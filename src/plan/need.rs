@@ -79,11 +79,20 @@ pub fn need(content: &CacheContent, rules: &Rules<'_>) -> Need {
     let size = content.paths.len();
     let (terms, unknown) = terms(content, rules);
     let mut firm = firm_rows(content, rules);
-    firm.extend(unknown.iter().filter_map(|root| content.paths.row(&root.hash)));
+    firm.extend(
+        unknown
+            .iter()
+            .filter_map(|root| content.paths.row(&root.hash)),
+    );
     let mut until: Vec<Option<Time>> = vec![None; size];
 
     firm.extend(foreign_rows(content, rules, &mut until));
-    firm.extend(terms.iter().filter(|term| term.renewed).map(|term| term.row));
+    firm.extend(
+        terms
+            .iter()
+            .filter(|term| term.renewed)
+            .map(|term| term.row),
+    );
 
     let mut live = graph.reach(firm);
     let mut by_need = terms.clone();
@@ -94,9 +103,15 @@ pub fn need(content: &CacheContent, rules: &Rules<'_>) -> Need {
             let known = &mut until[row as usize];
             *known = (*known).max(Some(term.until));
         };
-        visit(term.row, &mut seen, each, |row| graph.references(row).iter().copied());
+        visit(term.row, &mut seen, each, |row| {
+            graph.references(row).iter().copied()
+        });
     }
-    let mut kept: Vec<Term> = terms.iter().copied().filter(|term| term.until >= now).collect();
+    let mut kept: Vec<Term> = terms
+        .iter()
+        .copied()
+        .filter(|term| term.until >= now)
+        .collect();
     let (over, too_big) = match rules.max_size {
         Some(limit) => end_over(content, rules, limit, &mut live, &mut kept),
         None => (RowSet::new(size), None),
@@ -112,7 +127,14 @@ pub fn need(content: &CacheContent, rules: &Rules<'_>) -> Need {
         })
         .map(|(number, _)| number)
         .collect();
-    Need { live, until, over, ended, unknown_class: unknown.len(), too_big }
+    Need {
+        live,
+        until,
+        over,
+        ended,
+        unknown_class: unknown.len(),
+        too_big,
+    }
 }
 
 impl Need {
@@ -135,7 +157,9 @@ fn terms<'c>(content: &'c CacheContent, rules: &Rules<'_>) -> (Vec<Term>, Vec<&'
             unknown.push(root);
             continue;
         };
-        let Some(row) = content.paths.row(&root.hash) else { continue };
+        let Some(row) = content.paths.row(&root.hash) else {
+            continue;
+        };
         let renewed = rules.renewed.contains(&(root.class.as_str(), root.hash));
         let time = if renewed { content.now } else { root.modified };
         terms.push(Term {
@@ -147,8 +171,11 @@ fn terms<'c>(content: &'c CacheContent, rules: &Rules<'_>) -> (Vec<Term>, Vec<&'
         });
     }
     // Roots that are written for the first time have no record yet, but their paths may be here.
-    let known: BTreeSet<(&str, HashPart)> =
-        content.roots.iter().map(|root| (root.class.as_str(), root.hash)).collect();
+    let known: BTreeSet<(&str, HashPart)> = content
+        .roots
+        .iter()
+        .map(|root| (root.class.as_str(), root.hash))
+        .collect();
     for (class, hash) in rules.renewed.difference(&known) {
         let id = rules.classifier.id_of(class);
         if let (Some(row), Some(id)) = (content.paths.row(hash), id) {
@@ -177,25 +204,28 @@ fn ended_without_path(root: &Root, rules: &Rules<'_>, now: Time) -> bool {
 fn firm_rows(content: &CacheContent, rules: &Rules<'_>) -> Vec<Row> {
     let pins = rules.pins.iter().map(|pin| &pin.hash);
     let intents = content.intents.iter().filter(|intent| !intent.gone);
-    let named = pins.chain(intents.flat_map(|intent| &intent.paths)).chain(rules.relied_on);
+    let named = pins
+        .chain(intents.flat_map(|intent| &intent.paths))
+        .chain(rules.relied_on);
     let mut rows: Vec<Row> = named.filter_map(|hash| content.paths.row(hash)).collect();
-    rows.extend(content.paths.rows().filter(|row| {
-        content.now.since(content.narinfos[*row as usize].modified) < rules.grace
-    }));
+    rows.extend(
+        content.paths.rows().filter(|row| {
+            content.now.since(content.narinfos[*row as usize].modified) < rules.grace
+        }),
+    );
     rows
 }
 
 /// Rows that no record covers and that are kept as foreign content; writes down until when.
-fn foreign_rows(
-    content: &CacheContent,
-    rules: &Rules<'_>,
-    until: &mut [Option<Time>],
-) -> Vec<Row> {
+fn foreign_rows(content: &CacheContent, rules: &Rules<'_>, until: &mut [Option<Time>]) -> Vec<Row> {
     let roots = content.roots.iter().map(|root| &root.hash);
     let rows = roots.filter_map(|hash| content.paths.row(hash));
     let mut covered = content.paths.refs().reach(rows);
     let dead = content.intents.iter().filter(|intent| intent.gone);
-    for row in dead.flat_map(|intent| &intent.absent).filter_map(|hash| content.paths.row(hash)) {
+    for row in dead
+        .flat_map(|intent| &intent.absent)
+        .filter_map(|hash| content.paths.row(hash))
+    {
         covered.insert(row);
     }
     let mut kept = Vec::new();
@@ -232,21 +262,31 @@ fn end_over(
     let mut count = |row: Row| {
         content.narinfos[row as usize].nar.map_or(0, |nar| {
             let again = std::mem::replace(&mut counted[nar as usize], true);
-            if again { 0 } else { content.nars[nar as usize].size }
+            if again {
+                0
+            } else {
+                content.nars[nar as usize].size
+            }
         })
     };
     let mut bytes: u64 = rules.incoming + live.iter().map(&mut count).sum::<u64>();
     let too_big = (bytes > limit).then_some(bytes);
     kept.retain(|term| !term.renewed);
     kept.sort_by_key(|term| {
-        (std::cmp::Reverse(term.priority), std::cmp::Reverse(term.time), content.paths.hash(term.row))
+        (
+            std::cmp::Reverse(term.priority),
+            std::cmp::Reverse(term.time),
+            content.paths.hash(term.row),
+        )
     });
     let mut seen = live.clone();
     let fitting = kept
         .iter()
         .take_while(|term| {
             let each = |row: Row| bytes += count(row);
-            visit(term.row, &mut seen, each, |row| graph.references(row).iter().copied());
+            visit(term.row, &mut seen, each, |row| {
+                graph.references(row).iter().copied()
+            });
             bytes <= limit
         })
         .count();

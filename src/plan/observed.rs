@@ -132,7 +132,10 @@ pub struct LocalStore {
 
 /// What a cache can do, whatever its kind.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[expect(clippy::struct_excessive_bools, reason = "each is a separate ability of a store")]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is a separate ability of a store"
+)]
 pub struct Capabilities {
     /// Its objects can be listed.
     pub list: bool,

@@ -10,7 +10,7 @@ use super::address::{Address, Phase};
 use super::change::Changes;
 use super::desired::{ConfFiles, Desired, expand};
 use super::observed::{NixFacts, Observation, Observed, OutputFacts};
-use super::plan::{Advice, AskingOrder, Asked, Unknown};
+use super::plan::{Advice, Asked, AskingOrder, Unknown};
 use super::setup::{self, HEADER};
 use super::step::{Effect, Known, Op, Scope, Step};
 use super::wanted::is_upstream;
@@ -47,7 +47,9 @@ pub fn questions(desired: &Desired, observed: &Observed) -> BTreeSet<HashPart> {
 #[must_use]
 pub fn warm_outputs(desired: &Desired) -> Vec<String> {
     let outputs = desired.config.optimize.warm.iter();
-    outputs.flat_map(|output| expand(output, &desired.config.systems)).collect()
+    outputs
+        .flat_map(|output| expand(output, &desired.config.systems))
+        .collect()
 }
 
 /// The settings that are tuned, as nix.conf names and writes them.
@@ -65,15 +67,24 @@ fn settings(desired: &Desired, nix: Option<&NixFacts>) -> Vec<(String, String)> 
         }),
     );
     set("cores", tuning.cores.map(|cores| cores.to_string()));
-    set("http-connections", tuning.http_connections.map(|count| count.to_string()));
+    set(
+        "http-connections",
+        tuning.http_connections.map(|count| count.to_string()),
+    );
     if nix.is_none_or(knows_substitution_jobs) {
         let jobs = tuning.max_substitution_jobs;
         set("max-substitution-jobs", jobs.map(|count| count.to_string()));
     }
     let positive = tuning.narinfo_ttl_positive;
-    set("narinfo-cache-positive-ttl", positive.map(|span| span.0.to_string()));
+    set(
+        "narinfo-cache-positive-ttl",
+        positive.map(|span| span.0.to_string()),
+    );
     let negative = tuning.narinfo_ttl_negative;
-    set("narinfo-cache-negative-ttl", negative.map(|span| span.0.to_string()));
+    set(
+        "narinfo-cache-negative-ttl",
+        negative.map(|span| span.0.to_string()),
+    );
     let further = tuning.nix_settings.iter();
     settings.extend(further.map(|(name, value)| (name.clone(), value.clone())));
     settings
@@ -81,8 +92,12 @@ fn settings(desired: &Desired, nix: Option<&NixFacts>) -> Vec<(String, String)> 
 
 /// `max-substitution-jobs` came with Nix 2.16; an older Nix warns of it in every command.
 fn knows_substitution_jobs(nix: &NixFacts) -> bool {
-    let Some(version) = &nix.version else { return true };
-    let mut parts = version.split(['.', '-', '_', '+', 'p']).map(|part| part.parse::<u32>().unwrap_or(0));
+    let Some(version) = &nix.version else {
+        return true;
+    };
+    let mut parts = version
+        .split(['.', '-', '_', '+', 'p'])
+        .map(|part| part.parse::<u32>().unwrap_or(0));
     (parts.next().unwrap_or(0), parts.next().unwrap_or(0)) >= (2, 16)
 }
 
@@ -124,7 +139,11 @@ fn tuning_file(
         known: Known::Now,
         revision: None,
         waits_for: Vec::new(),
-        op: Op::WriteFile { path: path.to_owned(), before, after },
+        op: Op::WriteFile {
+            path: path.to_owned(),
+            before,
+            after,
+        },
     });
 }
 
@@ -136,21 +155,35 @@ fn check_effect(
     settings: &[(String, String)],
     changes: &mut Changes,
 ) {
-    if matches!(desired.config.setup.nix_conf, NixConf::Dir(_) | NixConf::None) {
+    if matches!(
+        desired.config.setup.nix_conf,
+        NixConf::Dir(_) | NixConf::None
+    ) {
         return;
     }
-    let Some(nix) = observed.nix.present() else { return };
+    let Some(nix) = observed.nix.present() else {
+        return;
+    };
     let included = setup::is_included(observed, conf);
     for (name, wanted) in settings.iter().filter(|_| included) {
-        let Some(effective) = nix.settings.get(name) else { continue };
+        let Some(effective) = nix.settings.get(name) else {
+            continue;
+        };
         if same_value(&effective.value, wanted) {
             continue;
         }
-        let winner = effective.origins.last().cloned().unwrap_or_else(|| "a default".to_owned());
+        let winner = effective
+            .origins
+            .last()
+            .cloned()
+            .unwrap_or_else(|| "a default".to_owned());
         changes.advice.push(Advice {
             phase: Phase::Optimize,
             about: name.clone(),
-            text: format!("Nix uses `{}`, not `{wanted}`: {winner} wins", effective.value),
+            text: format!(
+                "Nix uses `{}`, not `{wanted}`: {winner} wins",
+                effective.value
+            ),
             lines: Vec::new(),
             because: desired.because(format!("{name} is tuned"), "/optimize"),
         });
@@ -158,7 +191,11 @@ fn check_effect(
 }
 
 fn same_value(effective: &str, wanted: &str) -> bool {
-    let words = |text: &str| text.split_whitespace().map(str::to_owned).collect::<BTreeSet<_>>();
+    let words = |text: &str| {
+        text.split_whitespace()
+            .map(str::to_owned)
+            .collect::<BTreeSet<_>>()
+    };
     // `auto` is printed as the number of CPUs.
     wanted == "auto" || words(effective) == words(wanted)
 }
@@ -168,13 +205,24 @@ fn asking_order(desired: &Desired, observed: &Observed, conf: &ConfFiles, change
     if matches!(desired.config.setup.nix_conf, NixConf::Dir(_)) {
         return;
     }
-    let Some(nix) = observed.nix.present() else { return };
+    let Some(nix) = observed.nix.present() else {
+        return;
+    };
     let ours = setup::substituters(desired);
-    let bare = |url: &str| url.split('?').next().unwrap_or(url).trim_end_matches('/').to_owned();
+    let bare = |url: &str| {
+        url.split('?')
+            .next()
+            .unwrap_or(url)
+            .trim_end_matches('/')
+            .to_owned()
+    };
     let mut before: Vec<Asked> = nix
         .substituters
         .iter()
-        .map(|facts| Asked { url: facts.url.clone(), priority: facts.priority })
+        .map(|facts| Asked {
+            url: facts.url.clone(),
+            priority: facts.priority,
+        })
         .collect();
     let formerly = setup::included_substituters(observed, conf);
     let mut after: Vec<Asked> = before
@@ -197,9 +245,10 @@ fn asking_order(desired: &Desired, observed: &Observed, conf: &ConfFiles, change
         changes.advice.push(Advice {
             phase: Phase::Optimize,
             about: first.url.clone(),
-            text: "it has no Priority in its nix-cache-info, so Nix asks it before all others; give \
+            text:
+                "it has no Priority in its nix-cache-info, so Nix asks it before all others; give \
                    it one where it is declared"
-                .to_owned(),
+                    .to_owned(),
             lines: vec![format!("{}?priority=50", first.url)],
             because: desired.because("the order of asking", "/caches"),
         });
@@ -216,16 +265,23 @@ fn export(
     settings: &[(String, String)],
     changes: &mut Changes,
 ) {
-    let Some(file) = &observed.environment.github_env else { return };
-    let mut lines: Vec<String> =
-        settings.iter().map(|(name, value)| format!("{name} = {value}")).collect();
+    let Some(file) = &observed.environment.github_env else {
+        return;
+    };
+    let mut lines: Vec<String> = settings
+        .iter()
+        .map(|(name, value)| format!("{name} = {value}"))
+        .collect();
     if let (Some(conf), NixConf::Dir(_)) = (&desired.conf, &desired.config.setup.nix_conf) {
         lines.insert(0, format!("!include {}", conf.fragment));
     }
     let before = &observed.environment.nix_config;
     let known: BTreeSet<&str> = before.lines().map(str::trim).collect();
-    let missing: Vec<&str> =
-        lines.iter().map(String::as_str).filter(|line| !known.contains(line)).collect();
+    let missing: Vec<&str> = lines
+        .iter()
+        .map(String::as_str)
+        .filter(|line| !known.contains(line))
+        .collect();
     if missing.is_empty() {
         return;
     }
@@ -240,7 +296,10 @@ fn export(
         address: Address::new(Phase::Optimize, "job", "NIX_CONFIG"),
         phase: Phase::Optimize,
         scope: Scope::Machine,
-        because: desired.because("later steps of this job have to see the settings", "/optimize"),
+        because: desired.because(
+            "later steps of this job have to see the settings",
+            "/optimize",
+        ),
         effect: Effect::default(),
         known: Known::Now,
         revision: None,
@@ -267,7 +326,10 @@ fn warm(desired: &Desired, observed: &Observed, installable: &str, changes: &mut
         }
         Some(Observation::Absent) | None => return,
     };
-    let elsewhere = facts.system.as_ref().is_some_and(|system| *system != desired.site.system);
+    let elsewhere = facts
+        .system
+        .as_ref()
+        .is_some_and(|system| *system != desired.site.system);
     if elsewhere || facts.outputs.is_empty() || is_local(observed, facts) {
         return;
     }
@@ -286,8 +348,14 @@ fn warm(desired: &Desired, observed: &Observed, installable: &str, changes: &mut
         address: Address::new(Phase::Optimize, "warm", installable),
         phase: Phase::Optimize,
         scope: Scope::Machine,
-        because: desired.because("it is to be warm before anything is built", "/optimize/warm"),
-        effect: Effect { paths: facts.outputs.len() as u64, bytes: 0 },
+        because: desired.because(
+            "it is to be warm before anything is built",
+            "/optimize/warm",
+        ),
+        effect: Effect {
+            paths: facts.outputs.len() as u64,
+            bytes: 0,
+        },
         known: Known::Now,
         revision: None,
         waits_for,
@@ -300,7 +368,10 @@ fn warm(desired: &Desired, observed: &Observed, installable: &str, changes: &mut
 
 fn is_local(observed: &Observed, facts: &OutputFacts) -> bool {
     observed.store.present().is_some_and(|store| {
-        facts.outputs.values().all(|path| store.paths.row(&path.hash()).is_some())
+        facts
+            .outputs
+            .values()
+            .all(|path| store.paths.row(&path.hash()).is_some())
     })
 }
 
@@ -316,8 +387,9 @@ fn advise_cold(desired: &Desired, installable: &str, changes: &mut Changes) {
     changes.advice.push(Advice {
         phase: Phase::Optimize,
         about: installable.to_owned(),
-        text: "it is to be warmed, but no declared cache has it: push it from a machine that built it"
-            .to_owned(),
+        text:
+            "it is to be warmed, but no declared cache has it: push it from a machine that built it"
+                .to_owned(),
         lines: Vec::new(),
         because: desired.because("it is listed in optimize.warm", "/optimize/warm"),
     });

@@ -70,7 +70,11 @@ impl Paths {
     #[must_use]
     pub fn name(&self, row: Row) -> &str {
         let row = row as usize;
-        let start = if row == 0 { 0 } else { self.name_ends[row - 1] as usize };
+        let start = if row == 0 {
+            0
+        } else {
+            self.name_ends[row - 1] as usize
+        };
         &self.names[start..self.name_ends[row] as usize]
     }
 
@@ -80,7 +84,8 @@ impl Paths {
     /// When the builder was given a name that is none (see [`PathsBuilder::push`]).
     #[must_use]
     pub fn path(&self, row: Row) -> StorePath {
-        StorePath::new(self.hash(row), self.name(row)).expect("names are checked before they come here")
+        StorePath::new(self.hash(row), self.name(row))
+            .expect("names are checked before they come here")
     }
 
     /// Base name of a row, `<hash>-<name>`.

@@ -35,8 +35,12 @@ pub fn steps(
     for record in &content.pins {
         recorded.entry(&record.name).or_default().push(record);
     }
-    let names: BTreeSet<&PinName> =
-        desired.config.pins.keys().chain(recorded.keys().copied()).collect();
+    let names: BTreeSet<&PinName> = desired
+        .config
+        .pins
+        .keys()
+        .chain(recorded.keys().copied())
+        .collect();
     let mut steps = Vec::new();
     for pin in names {
         let records = recorded.remove(pin).unwrap_or_default();
@@ -49,7 +53,13 @@ pub fn steps(
         };
         let remove: Vec<StorePath> = remove
             .into_iter()
-            .filter_map(|hash| content.paths.row(&hash).map(|row| content.paths.path(row)).or_else(|| gone(hash)))
+            .filter_map(|hash| {
+                content
+                    .paths
+                    .row(&hash)
+                    .map(|row| content.paths.path(row))
+                    .or_else(|| gone(hash))
+            })
             .collect();
         if add.is_empty() && remove.is_empty() {
             continue;
@@ -66,15 +76,26 @@ pub fn steps(
             phase: Phase::Push,
             scope: cache.scope,
             because: desired.because(format!("pin {pin}"), &format!("/pins/{pin}")),
-            effect: Effect { paths: (add.len() + remove.len()) as u64, bytes: 0 },
+            effect: Effect {
+                paths: (add.len() + remove.len()) as u64,
+                bytes: 0,
+            },
             known: if builds.is_empty() {
                 Known::Now
             } else {
-                Known::After { steps: builds, cap: None }
+                Known::After {
+                    steps: builds,
+                    cap: None,
+                }
             },
             revision: None,
             waits_for,
-            op: Op::Pin { cache: name.clone(), name: pin.clone(), add, remove },
+            op: Op::Pin {
+                cache: name.clone(),
+                name: pin.clone(),
+                add,
+                remove,
+            },
         });
     }
     steps
@@ -92,12 +113,16 @@ fn current(pin: &PinName, wanted: &Wanted<'_>, verdicts: &Verdicts) -> BTreeSet<
         .iter()
         .filter(|top| top.pin.as_ref() == Some(pin) && verdicts.kept.contains(top.row))
         .map(|top| wanted.paths.path(top.row));
-    tops.chain(builds(pin, wanted).flat_map(|build| build.outputs.iter().cloned())).collect()
+    tops.chain(builds(pin, wanted).flat_map(|build| build.outputs.iter().cloned()))
+        .collect()
 }
 
 /// The builds that a pin waits for.
 fn builds<'w>(pin: &'w PinName, wanted: &'w Wanted<'_>) -> impl Iterator<Item = &'w WantedBuild> {
-    wanted.builds.iter().filter(move |build| build.pin.as_ref() == Some(pin))
+    wanted
+        .builds
+        .iter()
+        .filter(move |build| build.pin.as_ref() == Some(pin))
 }
 
 /// Which records to write and which to remove so that what is pinned now and the newest other
@@ -111,8 +136,10 @@ fn revise(
         return (Vec::new(), Vec::new());
     }
     let now: BTreeSet<HashPart> = current.iter().map(StorePath::hash).collect();
-    let mut others: Vec<&&PinRecord> =
-        records.iter().filter(|record| !now.contains(&record.hash)).collect();
+    let mut others: Vec<&&PinRecord> = records
+        .iter()
+        .filter(|record| !now.contains(&record.hash))
+        .collect();
     others.sort_by_key(|record| (std::cmp::Reverse(record.modified), record.hash));
     let newest = others.first().map(|record| record.modified);
     let add = current
@@ -125,7 +152,11 @@ fn revise(
         .cloned()
         .collect();
     let room = (revisions.saturating_sub(1) as usize).saturating_mul(current.len());
-    let remove = others.into_iter().skip(room).map(|record| record.hash).collect();
+    let remove = others
+        .into_iter()
+        .skip(room)
+        .map(|record| record.hash)
+        .collect();
     (add, remove)
 }
 
@@ -140,22 +171,35 @@ fn ended(desired: &Desired, records: &[&PinRecord]) -> Vec<HashPart> {
 
 /// Leaves of a step what it adds; `false`: nothing is left.
 pub(super) fn only_additions(step: &mut Step) -> bool {
-    let Op::Pin { add, remove, .. } = &mut step.op else { return true };
+    let Op::Pin { add, remove, .. } = &mut step.op else {
+        return true;
+    };
     remove.clear();
     step.effect.paths = add.len() as u64;
     !add.is_empty()
 }
 
 /// The pin records that stay after these steps: those that are there, less those that go.
-pub(super) fn remaining(content: &CacheContent, steps: &[Step], cache: &CacheName) -> Vec<PinRecord> {
+pub(super) fn remaining(
+    content: &CacheContent,
+    steps: &[Step],
+    cache: &CacheName,
+) -> Vec<PinRecord> {
     let mut going: BTreeSet<(&PinName, HashPart)> = BTreeSet::new();
     for step in steps {
-        if let Op::Pin { cache: of, name, remove, .. } = &step.op
+        if let Op::Pin {
+            cache: of,
+            name,
+            remove,
+            ..
+        } = &step.op
             && of == cache
         {
             going.extend(remove.iter().map(|path| (name, path.hash())));
         }
     }
     let pins = content.pins.iter();
-    pins.filter(|pin| !going.contains(&(&pin.name, pin.hash))).cloned().collect()
+    pins.filter(|pin| !going.contains(&(&pin.name, pin.hash)))
+        .cloned()
+        .collect()
 }

@@ -30,11 +30,20 @@ pub fn plan(desired: &Desired, observed: &Observed, pushing: &Changes) -> Change
     let mut changes = Changes::default();
     let classifier = classifier(desired, observed);
     // The class of what could not be seen is not known either, and with it the retention.
-    let unseen = desired.tops.iter().any(|top| is_unseen(observed, &top.source));
+    let unseen = desired
+        .tops
+        .iter()
+        .any(|top| is_unseen(observed, &top.source));
     for (name, cache) in &desired.caches {
         match observed.caches.get(name) {
             Some(Observation::Present(content)) => {
-                let place = Place { desired, name, cache, content, classifier: &classifier };
+                let place = Place {
+                    desired,
+                    name,
+                    cache,
+                    content,
+                    classifier: &classifier,
+                };
                 let unseen = unseen || pushing.unseen.contains(name);
                 place.plan(pushing, unseen, &mut changes);
             }
@@ -59,7 +68,13 @@ pub fn look(
 ) -> Option<Need> {
     let cache = desired.caches.get(name)?;
     let classifier = classifier(desired, observed);
-    let place = Place { desired, name, cache, content, classifier: &classifier };
+    let place = Place {
+        desired,
+        name,
+        cache,
+        content,
+        classifier: &classifier,
+    };
     Some(place.need(&Changes::default()))
 }
 
@@ -79,7 +94,9 @@ fn is_unseen(observed: &Observed, source: &TopSource) -> bool {
     match source {
         TopSource::Output(output) => is_unknown(observed.outputs.get(output)),
         TopSource::Directory(glob) => is_unknown(observed.directories.get(glob)),
-        TopSource::Path(given) | TopSource::PathsFrom(given) => is_unknown(observed.given.get(given)),
+        TopSource::Path(given) | TopSource::PathsFrom(given) => {
+            is_unknown(observed.given.get(given))
+        }
     }
 }
 
@@ -105,7 +122,11 @@ impl Place<'_> {
             if unseen {
                 steps.retain_mut(only_files);
             }
-            budget.bytes_after -= steps.iter().map(|step| step.effect.bytes).sum::<u64>().min(budget.bytes);
+            budget.bytes_after -= steps
+                .iter()
+                .map(|step| step.effect.bytes)
+                .sum::<u64>()
+                .min(budget.bytes);
             self.refuse_busy(&steps, changes);
             changes.steps.extend(steps);
         }
@@ -137,7 +158,12 @@ impl Place<'_> {
         CacheBudget {
             cache: self.name.clone(),
             kind: "file".to_owned(),
-            tier: self.desired.config.caches.get(self.name).and_then(|cache| cache.tier),
+            tier: self
+                .desired
+                .config
+                .caches
+                .get(self.name)
+                .and_then(|cache| cache.tier),
             paths: self.content.paths.len() as u64,
             bytes,
             bytes_after: bytes,
@@ -147,7 +173,9 @@ impl Place<'_> {
 
     /// Whether the look is not whole, so that nothing may be deleted; says so.
     fn is_hidden(&self, changes: &mut Changes) -> bool {
-        let Some(why) = &self.content.partial else { return false };
+        let Some(why) = &self.content.partial else {
+            return false;
+        };
         changes.unknowns.push(Unknown {
             what: self.name.to_string(),
             why: why.clone(),
@@ -169,7 +197,10 @@ impl Place<'_> {
         };
         if !self.content.damages.is_empty() {
             advise(
-                format!("{} damaged objects are left alone:", self.content.damages.len()),
+                format!(
+                    "{} damaged objects are left alone:",
+                    self.content.damages.len()
+                ),
                 self.content.damages.iter().take(5).cloned().collect(),
             );
         }
@@ -207,7 +238,10 @@ impl Place<'_> {
             changes.refusals.push(Refusal {
                 steps: steps.iter().map(|step| step.address.clone()).collect(),
                 code: "prune-busy".to_owned(),
-                text: format!("another prune of {} has been running since {}", self.name, active.modified),
+                text: format!(
+                    "another prune of {} has been running since {}",
+                    self.name, active.modified
+                ),
                 help: "wait for it, or pass --lock-timeout DURATION to wait here".to_owned(),
             });
         }
@@ -215,7 +249,12 @@ impl Place<'_> {
 
     fn steps(&self, need: &Need, pushing: &[Step]) -> Vec<Step> {
         let mut dead = RowSet::new(self.content.paths.len());
-        for row in self.content.paths.rows().filter(|row| !need.live.contains(*row)) {
+        for row in self
+            .content
+            .paths
+            .rows()
+            .filter(|row| !need.live.contains(*row))
+        {
             dead.insert(row);
         }
         let recorded = recorded_classes(self.content, self.classifier);
@@ -224,7 +263,10 @@ impl Place<'_> {
         for number in &need.ended {
             let root = &self.content.roots[*number];
             if let Some(id) = self.classifier.id(&root.class) {
-                roots.entry(id).or_default().push(Root::key(&root.class, root.hash));
+                roots
+                    .entry(id)
+                    .or_default()
+                    .push(Root::key(&root.class, root.hash));
             }
         }
         let classes: BTreeSet<ClassId> = paths.keys().chain(roots.keys()).copied().collect();
@@ -237,7 +279,10 @@ impl Place<'_> {
             })
             .collect();
         steps.sort_by_key(|step| match &step.op {
-            Op::Prune { class, .. } => self.classifier.id(class).map(|id| (self.classifier.priority(id), id)),
+            Op::Prune { class, .. } => self
+                .classifier
+                .id(class)
+                .map(|id| (self.classifier.priority(id), id)),
             _ => None,
         });
         let objects = self.unnamed(&dead, pushing);
@@ -265,12 +310,17 @@ impl Place<'_> {
         for row in rows {
             let hash = self.content.paths.hash(row);
             let id = recorded.get(&hash).copied().unwrap_or_else(|| {
-                self.classifier.class(hash, &self.content.paths.base_name(row))
+                self.classifier
+                    .class(hash, &self.content.paths.base_name(row))
             });
             let nar = self.content.narinfos[row as usize].nar;
             let bytes = nar.map_or(0, |nar| {
                 let named_elsewhere = std::mem::replace(&mut counted[nar as usize], true);
-                if named_elsewhere { 0 } else { self.content.nars[nar as usize].size }
+                if named_elsewhere {
+                    0
+                } else {
+                    self.content.nars[nar as usize].size
+                }
             });
             paths.entry(id).or_default().push(PathToDrop {
                 path: self.content.paths.path(row),
@@ -288,7 +338,9 @@ impl Place<'_> {
             address: prune_address(self.name, class.as_str()),
             phase: Phase::Prune,
             scope: self.cache.scope,
-            because: self.desired.because(rule, &format!("/artifacts/{class}/retention")),
+            because: self
+                .desired
+                .because(rule, &format!("/artifacts/{class}/retention")),
             effect: Effect {
                 paths: paths.len() as u64,
                 bytes: paths.iter().map(|path| path.bytes).sum(),
@@ -296,15 +348,27 @@ impl Place<'_> {
             known: Known::Now,
             revision: None,
             waits_for: self.after_push(),
-            op: Op::Prune { cache: self.name.clone(), class: class.clone(), paths, roots },
+            op: Op::Prune {
+                cache: self.name.clone(),
+                class: class.clone(),
+                paths,
+                roots,
+            },
         }
     }
 
     fn after_push(&self) -> Vec<Address> {
         let classes = self.desired.config.classes.keys();
-        let mut waits_for: Vec<Address> =
-            classes.map(|class| push::push_address(self.name, class.as_str())).collect();
-        waits_for.extend(self.desired.config.pins.keys().map(|pin| pins::pin_address(self.name, pin)));
+        let mut waits_for: Vec<Address> = classes
+            .map(|class| push::push_address(self.name, class.as_str()))
+            .collect();
+        waits_for.extend(
+            self.desired
+                .config
+                .pins
+                .keys()
+                .map(|pin| pins::pin_address(self.name, pin)),
+        );
         waits_for
     }
 
@@ -320,16 +384,22 @@ impl Place<'_> {
             }
         }
         let nars = self.content.nars.iter().enumerate();
-        let nars = nars.filter(|(number, nar)| !named[*number] && old(nar)).map(|(_, nar)| nar);
+        let nars = nars
+            .filter(|(number, nar)| !named[*number] && old(nar))
+            .map(|(_, nar)| nar);
         let left = self.content.leftovers.iter().filter(|object| old(object));
         let mut objects: Vec<Nar> = nars.chain(left).cloned().collect();
         let covered = self.covered(pushing);
         let intents = self.content.intents.iter();
-        objects.extend(intents.filter(|intent| self.is_spent(intent, dead, &covered)).map(|intent| Nar {
-            key: format!("{}/intents/{}.json", record::FOLDER, intent.id),
-            size: 0,
-            modified: intent.modified,
-        }));
+        objects.extend(
+            intents
+                .filter(|intent| self.is_spent(intent, dead, &covered))
+                .map(|intent| Nar {
+                    key: format!("{}/intents/{}.json", record::FOLDER, intent.id),
+                    size: 0,
+                    modified: intent.modified,
+                }),
+        );
         objects.sort();
         objects
     }
@@ -337,15 +407,23 @@ impl Place<'_> {
     fn covered(&self, pushing: &[Step]) -> RowSet {
         let written = push::roots_to_write(pushing, self.name).map(|root| root.path.hash());
         let recorded = self.content.roots.iter().map(|root| root.hash);
-        let rows = recorded.chain(written).filter_map(|hash| self.content.paths.row(&hash));
+        let rows = recorded
+            .chain(written)
+            .filter_map(|hash| self.content.paths.row(&hash));
         self.content.paths.refs().reach(rows)
     }
 
     /// Whether the record of a dead push says nothing any more that would be missed: without it,
     /// what it left behind would pass for foreign content and be kept.
     fn is_spent(&self, intent: &Intent, dead: &RowSet, covered: &RowSet) -> bool {
-        let visible = intent.absent.iter().filter_map(|hash| self.content.paths.row(hash));
-        intent.gone && visible.into_iter().all(|row| dead.contains(row) || covered.contains(row))
+        let visible = intent
+            .absent
+            .iter()
+            .filter_map(|hash| self.content.paths.row(hash));
+        intent.gone
+            && visible
+                .into_iter()
+                .all(|row| dead.contains(row) || covered.contains(row))
     }
 
     fn sweep_step(&self, objects: Vec<Nar>) -> Step {
@@ -355,7 +433,10 @@ impl Place<'_> {
             phase: Phase::Prune,
             scope: self.cache.scope,
             because: self.desired.because(
-                format!("no narinfo names them, and they are older than {}", self.desired.config.prune.grace),
+                format!(
+                    "no narinfo names them, and they are older than {}",
+                    self.desired.config.prune.grace
+                ),
                 "/prune/grace",
             ),
             effect: Effect {
@@ -364,15 +445,22 @@ impl Place<'_> {
             },
             known: Known::Now,
             revision: None,
-            waits_for: classes.map(|class| prune_address(self.name, class.as_str())).collect(),
-            op: Op::Sweep { cache: self.name.clone(), objects },
+            waits_for: classes
+                .map(|class| prune_address(self.name, class.as_str()))
+                .collect(),
+            op: Op::Sweep {
+                cache: self.name.clone(),
+                objects,
+            },
         }
     }
 }
 
 /// Leaves of a step only files that no record ever covered; `false`: nothing is left.
 fn only_files(step: &mut Step) -> bool {
-    let Op::Sweep { objects, .. } = &mut step.op else { return false };
+    let Op::Sweep { objects, .. } = &mut step.op else {
+        return false;
+    };
     objects.retain(|object| !object.key.starts_with(record::FOLDER));
     step.effect.bytes = objects.iter().map(|object| object.size).sum();
     !objects.is_empty()
@@ -381,8 +469,13 @@ fn only_files(step: &mut Step) -> bool {
 /// Bytes of NAR that push steps bring to a cache, as far as it is known that no upstream has them.
 fn incoming(pushing: &[Step], cache: &CacheName) -> u64 {
     let paths = pushing.iter().flat_map(|step| match &step.op {
-        Op::Push { cache: name, paths, .. } if name == cache => paths.as_slice(),
+        Op::Push {
+            cache: name, paths, ..
+        } if name == cache => paths.as_slice(),
         _ => &[],
     });
-    paths.filter(|path| !path.unasked).map(|path| path.nar_size).sum()
+    paths
+        .filter(|path| !path.unasked)
+        .map(|path| path.nar_size)
+        .sum()
 }

@@ -10,9 +10,7 @@ use super::observed::{CacheContent, Observation, Observed};
 use super::paths::Row;
 use super::plan::{Advice, HeldBack, HeldPath, HeldReason, Refusal, Unknown};
 use super::roots::{Ground, roots};
-use super::step::{
-    Because, Effect, Known, Op, PathToPush, RootToWrite, Scope, Selector, Step,
-};
+use super::step::{Because, Effect, Known, Op, PathToPush, RootToWrite, Scope, Selector, Step};
 use super::verdict::{Verdict, Verdicts, judge};
 use super::wanted::{Origin, Wanted, WantedBuild};
 use super::{pins, setup};
@@ -58,7 +56,14 @@ pub fn plan(desired: &Desired, observed: &Observed) -> Changes {
         if wanted.unseen || verdicts.unasked || observed.store.unknown().is_some() {
             changes.unseen.insert(name.clone());
         }
-        let target = Target { desired, name, cache, content, wanted: &wanted, verdicts: &verdicts };
+        let target = Target {
+            desired,
+            name,
+            cache,
+            content,
+            wanted: &wanted,
+            verdicts: &verdicts,
+        };
         target.report(&mut changes);
         target.push_steps(&mut changes);
         let mut pins = pins::steps(desired, name, cache, content, &wanted, &verdicts);
@@ -67,7 +72,11 @@ pub fn plan(desired: &Desired, observed: &Observed) -> Changes {
         }
         changes.steps.extend(pins);
     }
-    changes.steps.extend(builds.into_values().map(|(build, scope)| build_step(build, scope)));
+    changes.steps.extend(
+        builds
+            .into_values()
+            .map(|(build, scope)| build_step(build, scope)),
+    );
     changes.unknowns.sort();
     changes.unknowns.dedup();
     changes.advice.sort();
@@ -90,16 +99,29 @@ fn ground<'a>(wanted: &'a Wanted<'a>, verdicts: &'a Verdicts) -> Ground<'a> {
 pub fn questions(desired: &Desired, observed: &Observed) -> BTreeSet<HashPart> {
     let mut hashes = BTreeSet::new();
     let empty = CacheContent::default();
-    for name in desired.caches.keys().filter(|name| desired.config.push.to.contains_key(*name)) {
+    for name in desired
+        .caches
+        .keys()
+        .filter(|name| desired.config.push.to.contains_key(*name))
+    {
         let content = match observed.caches.get(name) {
             Some(Observation::Present(content)) => content,
             Some(Observation::Absent) => &empty,
             Some(Observation::Unknown(_)) | None => continue,
         };
         let wanted = Wanted::resolve(desired, observed, content);
-        hashes.extend(wanted.paths.rows().map(|row| wanted.paths.hash(row)).filter(|hash| {
-            content.paths.row(hash).is_none_or(|row| content.narinfos[row as usize].nar.is_none())
-        }));
+        hashes.extend(
+            wanted
+                .paths
+                .rows()
+                .map(|row| wanted.paths.hash(row))
+                .filter(|hash| {
+                    content
+                        .paths
+                        .row(hash)
+                        .is_none_or(|row| content.narinfos[row as usize].nar.is_none())
+                }),
+        );
         let outputs = wanted.builds.iter().flat_map(|build| &build.outputs);
         hashes.extend(outputs.map(crate::nix::store_path::StorePath::hash));
     }
@@ -125,7 +147,8 @@ pub fn reliance(desired: &Desired, observed: &Observed, cache: &CacheName) -> Re
     };
     let wanted = Wanted::resolve(desired, observed, content);
     let verdicts = judge(desired, observed, cache, content, &wanted);
-    let hashes = |rows: &mut dyn Iterator<Item = Row>| rows.map(|row| wanted.paths.hash(row)).collect();
+    let hashes =
+        |rows: &mut dyn Iterator<Item = Row>| rows.map(|row| wanted.paths.hash(row)).collect();
     Reliance {
         closure: hashes(&mut relied_on(&wanted, &verdicts).iter()),
         upstream: hashes(&mut verdicts.upstream.iter()),
@@ -160,11 +183,17 @@ fn build_step(build: WantedBuild, scope: Scope) -> Step {
         phase: Phase::Push,
         scope,
         because: build.because,
-        effect: Effect { paths: build.outputs.len() as u64, bytes: 0 },
+        effect: Effect {
+            paths: build.outputs.len() as u64,
+            bytes: 0,
+        },
         known: Known::Now,
         revision: build.drv.as_ref().map(ToString::to_string),
         waits_for: Vec::new(),
-        op: Op::Build { installable: build.installable, drv: build.drv },
+        op: Op::Build {
+            installable: build.installable,
+            drv: build.drv,
+        },
     }
 }
 
@@ -191,24 +220,32 @@ impl Target<'_> {
     fn push_steps(&self, changes: &mut Changes) {
         let mut batches: BTreeMap<ClassId, Batch> = BTreeMap::new();
         for (rank, row) in self.order().into_iter().enumerate() {
-            let Verdict::Push { unasked } = self.verdicts.of[row as usize] else { continue };
-            batches.entry(self.wanted.class(row)).or_default().paths.push(PathToPush {
-                path: self.wanted.paths.path(row),
-                nar_size: self.wanted.paths.nar_size(row),
-                nar_hash: self.wanted.nar_hashes[row as usize],
-                rank: u32::try_from(rank).unwrap_or(u32::MAX),
-                directory: match &self.wanted.origins[row as usize] {
-                    Origin::Directory(directory) => Some(directory.clone()),
-                    Origin::Store | Origin::Cache => None,
-                },
-                unasked,
-            });
+            let Verdict::Push { unasked } = self.verdicts.of[row as usize] else {
+                continue;
+            };
+            batches
+                .entry(self.wanted.class(row))
+                .or_default()
+                .paths
+                .push(PathToPush {
+                    path: self.wanted.paths.path(row),
+                    nar_size: self.wanted.paths.nar_size(row),
+                    nar_hash: self.wanted.nar_hashes[row as usize],
+                    rank: u32::try_from(rank).unwrap_or(u32::MAX),
+                    directory: match &self.wanted.origins[row as usize] {
+                        Origin::Directory(directory) => Some(directory.clone()),
+                        Origin::Store | Origin::Cache => None,
+                    },
+                    unasked,
+                });
         }
         for (class, root) in self.roots() {
             batches.entry(class).or_default().roots.push(root);
         }
         for build in &self.wanted.builds {
-            let Some(class) = self.class_of_build(build) else { continue };
+            let Some(class) = self.class_of_build(build) else {
+                continue;
+            };
             let batch = batches.entry(class).or_default();
             batch.because.get_or_insert_with(|| build.because.clone());
             batch.selectors.push(Selector {
@@ -218,8 +255,11 @@ impl Target<'_> {
             });
         }
         let mut batches: Vec<(ClassId, Batch)> = batches.into_iter().collect();
-        batches.sort_by_key(|(id, _)| (std::cmp::Reverse(self.wanted.classifier.priority(*id)), *id));
-        changes.steps.extend(batches.into_iter().map(|(id, batch)| self.step(id, batch)));
+        batches
+            .sort_by_key(|(id, _)| (std::cmp::Reverse(self.wanted.classifier.priority(*id)), *id));
+        changes
+            .steps
+            .extend(batches.into_iter().map(|(id, batch)| self.step(id, batch)));
         changes.compared += u64::from(u32::try_from(self.wanted.paths.len()).unwrap_or(u32::MAX));
     }
 
@@ -229,9 +269,10 @@ impl Target<'_> {
         let classifier = &self.wanted.classifier;
         let goes = |id: &ClassId| self.desired.pushes(self.name, classifier.name_of(*id));
         let all = 0..self.desired.config.classes.len();
-        Some(build.class)
-            .filter(goes)
-            .or_else(|| all.filter(goes).max_by_key(|id| (classifier.priority(*id), std::cmp::Reverse(*id))))
+        Some(build.class).filter(goes).or_else(|| {
+            all.filter(goes)
+                .max_by_key(|id| (classifier.priority(*id), std::cmp::Reverse(*id)))
+        })
     }
 
     /// The rows to push: what has the highest priority first, each after what it refers to, and the
@@ -243,16 +284,27 @@ impl Target<'_> {
         let mut rest: Vec<Row> = self.verdicts.pushed.iter().collect();
         rest.sort_by_key(|row| std::cmp::Reverse(classifier.priority(self.wanted.class(*row))));
         tops.extend(rest);
-        self.wanted.paths.refs().order_by_root(&tops, &self.verdicts.pushed).rows
+        self.wanted
+            .paths
+            .refs()
+            .order_by_root(&tops, &self.verdicts.pushed)
+            .rows
     }
 
     fn roots(&self) -> Vec<(ClassId, RootToWrite)> {
         let wanted = self.wanted;
-        let tops: Vec<(Row, ClassId)> =
-            wanted.tops.iter().map(|top| (top.row, wanted.class(top.row))).collect();
+        let tops: Vec<(Row, ClassId)> = wanted
+            .tops
+            .iter()
+            .map(|top| (top.row, wanted.class(top.row)))
+            .collect();
         let rows = roots(&ground(wanted, self.verdicts), &tops);
-        let known: BTreeSet<(&str, HashPart)> =
-            self.content.roots.iter().map(|root| (root.class.as_str(), root.hash)).collect();
+        let known: BTreeSet<(&str, HashPart)> = self
+            .content
+            .roots
+            .iter()
+            .map(|root| (root.class.as_str(), root.hash))
+            .collect();
         let attrs: BTreeMap<Row, &String> = wanted
             .tops
             .iter()
@@ -275,8 +327,11 @@ impl Target<'_> {
 
     fn step(&self, id: ClassId, batch: Batch) -> Step {
         let class = self.wanted.classifier.name_of(id);
-        let builds: Vec<Address> =
-            batch.selectors.iter().map(|selector| build_address(&selector.installable)).collect();
+        let builds: Vec<Address> = batch
+            .selectors
+            .iter()
+            .map(|selector| build_address(&selector.installable))
+            .collect();
         let mut waits_for = setup::cache_addresses(self.name);
         waits_for.extend(builds.iter().cloned());
         let because = batch.because.unwrap_or_else(|| {
@@ -298,7 +353,10 @@ impl Target<'_> {
                 Known::Now
             } else {
                 let cap = self.desired.config.push.max_after_build.0;
-                Known::After { steps: builds, cap: Some(cap) }
+                Known::After {
+                    steps: builds,
+                    cap: Some(cap),
+                }
             },
             revision: None,
             waits_for,
@@ -344,17 +402,30 @@ impl Target<'_> {
                 text: "it has no signing-key, so Nix accepts from it only paths that others have \
                        signed: declare one"
                     .to_owned(),
-                lines: vec!["signing-key: { file: ~/.config/nanna-cache/key.sec, generate: true }".to_owned()],
-                because: self.desired.because("paths are pushed unsigned", &format!("/caches/{}", self.name)),
+                lines: vec![
+                    "signing-key: { file: ~/.config/nanna-cache/key.sec, generate: true }"
+                        .to_owned(),
+                ],
+                because: self.desired.because(
+                    "paths are pushed unsigned",
+                    &format!("/caches/{}", self.name),
+                ),
             });
         }
         for (row, needed) in &self.verdicts.refused {
-            let (row, needed) = (self.wanted.paths.path(*row), self.wanted.paths.path(*needed));
+            let (row, needed) = (
+                self.wanted.paths.path(*row),
+                self.wanted.paths.path(*needed),
+            );
             changes.refusals.push(Refusal {
                 steps: Vec::new(),
                 code: "push-needs-excluded".to_owned(),
-                text: format!("{row} would be pushed to {} but needs {needed}, which is not", self.name),
-                help: "set push.exclude-needed to `hold-back` or `push`, or narrow push.exclude".to_owned(),
+                text: format!(
+                    "{row} would be pushed to {} but needs {needed}, which is not",
+                    self.name
+                ),
+                help: "set push.exclude-needed to `hold-back` or `push`, or narrow push.exclude"
+                    .to_owned(),
             });
         }
         let unasked: u64 = self
@@ -391,10 +462,16 @@ impl Target<'_> {
                 });
             }
         }
-        changes.held_back.extend(held.into_iter().map(|(reason, mut paths)| {
-            paths.sort();
-            HeldBack { cache: self.name.clone(), reason, paths }
-        }));
+        changes
+            .held_back
+            .extend(held.into_iter().map(|(reason, mut paths)| {
+                paths.sort();
+                HeldBack {
+                    cache: self.name.clone(),
+                    reason,
+                    paths,
+                }
+            }));
     }
 }
 
@@ -404,7 +481,9 @@ pub(super) fn roots_to_write<'s>(
     cache: &'s CacheName,
 ) -> impl Iterator<Item = &'s RootToWrite> {
     steps.iter().flat_map(move |step| match &step.op {
-        Op::Push { cache: name, roots, .. } if name == cache => roots.as_slice(),
+        Op::Push {
+            cache: name, roots, ..
+        } if name == cache => roots.as_slice(),
         _ => &[],
     })
 }

@@ -34,8 +34,11 @@ pub struct Ground<'a> {
 #[must_use]
 pub fn roots(ground: &Ground<'_>, tops: &[RootRow]) -> Vec<RootRow> {
     let class = |row: Row| ground.classes[row as usize];
-    let mut roots: Vec<RootRow> =
-        tops.iter().copied().filter(|(row, _)| ground.kept.contains(*row)).collect();
+    let mut roots: Vec<RootRow> = tops
+        .iter()
+        .copied()
+        .filter(|(row, _)| ground.kept.contains(*row))
+        .collect();
     let reached = ground.reach(&roots);
     let mut orphans = RowSet::new(ground.graph.rows());
     for row in ground.kept.iter() {
@@ -43,7 +46,13 @@ pub fn roots(ground: &Ground<'_>, tops: &[RootRow]) -> Vec<RootRow> {
             orphans.insert(row);
         }
     }
-    roots.extend(ground.graph.topmost(&orphans).into_iter().map(|row| (row, class(row))));
+    roots.extend(
+        ground
+            .graph
+            .topmost(&orphans)
+            .into_iter()
+            .map(|row| (row, class(row))),
+    );
     let given = Given::from_tops(ground, &roots);
     let mut short: BTreeMap<ClassId, RowSet> = BTreeMap::new();
     for row in given.reached.iter() {
@@ -51,7 +60,10 @@ pub fn roots(ground: &Ground<'_>, tops: &[RootRow]) -> Vec<RootRow> {
         if ground.classifier.retention(id) > given.retention[row as usize]
             || ground.classifier.priority(id) > given.priority[row as usize]
         {
-            short.entry(id).or_insert_with(|| RowSet::new(ground.graph.rows())).insert(row);
+            short
+                .entry(id)
+                .or_insert_with(|| RowSet::new(ground.graph.rows()))
+                .insert(row);
         }
     }
     for (id, rows) in short {
@@ -75,7 +87,11 @@ impl Ground<'_> {
 
     fn visit(&self, from: Row, seen: &mut RowSet, each: impl FnMut(Row)) {
         visit(from, seen, each, |row| {
-            self.graph.references(row).iter().copied().filter(|to| self.kept.contains(*to))
+            self.graph
+                .references(row)
+                .iter()
+                .copied()
+                .filter(|to| self.kept.contains(*to))
         });
     }
 }
@@ -89,7 +105,9 @@ struct Given {
 
 impl Given {
     fn from_tops(ground: &Ground<'_>, tops: &[RootRow]) -> Self {
-        let Ground { graph, classifier, .. } = ground;
+        let Ground {
+            graph, classifier, ..
+        } = ground;
         let mut given = Self {
             reached: RowSet::new(graph.rows()),
             retention: vec![Span(0); graph.rows()],

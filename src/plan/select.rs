@@ -61,12 +61,16 @@ impl Selection {
         }
         plan.steps.retain(|step| self.takes(step));
         let taken = |address: &Address| plan.steps.iter().any(|step| step.address == *address);
-        plan.refusals.retain(|refusal| {
-            refusal.steps.is_empty() || refusal.steps.iter().any(taken)
-        });
+        plan.refusals
+            .retain(|refusal| refusal.steps.is_empty() || refusal.steps.iter().any(taken));
         if !self.only.is_empty() {
-            let phases: Vec<_> = self.only.iter().filter_map(|part| part.split('/').next()).collect();
-            plan.advice.retain(|advice| phases.contains(&advice.phase.word()));
+            let phases: Vec<_> = self
+                .only
+                .iter()
+                .filter_map(|part| part.split('/').next())
+                .collect();
+            plan.advice
+                .retain(|advice| phases.contains(&advice.phase.word()));
             if !phases.contains(&"push") {
                 plan.held_back.clear();
             }
@@ -78,8 +82,10 @@ impl Selection {
             }
         }
         if !self.caches.is_empty() {
-            plan.held_back.retain(|held| self.caches.contains(&held.cache));
-            plan.caches.retain(|budget| self.caches.contains(&budget.cache));
+            plan.held_back
+                .retain(|held| self.caches.contains(&held.cache));
+            plan.caches
+                .retain(|budget| self.caches.contains(&budget.cache));
         }
         plan
     }

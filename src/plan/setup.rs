@@ -15,7 +15,13 @@ use super::step::{Effect, Known, Op, Scope, Step};
 use crate::config::model::{CacheName, NixConf};
 use crate::config::secret::SecretRef;
 use crate::nix::cache_info::CacheInfo;
-fn ensure_include(text: &str, name: &str) -> Option<String> { if text.contains(name) { None } else { Some(format!("{text}!include {name}\n")) } }
+fn ensure_include(text: &str, name: &str) -> Option<String> {
+    if text.contains(name) {
+        None
+    } else {
+        Some(format!("{text}!include {name}\n"))
+    }
+}
 use crate::nix::store_path::StoreDir;
 
 /// First line of every file that is ours as a whole.
@@ -84,7 +90,10 @@ fn folder(
     cache: &Cache,
     changes: &mut Changes,
 ) {
-    let store_dir = observed.store.present().map_or_else(StoreDir::default, |store| store.dir.clone());
+    let store_dir = observed
+        .store
+        .present()
+        .map_or_else(StoreDir::default, |store| store.dir.clone());
     let priority = i32::try_from(cache.nix_priority).unwrap_or(i32::MAX);
     let wanted = CacheInfo::new(&store_dir, true, priority).to_string();
     let (before, info) = match observed.caches.get(name) {
@@ -108,10 +117,20 @@ fn folder(
         // Push and prune name an unseen cache; setup has nothing to add.
         Some(Observation::Unknown(_)) | None => return,
     };
-    let because = desired.because(format!("cache {name} is declared"), &format!("/caches/{name}"));
+    let because = desired.because(
+        format!("cache {name} is declared"),
+        &format!("/caches/{name}"),
+    );
     let folder = cache.folder.to_string();
-    let op = Op::CreateCache { cache: name.clone(), folder, before, info };
-    changes.steps.push(step(cache_address(name), cache.scope, op, because));
+    let op = Op::CreateCache {
+        cache: name.clone(),
+        folder,
+        before,
+        info,
+    };
+    changes
+        .steps
+        .push(step(cache_address(name), cache.scope, op, because));
 }
 
 /// The same cache info with our priority; whatever else stands in it stays.
@@ -145,7 +164,9 @@ fn key(
             effect: "nothing can be signed with it".to_owned(),
         }),
         Some(Observation::Absent) => {
-            let SecretRef::File(path) = &signing.secret else { return };
+            let SecretRef::File(path) = &signing.secret else {
+                return;
+            };
             if signing.generate && !observed.environment.ci {
                 let because = desired.because("the signing key is to be generated", &setting);
                 let op = Op::GenerateKey {
@@ -153,7 +174,9 @@ fn key(
                     path: path.clone(),
                     name: signing.name.clone(),
                 };
-                changes.steps.push(step(key_address(name), Scope::Machine, op, because));
+                changes
+                    .steps
+                    .push(step(key_address(name), Scope::Machine, op, because));
                 return;
             }
             let (text, help) = if signing.generate {
@@ -208,10 +231,17 @@ struct Keys {
 }
 
 fn keys(desired: &Desired, observed: &Observed) -> Keys {
-    let mut keys = Keys { keys: BTreeSet::new(), generated: Vec::new(), unknown: None };
+    let mut keys = Keys {
+        keys: BTreeSet::new(),
+        generated: Vec::new(),
+        unknown: None,
+    };
     for (name, cache) in &desired.caches {
-        keys.keys.extend(cache.public_keys.iter().map(ToString::to_string));
-        let Some(signing) = &cache.signing else { continue };
+        keys.keys
+            .extend(cache.public_keys.iter().map(ToString::to_string));
+        let Some(signing) = &cache.signing else {
+            continue;
+        };
         match observed.keys.get(name) {
             Some(Observation::Present(key)) => {
                 keys.keys.insert(key.to_string());
@@ -227,20 +257,27 @@ fn keys(desired: &Desired, observed: &Observed) -> Keys {
         }
     }
     for upstream in desired.upstreams.values() {
-        keys.keys.extend(upstream.public_keys.iter().map(ToString::to_string));
+        keys.keys
+            .extend(upstream.public_keys.iter().map(ToString::to_string));
     }
     keys
 }
 
 fn fragment_text(desired: &Desired, keys: &Keys) -> String {
     let mut text = HEADER.replace("{project}", &desired.config.project);
-    let substituters: Vec<String> =
-        substituters(desired).into_iter().map(|(url, _)| url).collect();
+    let substituters: Vec<String> = substituters(desired)
+        .into_iter()
+        .map(|(url, _)| url)
+        .collect();
     if !substituters.is_empty() {
         let _ = writeln!(text, "extra-substituters = {}", substituters.join(" "));
     }
     let mut words: Vec<String> = keys.keys.iter().cloned().collect();
-    words.extend(keys.generated.iter().map(|step| format!("(known after {step})")));
+    words.extend(
+        keys.generated
+            .iter()
+            .map(|step| format!("(known after {step})")),
+    );
     if !words.is_empty() {
         let _ = writeln!(text, "extra-trusted-public-keys = {}", words.join(" "));
     }
@@ -308,12 +345,19 @@ fn fragment(desired: &Desired, observed: &Observed, conf: &ConfFiles, changes: &
         return;
     }
     let because = desired.because("the declared caches, for Nix", "/setup/nix-conf");
-    let op = Op::WriteFile { path: path.to_owned(), before, after };
+    let op = Op::WriteFile {
+        path: path.to_owned(),
+        before,
+        after,
+    };
     let address = Address::new(Phase::Setup, "nix", "fragment");
     let mut fragment = step(address, Scope::Machine, op, because);
     if !keys.generated.is_empty() {
         fragment.waits_for.clone_from(&keys.generated);
-        fragment.known = Known::After { steps: keys.generated, cap: None };
+        fragment.known = Known::After {
+            steps: keys.generated,
+            cap: None,
+        };
     }
     changes.steps.push(fragment);
 }
@@ -336,7 +380,9 @@ fn include(desired: &Desired, observed: &Observed, conf: &ConfFiles, changes: &m
         }
         None => return,
     };
-    let Some(after) = ensure_include(text, FRAGMENT) else { return };
+    let Some(after) = ensure_include(text, FRAGMENT) else {
+        return;
+    };
     if let Some(Observation::Present(file)) = observed.files.get(path)
         && let Some(why) = why_not_edit(file)
     {
@@ -349,8 +395,17 @@ fn include(desired: &Desired, observed: &Observed, conf: &ConfFiles, changes: &m
         });
         return;
     }
-    let op = Op::EditFile { path: path.to_owned(), before, after };
-    let mut edit = step(Address::new(Phase::Setup, "nix", "nix.conf"), Scope::Machine, op, because);
+    let op = Op::EditFile {
+        path: path.to_owned(),
+        before,
+        after,
+    };
+    let mut edit = step(
+        Address::new(Phase::Setup, "nix", "nix.conf"),
+        Scope::Machine,
+        op,
+        because,
+    );
     edit.waits_for = vec![Address::new(Phase::Setup, "nix", "fragment")];
     changes.steps.push(edit);
     let daemon = observed.nix.present().is_some_and(|nix| nix.daemon);
@@ -375,19 +430,33 @@ fn why_not_edit(file: &FileFacts) -> Option<String> {
 /// What the daemon would drop because it does not trust the user: advice for its administrator,
 /// never the advice to become a trusted user.
 fn trust(desired: &Desired, observed: &Observed, conf: &ConfFiles, changes: &mut Changes) {
-    let Some(nix) = observed.nix.present() else { return };
-    if !nix.daemon || nix.trusted || !conf.user || matches!(desired.config.setup.nix_conf, NixConf::Dir(_)) {
+    let Some(nix) = observed.nix.present() else {
+        return;
+    };
+    if !nix.daemon
+        || nix.trusted
+        || !conf.user
+        || matches!(desired.config.setup.nix_conf, NixConf::Dir(_))
+    {
         return;
     }
-    let allowed = words(nix, &["trusted-substituters", "substituters"], observed, conf);
+    let allowed = words(
+        nix,
+        &["trusted-substituters", "substituters"],
+        observed,
+        conf,
+    );
     let urls: Vec<String> = substituters(desired)
         .into_iter()
         .map(|(url, _)| url)
         .filter(|url| !allowed.contains(url.trim_end_matches('/')))
         .collect();
     let trusted = words(nix, &["trusted-public-keys"], observed, conf);
-    let keys: Vec<String> =
-        keys(desired, observed).keys.into_iter().filter(|key| !trusted.contains(key.as_str())).collect();
+    let keys: Vec<String> = keys(desired, observed)
+        .keys
+        .into_iter()
+        .filter(|key| !trusted.contains(key.as_str()))
+        .collect();
     let mut lines = Vec::new();
     if !urls.is_empty() {
         lines.push(format!("extra-trusted-substituters = {}", urls.join(" ")));
@@ -419,9 +488,13 @@ fn words(
     observed: &Observed,
     conf: &ConfFiles,
 ) -> BTreeSet<String> {
-    let own = observed.files.get(conf.fragment.as_str()).and_then(Observation::present);
-    let own: BTreeSet<&str> =
-        own.map(|file| file.text.split_whitespace().collect()).unwrap_or_default();
+    let own = observed
+        .files
+        .get(conf.fragment.as_str())
+        .and_then(Observation::present);
+    let own: BTreeSet<&str> = own
+        .map(|file| file.text.split_whitespace().collect())
+        .unwrap_or_default();
     names
         .iter()
         .filter_map(|name| nix.settings.get(*name))
@@ -433,7 +506,10 @@ fn words(
 
 /// Whether nix.conf includes our fragment now.
 pub(super) fn is_included(observed: &Observed, conf: &ConfFiles) -> bool {
-    let file = observed.files.get(conf.nix_conf.as_str()).and_then(Observation::present);
+    let file = observed
+        .files
+        .get(conf.nix_conf.as_str())
+        .and_then(Observation::present);
     file.is_some_and(|file| ensure_include(&file.text, FRAGMENT).is_none())
 }
 
@@ -442,7 +518,10 @@ pub(super) fn included_substituters(observed: &Observed, conf: &ConfFiles) -> BT
     if !is_included(observed, conf) {
         return BTreeSet::new();
     }
-    let file = observed.files.get(conf.fragment.as_str()).and_then(Observation::present);
+    let file = observed
+        .files
+        .get(conf.fragment.as_str())
+        .and_then(Observation::present);
     file.into_iter()
         .flat_map(|file| file.text.lines())
         .filter_map(|line| line.strip_prefix("extra-substituters = "))

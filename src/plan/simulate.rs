@@ -110,7 +110,11 @@ impl World {
             let has = self.upstreams.get(name).cloned().unwrap_or_default();
             let unseen = hidden(name.as_str());
             let upstream = Upstream {
-                unanswered: if unseen { self.store.keys().copied().collect() } else { BTreeSet::new() },
+                unanswered: if unseen {
+                    self.store.keys().copied().collect()
+                } else {
+                    BTreeSet::new()
+                },
                 has: if unseen { BTreeSet::new() } else { has },
                 why: unseen.then(why),
             };
@@ -125,7 +129,11 @@ impl World {
             (name.clone(), seen)
         });
         let conf = desired.conf.iter().flat_map(|conf| {
-            [conf.nix_conf.to_string(), conf.fragment.to_string(), conf.tuning.to_string()]
+            [
+                conf.nix_conf.to_string(),
+                conf.fragment.to_string(),
+                conf.tuning.to_string(),
+            ]
         });
         let files = conf.map(|path| {
             let seen = match self.files.get(&path) {
@@ -141,7 +149,12 @@ impl World {
             (path, seen)
         });
         let keys = desired.caches.keys().map(|name| {
-            (name.clone(), self.keys.get(name).map_or(Observation::Absent, |key| Observation::Present(key.clone())))
+            (
+                name.clone(),
+                self.keys
+                    .get(name)
+                    .map_or(Observation::Absent, |key| Observation::Present(key.clone())),
+            )
         });
         Observed {
             now: self.now,
@@ -173,7 +186,11 @@ impl World {
     fn local_store(&self) -> LocalStore {
         let paths = table(self.store.values());
         let hashes = paths.rows().map(|row| nar_hash(paths.hash(row))).collect();
-        LocalStore { nar_hashes: hashes, paths, ..LocalStore::default() }
+        LocalStore {
+            nar_hashes: hashes,
+            paths,
+            ..LocalStore::default()
+        }
     }
 
     /// Runs the stages of a plan, at most so many (all: `usize::MAX`), as the engine would: what is
@@ -185,8 +202,11 @@ impl World {
             if number > most {
                 return;
             }
-            let steps: Vec<Step> =
-                stage.steps.iter().map(|step| plan.steps[*step].clone()).collect();
+            let steps: Vec<Step> = stage
+                .steps
+                .iter()
+                .map(|step| plan.steps[*step].clone())
+                .collect();
             let late = stage.is_late(&plan.steps);
             let steps = match &stage.kind {
                 StageKind::Prune(_) => self.second_look(desired, &plan, steps),
@@ -211,13 +231,25 @@ impl World {
         let mut dead = BTreeSet::new();
         let mut ended = BTreeSet::new();
         for step in &fresh.steps {
-            if let Op::Prune { cache, paths, roots, .. } = &step.op {
+            if let Op::Prune {
+                cache,
+                paths,
+                roots,
+                ..
+            } = &step.op
+            {
                 dead.extend(paths.iter().map(|path| (cache.clone(), path.path.hash())));
                 ended.extend(roots.iter().map(|root| (cache.clone(), root.clone())));
             }
         }
         for step in &mut steps {
-            if let Op::Prune { cache, paths, roots, .. } = &mut step.op {
+            if let Op::Prune {
+                cache,
+                paths,
+                roots,
+                ..
+            } = &mut step.op
+            {
                 paths.retain(|path| dead.contains(&(cache.clone(), path.path.hash())));
                 roots.retain(|root| ended.contains(&(cache.clone(), root.clone())));
             }
@@ -248,11 +280,18 @@ impl World {
             .collect();
         paths.sort_by_key(|path| path.rank);
         let absent = paths.iter().map(|path| path.path.hash()).collect();
-        let items: Vec<Item> =
-            paths.iter().take(part).map(|path| self.item(&path.path, path.nar_size)).collect();
+        let items: Vec<Item> = paths
+            .iter()
+            .take(part)
+            .map(|path| self.item(&path.path, path.nar_size))
+            .collect();
         let now = self.now;
-        let Some(target) = self.caches.get_mut(cache) else { return };
-        target.intents.push((format!("dead{}", target.intents.len()), absent));
+        let Some(target) = self.caches.get_mut(cache) else {
+            return;
+        };
+        target
+            .intents
+            .push((format!("dead{}", target.intents.len()), absent));
         for item in items {
             target.add(item, now);
         }
@@ -260,7 +299,11 @@ impl World {
 
     fn item(&self, path: &StorePath, nar_size: u64) -> Item {
         let known = self.store.get(&path.hash()).cloned();
-        known.unwrap_or_else(|| Item { path: path.clone(), nar_size, references: Vec::new() })
+        known.unwrap_or_else(|| Item {
+            path: path.clone(),
+            nar_size,
+            references: Vec::new(),
+        })
     }
 
     /// Does what a step says.
@@ -290,41 +333,70 @@ impl World {
                     self.store.insert(item.path.hash(), item);
                 }
             }
-            Op::Push { cache, paths, roots, .. } => {
-                let items: Vec<Item> =
-                    paths.iter().map(|path| self.item(&path.path, path.nar_size)).collect();
+            Op::Push {
+                cache,
+                paths,
+                roots,
+                ..
+            } => {
+                let items: Vec<Item> = paths
+                    .iter()
+                    .map(|path| self.item(&path.path, path.nar_size))
+                    .collect();
                 let target = self.caches.entry(cache.clone()).or_default();
                 for item in items {
                     target.add(item, now);
                 }
                 for root in roots {
-                    target.roots.insert((root.class.clone(), root.path.hash()), now);
+                    target
+                        .roots
+                        .insert((root.class.clone(), root.path.hash()), now);
                 }
             }
-            Op::Pin { cache, name, add, remove } => {
+            Op::Pin {
+                cache,
+                name,
+                add,
+                remove,
+            } => {
                 let target = self.caches.entry(cache.clone()).or_default();
                 for path in remove {
                     target.pins.remove(&(name.clone(), path.hash()));
                 }
                 for path in add {
                     let project = desired.config.project.clone();
-                    target.pins.insert((name.clone(), path.hash()), (now, project));
+                    target
+                        .pins
+                        .insert((name.clone(), path.hash()), (now, project));
                 }
             }
-            Op::Prune { cache, paths, roots, .. } => {
-                let Some(target) = self.caches.get_mut(cache) else { return };
+            Op::Prune {
+                cache,
+                paths,
+                roots,
+                ..
+            } => {
+                let Some(target) = self.caches.get_mut(cache) else {
+                    return;
+                };
                 for path in paths {
                     target.narinfos.remove(&path.path.hash());
                 }
-                target.roots.retain(|(class, hash), _| !roots.contains(&Root::key(class, *hash)));
+                target
+                    .roots
+                    .retain(|(class, hash), _| !roots.contains(&Root::key(class, *hash)));
                 target.drop_nars(desired, now);
             }
             Op::Sweep { cache, objects } => {
-                let Some(target) = self.caches.get_mut(cache) else { return };
+                let Some(target) = self.caches.get_mut(cache) else {
+                    return;
+                };
                 // A prune looks again before it deletes files.
                 target.drop_nars(desired, now);
                 for object in objects {
-                    target.intents.retain(|(id, _)| !object.key.ends_with(&format!("/{id}.json")));
+                    target
+                        .intents
+                        .retain(|(id, _)| !object.key.ends_with(&format!("/{id}.json")));
                 }
             }
         }
@@ -336,7 +408,11 @@ impl SimCache {
         // Half as large when compressed; equal names stand for equal content, which shares a file.
         let key = format!("nar/{}.nar.zst", item.path.name());
         self.nars.insert(key.clone(), (item.nar_size / 2, now));
-        let narinfo = SimNarinfo { item, nar: key, modified: now };
+        let narinfo = SimNarinfo {
+            item,
+            nar: key,
+            modified: now,
+        };
         self.narinfos.insert(narinfo.item.path.hash(), narinfo);
     }
 
@@ -344,14 +420,19 @@ impl SimCache {
     fn drop_nars(&mut self, desired: &Desired, now: Time) {
         let named: BTreeSet<&String> = self.narinfos.values().map(|narinfo| &narinfo.nar).collect();
         let grace = desired.config.prune.grace;
-        self.nars.retain(|key, (_, modified)| named.contains(key) || now.since(*modified) < grace);
+        self.nars
+            .retain(|key, (_, modified)| named.contains(key) || now.since(*modified) < grace);
     }
 
     fn content(&self, now: Time) -> CacheContent {
         let nars: Vec<Nar> = self
             .nars
             .iter()
-            .map(|(key, (size, modified))| Nar { key: key.clone(), size: *size, modified: *modified })
+            .map(|(key, (size, modified))| Nar {
+                key: key.clone(),
+                size: *size,
+                modified: *modified,
+            })
             .collect();
         let narinfo = |narinfo: &SimNarinfo| Narinfo {
             nar: nars
@@ -369,7 +450,13 @@ impl SimCache {
             .filter(|(_, to)| !self.narinfos.contains_key(to))
             .collect();
         CacheContent {
-            capabilities: Capabilities { list: true, delete: true, records: true, sizes: true, times: true },
+            capabilities: Capabilities {
+                list: true,
+                delete: true,
+                records: true,
+                sizes: true,
+                times: true,
+            },
             info: self.info.clone(),
             folders: self.info.is_some(),
             narinfos: self.narinfos.values().map(narinfo).collect(),
@@ -422,7 +509,12 @@ fn table<'i>(items: impl Iterator<Item = &'i Item> + Clone) -> Paths {
     }
     let paths = builder.index();
     let lists: Vec<Vec<Row>> = items
-        .map(|item| item.references.iter().filter_map(|hash| paths.row(hash)).collect())
+        .map(|item| {
+            item.references
+                .iter()
+                .filter_map(|hash| paths.row(hash))
+                .collect()
+        })
         .collect();
     let graph = Graph::from_lists(lists).expect("references are looked up among the rows");
     paths.with_refs(graph)

@@ -61,19 +61,25 @@ pub fn stages(steps: &[Step]) -> Vec<Stage> {
     for (number, step) in steps.iter().enumerate() {
         members.entry(kind(number, step)).or_default().push(number);
     }
-    let owner: BTreeMap<&Address, StageKind> =
-        steps.iter().enumerate().map(|(number, step)| (&step.address, kind(number, step))).collect();
+    let owner: BTreeMap<&Address, StageKind> = steps
+        .iter()
+        .enumerate()
+        .map(|(number, step)| (&step.address, kind(number, step)))
+        .collect();
     let mut waiting: Vec<(StageKind, Vec<usize>)> = members.into_iter().collect();
     waiting.sort_by_key(|(_, numbers)| numbers.first().copied());
     let mut stages = Vec::with_capacity(waiting.len());
     while !waiting.is_empty() {
         let is_ready = |(kind, numbers): &(StageKind, Vec<usize>)| {
-            numbers.iter().flat_map(|number| &steps[*number].waits_for).all(|address| {
-                let needed = owner.get(address);
-                needed.is_none_or(|needed| {
-                    needed == kind || waiting.iter().all(|(other, _)| other != needed)
+            numbers
+                .iter()
+                .flat_map(|number| &steps[*number].waits_for)
+                .all(|address| {
+                    let needed = owner.get(address);
+                    needed.is_none_or(|needed| {
+                        needed == kind || waiting.iter().all(|(other, _)| other != needed)
+                    })
                 })
-            })
         };
         let next = waiting.iter().position(is_ready).unwrap_or(0);
         let (kind, steps) = waiting.remove(next);

@@ -15,7 +15,10 @@ impl Time {
     /// This long after; saturates.
     #[must_use]
     pub fn after(self, span: Span) -> Self {
-        Self(self.0.saturating_add(i64::try_from(span.0).unwrap_or(i64::MAX)))
+        Self(
+            self.0
+                .saturating_add(i64::try_from(span.0).unwrap_or(i64::MAX)),
+        )
     }
 
     /// Seconds from `earlier` to here; zero if `earlier` is later (clocks jump).

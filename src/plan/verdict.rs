@@ -57,7 +57,13 @@ fn is_whole(content: &CacheContent, wanted: &Wanted<'_>, row: Row) -> bool {
 /// Why a path itself must not be pushed.
 fn blocked(desired: &Desired, wanted: &Wanted<'_>, row: Row) -> Option<HeldReason> {
     let name = wanted.paths.base_name(row);
-    if desired.config.push.exclude.iter().any(|pattern| pattern.is_match(&name)) {
+    if desired
+        .config
+        .push
+        .exclude
+        .iter()
+        .any(|pattern| pattern.is_match(&name))
+    {
         return Some(HeldReason::Excluded);
     }
     let limit = wanted.classifier.get(wanted.class(row)).max_path_size;
@@ -91,7 +97,10 @@ pub fn judge(
                 return First::There;
             }
             let hash = wanted.paths.hash(row);
-            let upstream = observed.upstreams.iter().find(|(_, up)| up.has.contains(&hash));
+            let upstream = observed
+                .upstreams
+                .iter()
+                .find(|(_, up)| up.has.contains(&hash));
             if let Some((name, _)) = upstream {
                 return First::Upstream(name.clone());
             }
@@ -99,7 +108,9 @@ pub fn judge(
                 Some(reason) => First::Blocked(reason),
                 None => {
                     let class = wanted.classifier.name_of(wanted.class(row));
-                    First::Free { chosen: desired.pushes(cache, class) }
+                    First::Free {
+                        chosen: desired.pushes(cache, class),
+                    }
                 }
             }
         })
@@ -116,10 +127,17 @@ pub fn judge(
         kept: RowSet::new(first.len()),
         refused: Vec::new(),
         upstream: RowSet::new(first.len()),
-        unasked: wanted.paths.rows().filter(|row| is_missing(&first[*row as usize])).any(|row| {
-            let hash = wanted.paths.hash(row);
-            observed.upstreams.values().any(|upstream| upstream.unanswered.contains(&hash))
-        }),
+        unasked: wanted
+            .paths
+            .rows()
+            .filter(|row| is_missing(&first[*row as usize]))
+            .any(|row| {
+                let hash = wanted.paths.hash(row);
+                observed
+                    .upstreams
+                    .values()
+                    .any(|upstream| upstream.unanswered.contains(&hash))
+            }),
         pushed,
     };
     for row in wanted.paths.rows() {
@@ -132,7 +150,9 @@ pub fn judge(
             _ if verdicts.pushed.contains(row) => {
                 let hash = wanted.paths.hash(row);
                 let mut upstreams = observed.upstreams.values();
-                Verdict::Push { unasked: upstreams.any(|up| up.unanswered.contains(&hash)) }
+                Verdict::Push {
+                    unasked: upstreams.any(|up| up.unanswered.contains(&hash)),
+                }
             }
             First::Upstream(name) => held(HeldReason::Upstream(name.clone()), None),
             First::Blocked(reason) => held(reason.clone(), None),
@@ -165,7 +185,11 @@ fn is_missing(first: &First) -> bool {
 /// For each row, a blocked row that it needs through paths that are missing.
 fn blocked_needs(wanted: &Wanted<'_>, first: &[First]) -> Vec<Option<Row>> {
     let mut missing = RowSet::new(first.len());
-    for row in wanted.paths.rows().filter(|row| is_missing(&first[*row as usize])) {
+    for row in wanted
+        .paths
+        .rows()
+        .filter(|row| is_missing(&first[*row as usize]))
+    {
         missing.insert(row);
     }
     let mut needs: Vec<Option<Row>> = vec![None; first.len()];

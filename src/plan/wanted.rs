@@ -94,13 +94,19 @@ pub fn classifier<'a>(desired: &'a Desired, observed: &Observed) -> Classifier<'
         let Some(class) = &top.class else { continue };
         match &top.source {
             TopSource::Output(installable) => {
-                let facts = observed.outputs.get(installable).and_then(|facts| facts.present());
+                let facts = observed
+                    .outputs
+                    .get(installable)
+                    .and_then(|facts| facts.present());
                 for path in facts.iter().flat_map(|facts| facts.outputs.values()) {
                     classifier.name(path.hash(), class);
                 }
             }
             TopSource::Directory(glob) => {
-                let facts = observed.directories.get(glob).and_then(|facts| facts.present());
+                let facts = observed
+                    .directories
+                    .get(glob)
+                    .and_then(|facts| facts.present());
                 for directory in facts.into_iter().flatten() {
                     classifier.name(directory.path.hash(), class);
                 }
@@ -114,17 +120,16 @@ pub fn classifier<'a>(desired: &'a Desired, observed: &Observed) -> Classifier<'
 /// Whether an upstream is known to have a path.
 #[must_use]
 pub fn is_upstream(observed: &Observed, hash: &HashPart) -> bool {
-    observed.upstreams.values().any(|upstream| upstream.has.contains(hash))
+    observed
+        .upstreams
+        .values()
+        .any(|upstream| upstream.has.contains(hash))
 }
 
 impl<'a> Wanted<'a> {
     /// Finds what is wanted in a cache with this content.
     #[must_use]
-    pub fn resolve(
-        desired: &'a Desired,
-        observed: &Observed,
-        cache: &CacheContent,
-    ) -> Self {
+    pub fn resolve(desired: &'a Desired, observed: &Observed, cache: &CacheContent) -> Self {
         let mut search = Search {
             observed,
             cache,
@@ -228,7 +233,11 @@ impl Search<'_> {
             for path in facts.outputs.values() {
                 self.found(top, path.hash(), Some(installable));
             }
-        } else if facts.outputs.values().all(|path| is_upstream(self.observed, &path.hash())) {
+        } else if facts
+            .outputs
+            .values()
+            .all(|path| is_upstream(self.observed, &path.hash()))
+        {
             self.upstream.extend(facts.outputs.values().cloned());
         } else if let Some(why) = self.observed.store.unknown() {
             let why = format!("whether it is built is not known: {}", why.0);
@@ -240,16 +249,20 @@ impl Search<'_> {
 
     fn build(&mut self, top: &Top, installable: &str, facts: &OutputFacts) {
         let here = self.observed.nix.present().is_none_or(|nix| {
-            facts.system.as_ref().is_none_or(|system| nix.systems.contains(system))
+            facts
+                .system
+                .as_ref()
+                .is_none_or(|system| nix.systems.contains(system))
         });
         if !here {
             let system = facts.system.clone().unwrap_or_default();
             self.elsewhere.insert((installable.to_owned(), system));
             return;
         }
-        let known = self.builds.iter_mut().find(|(_, build)| {
-            build.installable == installable && build.closure == top.closure
-        });
+        let known = self
+            .builds
+            .iter_mut()
+            .find(|(_, build)| build.installable == installable && build.closure == top.closure);
         if let Some((_, known)) = known {
             known.pin = known.pin.take().or_else(|| top.pin.clone());
             return;
@@ -309,7 +322,9 @@ impl Search<'_> {
 
     /// Everything new since a mark, less derivations; tops are those that no other new path needs.
     fn since_mark(&mut self, desired: &Desired) {
-        let Some(mark) = &desired.extra.mark else { return };
+        let Some(mark) = &desired.extra.mark else {
+            return;
+        };
         let Some(store) = self.store else { return };
         let Some(rows) = &store.since_mark else {
             return self.missing(mark, "there is no such mark; `nanna-cache mark` makes it");
@@ -321,11 +336,18 @@ impl Search<'_> {
             }
         }
         self.reach(&fresh.iter().collect::<Vec<_>>());
-        let because =
-            Because { rule: format!("new since mark {mark}"), ..Because::default() };
+        let because = Because {
+            rule: format!("new since mark {mark}"),
+            ..Because::default()
+        };
         for row in store.paths.refs().topmost(&fresh) {
             let path = store.paths.hash(row);
-            self.found.push(Found { path, attr: None, because: because.clone(), pin: None });
+            self.found.push(Found {
+                path,
+                attr: None,
+                because: because.clone(),
+                pin: None,
+            });
         }
     }
 
@@ -354,7 +376,10 @@ impl Search<'_> {
 
     fn reach(&mut self, rows: &[Row]) {
         if let Some(store) = self.store {
-            store.paths.refs().reach_into(rows.iter().copied(), &mut self.local);
+            store
+                .paths
+                .refs()
+                .reach_into(rows.iter().copied(), &mut self.local);
         }
     }
 
@@ -365,11 +390,16 @@ impl Search<'_> {
         kind: ClosureKind,
     ) -> Result<(), String> {
         self.reach(outputs);
-        let Some(store) = self.store else { return Ok(()) };
+        let Some(store) = self.store else {
+            return Ok(());
+        };
         if kind == ClosureKind::Runtime {
             return Ok(());
         }
-        let drv = facts.drv.as_ref().and_then(|drv| store.paths.row(&drv.hash()));
+        let drv = facts
+            .drv
+            .as_ref()
+            .and_then(|drv| store.paths.row(&drv.hash()));
         let drv = drv.ok_or_else(|| {
             format!("its {kind:?} closure: the derivation is not in the local store").to_lowercase()
         })?;
@@ -413,11 +443,20 @@ impl Search<'_> {
                 sources.push(Source::Directory);
             }
         }
-        for row in self.cache.paths.refs().reach(self.remote.iter().copied()).iter() {
+        for row in self
+            .cache
+            .paths
+            .refs()
+            .reach(self.remote.iter().copied())
+            .iter()
+        {
             let hash = self.cache.paths.hash(row);
             if !rows.contains_key(&hash) {
                 let cached = &self.cache.paths;
-                rows.insert(hash, paths.push(hash, cached.name(row), cached.nar_size(row)));
+                rows.insert(
+                    hash,
+                    paths.push(hash, cached.name(row), cached.nar_size(row)),
+                );
                 origins.push(Origin::Cache);
                 nar_hashes.push(Sha256([0; 32]));
                 sources.push(Source::Cache(row));
@@ -441,9 +480,11 @@ impl Search<'_> {
             .builds
             .iter()
             .map(|(facts, build)| WantedBuild {
-                class: facts.outputs.values().next().map_or(0, |path| {
-                    classifier.class(path.hash(), &path.to_string())
-                }),
+                class: facts
+                    .outputs
+                    .values()
+                    .next()
+                    .map_or(0, |path| classifier.class(path.hash(), &path.to_string())),
                 ..build.clone()
             })
             .collect();
@@ -473,9 +514,13 @@ impl Search<'_> {
             Source::Cache(row) => Some((&self.cache.paths, *row)),
             Source::Directory => None,
         };
-        let Some((paths, row)) = table else { return Vec::new() };
+        let Some((paths, row)) = table else {
+            return Vec::new();
+        };
         let references = paths.refs().references(row).iter();
-        references.filter_map(|to| rows.get(&paths.hash(*to)).copied()).collect()
+        references
+            .filter_map(|to| rows.get(&paths.hash(*to)).copied())
+            .collect()
     }
 }
 

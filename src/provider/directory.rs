@@ -47,15 +47,17 @@ fn facts(
 ) -> Result<Vec<DirectoryFacts>, String> {
     for path in found {
         let name = path.file_name().unwrap_or_default();
-        check_name(name).map_err(|error| format!("`{path}` cannot become a store path: {error}"))?;
+        check_name(name)
+            .map_err(|error| format!("`{path}` cannot become a store path: {error}"))?;
     }
     let mut memory = file.map(Memory::load).unwrap_or_default();
     let prints = found
         .iter()
         .map(|path| print::fingerprint(path.as_std_path()).map_err(|error| sentence(path, &error)))
         .collect::<Result<Vec<_>, _>>()?;
-    let unknown: Vec<usize> =
-        (0..found.len()).filter(|at| memory.recall(&found[*at], prints[*at]).is_none()).collect();
+    let unknown: Vec<usize> = (0..found.len())
+        .filter(|at| memory.recall(&found[*at], prints[*at]).is_none())
+        .collect();
     let roots: Vec<PathBuf> = unknown.iter().map(|at| found[*at].clone().into()).collect();
     for (at, hashed) in unknown.iter().zip(hash_trees(&roots, progress)) {
         let path = &found[*at];
@@ -73,7 +75,12 @@ fn facts(
         .filter_map(|(path, print)| {
             let (nar_hash, nar_size) = memory.recall(path, *print)?;
             let store_path = path_of_directory(nar_hash, path.file_name()?, store).ok()?;
-            Some(DirectoryFacts { directory: path.to_string(), path: store_path, nar_hash, nar_size })
+            Some(DirectoryFacts {
+                directory: path.to_string(),
+                path: store_path,
+                nar_hash,
+                nar_size,
+            })
         })
         .collect();
     if let Some(file) = file {
@@ -90,5 +97,9 @@ fn sentence(path: &Utf8Path, error: &dyn std::error::Error) -> String {
         text = format!("{text}: {inner}");
         cause = inner.source();
     }
-    if text.contains(path.as_str()) { text } else { format!("`{path}`: {text}") }
+    if text.contains(path.as_str()) {
+        text
+    } else {
+        format!("`{path}`: {text}")
+    }
 }

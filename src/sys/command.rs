@@ -140,7 +140,9 @@ impl Command {
         mut self,
         variables: impl IntoIterator<Item = (&'a str, &'a str)>,
     ) -> Self {
-        let owned = variables.into_iter().map(|(name, value)| (name.to_owned(), value.to_owned()));
+        let owned = variables
+            .into_iter()
+            .map(|(name, value)| (name.to_owned(), value.to_owned()));
         self.environment = Some(owned.collect());
         self
     }
@@ -229,7 +231,11 @@ impl Command {
         }
         err.finish(on_line);
         let status = ended?;
-        Ok(Output { status, stdout: out.bytes, stderr: err.tail() })
+        Ok(Output {
+            status,
+            stdout: out.bytes,
+            stderr: err.tail(),
+        })
     }
 
     /// Runs it with nobody listening and no way to stop it but the time limit.
@@ -255,13 +261,21 @@ impl Command {
         if let Some(folder) = &self.folder {
             command.current_dir(folder);
         }
-        let stdin = if self.stdin.is_empty() { Stdio::null() } else { Stdio::piped() };
-        command.stdin(stdin).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let stdin = if self.stdin.is_empty() {
+            Stdio::null()
+        } else {
+            Stdio::piped()
+        };
+        command
+            .stdin(stdin)
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped());
         // A group of its own: Ctrl-C at the terminal reaches us alone, and we end the whole group.
         command.process_group(0);
-        command
-            .spawn()
-            .map_err(|source| CommandError::Start { program: self.program.clone(), source })
+        command.spawn().map_err(|source| CommandError::Start {
+            program: self.program.clone(),
+            source,
+        })
     }
 
     /// Looks after the child until it ended or has to be ended.
@@ -283,7 +297,10 @@ impl Command {
                     Ok(event) => {
                         if !take(event) {
                             let limit = self.stdout_limit;
-                            return Err(CommandError::TooMuch { program: program(), limit });
+                            return Err(CommandError::TooMuch {
+                                program: program(),
+                                limit,
+                            });
                         }
                     }
                     // After its end only something that it left in the background can still hold
@@ -302,12 +319,16 @@ impl Command {
                 return Err(CommandError::Stopped { program: program() });
             }
             if let Some(limit) = self.time_limit.filter(|limit| start.elapsed() > *limit) {
-                return Err(CommandError::TooLong { program: program(), limit });
+                return Err(CommandError::TooLong {
+                    program: program(),
+                    limit,
+                });
             }
             if ended.is_none() {
-                ended = child
-                    .try_wait()
-                    .map_err(|source| CommandError::Talk { program: program(), source })?;
+                ended = child.try_wait().map_err(|source| CommandError::Talk {
+                    program: program(),
+                    source,
+                })?;
             }
         }
     }
@@ -358,7 +379,9 @@ fn end_group(child: &Child) {
 }
 
 fn signal(child: &Child, signal: rustix::process::Signal) {
-    let id = i32::try_from(child.id()).ok().and_then(rustix::process::Pid::from_raw);
+    let id = i32::try_from(child.id())
+        .ok()
+        .and_then(rustix::process::Pid::from_raw);
     if let Some(id) = id {
         // Fails when the group is gone, which is what was wanted.
         let _ = rustix::process::kill_process_group(id, signal);
@@ -373,7 +396,10 @@ struct Capture {
 
 impl Capture {
     fn new(limit: usize) -> Self {
-        Self { bytes: Vec::new(), limit }
+        Self {
+            bytes: Vec::new(),
+            limit,
+        }
     }
 
     fn take(&mut self, more: &[u8]) -> bool {
@@ -394,7 +420,11 @@ struct Lines {
 
 impl Lines {
     fn new(limit: usize) -> Self {
-        Self { line: Vec::new(), tail: std::collections::VecDeque::new(), limit }
+        Self {
+            line: Vec::new(),
+            tail: std::collections::VecDeque::new(),
+            limit,
+        }
     }
 
     fn take(&mut self, bytes: &[u8], on_line: &mut dyn FnMut(&str)) {

@@ -109,7 +109,9 @@ impl Host {
         })?;
         let user = account.map_or_else(
             || {
-                let named = ["USER", "LOGNAME"].iter().find_map(|name| variables.get(*name));
+                let named = ["USER", "LOGNAME"]
+                    .iter()
+                    .find_map(|name| variables.get(*name));
                 named.cloned().unwrap_or_default()
             },
             |(name, _)| name,
@@ -120,7 +122,10 @@ impl Host {
             user,
             uid,
             groups: group_names(&read("/etc/group"), &group_ids()),
-            hostname: rustix::system::uname().nodename().to_string_lossy().into_owned(),
+            hostname: rustix::system::uname()
+                .nodename()
+                .to_string_lossy()
+                .into_owned(),
             system: system(),
             cpus: std::thread::available_parallelism().map_or(1, usize::from),
             terminals: Terminals {
@@ -139,8 +144,10 @@ impl Host {
     pub fn made_up<K: Into<String>, V: Into<String>>(
         variables: impl IntoIterator<Item = (K, V)>,
     ) -> Self {
-        let variables: BTreeMap<String, String> =
-            variables.into_iter().map(|(name, value)| (name.into(), value.into())).collect();
+        let variables: BTreeMap<String, String> = variables
+            .into_iter()
+            .map(|(name, value)| (name.into(), value.into()))
+            .collect();
         let home = Utf8PathBuf::from(variables.get("HOME").map_or("/homeless", String::as_str));
         Self {
             folder: home.clone(),
@@ -171,7 +178,9 @@ impl Host {
 
     /// All variables, for a child process.
     pub fn variables(&self) -> impl Iterator<Item = (&str, &str)> {
-        self.variables.iter().map(|(name, value)| (name.as_str(), value.as_str()))
+        self.variables
+            .iter()
+            .map(|(name, value)| (name.as_str(), value.as_str()))
     }
 
     /// The same host with a variable set.
@@ -222,7 +231,10 @@ impl Host {
     /// Whether this is some CI.
     #[must_use]
     pub fn ci(&self) -> bool {
-        let said = |name| self.filled(name).is_some_and(|value| value != "false" && value != "0");
+        let said = |name| {
+            self.filled(name)
+                .is_some_and(|value| value != "false" && value != "0")
+        };
         said("CI") || said("GITHUB_ACTIONS")
     }
 
@@ -284,7 +296,9 @@ fn read(path: &str) -> String {
 fn account(passwd: &str, uid: u32) -> Option<(String, Utf8PathBuf)> {
     passwd.lines().find_map(|line| {
         let fields: Vec<&str> = line.split(':').collect();
-        let [name, _, id, _, _, home, ..] = fields[..] else { return None };
+        let [name, _, id, _, _, home, ..] = fields[..] else {
+            return None;
+        };
         (id.parse() == Ok(uid)).then(|| (name.to_owned(), Utf8PathBuf::from(home)))
     })
 }
@@ -292,7 +306,12 @@ fn account(passwd: &str, uid: u32) -> Option<(String, Utf8PathBuf)> {
 /// All groups of the process.
 fn group_ids() -> Vec<u32> {
     let mut ids = vec![rustix::process::getegid().as_raw()];
-    ids.extend(rustix::process::getgroups().unwrap_or_default().iter().map(|gid| gid.as_raw()));
+    ids.extend(
+        rustix::process::getgroups()
+            .unwrap_or_default()
+            .iter()
+            .map(|gid| gid.as_raw()),
+    );
     ids
 }
 
@@ -302,7 +321,9 @@ fn group_names(group: &str, ids: &[u32]) -> Vec<String> {
         .lines()
         .filter_map(|line| {
             let fields: Vec<&str> = line.split(':').collect();
-            let [name, _, id, ..] = fields[..] else { return None };
+            let [name, _, id, ..] = fields[..] else {
+                return None;
+            };
             ids.contains(&id.parse().ok()?).then(|| name.to_owned())
         })
         .collect();
@@ -317,7 +338,11 @@ mod tests {
 
     #[test]
     fn folders_follow_xdg_unless_relative() {
-        let host = Host::made_up([("HOME", "/h"), ("XDG_CACHE_HOME", "/c"), ("XDG_STATE_HOME", "x")]);
+        let host = Host::made_up([
+            ("HOME", "/h"),
+            ("XDG_CACHE_HOME", "/c"),
+            ("XDG_STATE_HOME", "x"),
+        ]);
         assert_eq!(host.cache_folder(), "/c/nanna-cache");
         assert_eq!(host.state_folder(), "/h/.local/state/nanna-cache");
         assert_eq!(host.config_folder(), "/h/.config/nanna-cache");
@@ -342,7 +367,10 @@ mod tests {
     #[test]
     fn reads_the_user_tables() {
         let passwd = "broken\nroot:x:0:0:root:/root:/bin/sh\nada:x:7:8::/home/ada:/bin/sh\n";
-        assert_eq!(account(passwd, 7), Some(("ada".to_owned(), "/home/ada".into())));
+        assert_eq!(
+            account(passwd, 7),
+            Some(("ada".to_owned(), "/home/ada".into()))
+        );
         assert_eq!(account(passwd, 9), None);
         assert_eq!(group_names("a:x:1:\nb:x:2:\nb:x:2:\n", &[2, 3]), ["b"]);
     }

@@ -62,7 +62,9 @@ impl HttpError {
     /// One line with the essential cause, for a plan.
     #[must_use]
     pub fn brief(&self) -> String {
-        let Self::Transport { host, source } = self else { return self.to_string() };
+        let Self::Transport { host, source } = self else {
+            return self.to_string();
+        };
         if source.is_timeout() {
             return format!("{host} did not answer in time");
         }
@@ -89,7 +91,12 @@ impl Proxies {
     /// The variables that curl, and so Nix, goes by (`HTTP_PROXY` in capitals is not one).
     #[must_use]
     pub fn of(host: &Host) -> Self {
-        let first = |names: &[&str]| names.iter().find_map(|name| host.filled(name)).map(str::to_owned);
+        let first = |names: &[&str]| {
+            names
+                .iter()
+                .find_map(|name| host.filled(name))
+                .map(str::to_owned)
+        };
         Self {
             http: first(&["http_proxy", "all_proxy", "ALL_PROXY"]),
             https: first(&["https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY"]),
@@ -171,7 +178,11 @@ impl Http {
     /// When certificates or a proxy are malformed.
     pub fn new(options: &Options) -> Result<Self, HttpError> {
         install_provider();
-        let certificates = options.certificates.as_deref().map(read_certificates).transpose()?;
+        let certificates = options
+            .certificates
+            .as_deref()
+            .map(read_certificates)
+            .transpose()?;
         let builder = || -> Result<reqwest::ClientBuilder, HttpError> {
             let mut builder = Client::builder()
                 .user_agent(concat!("nanna-cache/", env!("CARGO_PKG_VERSION")))
@@ -257,9 +268,9 @@ impl Http {
             tries += 1;
             let outcome = self.once(method, &url, headers, limit, &host).await;
             let wait = match &outcome {
-                Ok(answer) if transient(answer.status) => {
-                    waits.next().map(|wait| retry_after(&answer.headers).unwrap_or(wait))
-                }
+                Ok(answer) if transient(answer.status) => waits
+                    .next()
+                    .map(|wait| retry_after(&answer.headers).unwrap_or(wait)),
                 Err(HttpError::Transport { source, .. }) if again(source) => waits.next(),
                 Ok(_) | Err(_) => None,
             };
@@ -283,17 +294,28 @@ impl Http {
             // The URL may hold a password.
             source: source.without_url(),
         };
-        let request = self.client.request(method.clone(), url.clone()).headers(headers.clone());
+        let request = self
+            .client
+            .request(method.clone(), url.clone())
+            .headers(headers.clone());
         let mut response = request.send().await.map_err(fault)?;
         let mut body = Vec::new();
         while let Some(chunk) = response.chunk().await.map_err(fault)? {
             if body.len() + chunk.len() > limit {
-                return Err(HttpError::TooLarge { host: host.to_owned(), limit });
+                return Err(HttpError::TooLarge {
+                    host: host.to_owned(),
+                    limit,
+                });
             }
             body.extend_from_slice(&chunk);
         }
         let headers = response.headers().clone();
-        Ok(Answer { status: response.status().as_u16(), headers, body, tries: 1 })
+        Ok(Answer {
+            status: response.status().as_u16(),
+            headers,
+            body,
+            tries: 1,
+        })
     }
 }
 
@@ -309,10 +331,16 @@ where
     // A thread of its own, because a runtime must not be started inside another.
     std::thread::scope(|scope| {
         let thread = scope.spawn(|| {
-            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-            runtime.map(|runtime| runtime.block_on(work)).map_err(HttpError::Runtime)
+            let runtime = tokio::runtime::Builder::new_current_thread()
+                .enable_all()
+                .build();
+            runtime
+                .map(|runtime| runtime.block_on(work))
+                .map_err(HttpError::Runtime)
         });
-        thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+        thread
+            .join()
+            .unwrap_or_else(|panic| std::panic::resume_unwind(panic))
     })
 }
 
@@ -338,17 +366,24 @@ fn parse(url: &str) -> Result<url::Url, HttpError> {
     // The text may hold a password, so only what stands before it is shown.
     let shown = || HttpError::Url(url.split('@').next_back().unwrap_or_default().to_owned());
     let parsed = url::Url::parse(url).map_err(|_| shown())?;
-    if matches!(parsed.scheme(), "http" | "https") { Ok(parsed) } else { Err(shown()) }
+    if matches!(parsed.scheme(), "http" | "https") {
+        Ok(parsed)
+    } else {
+        Err(shown())
+    }
 }
 
 fn host_of(url: &url::Url) -> String {
     let host = url.host_str().unwrap_or_default();
-    url.port().map_or_else(|| host.to_owned(), |port| format!("{host}:{port}"))
+    url.port()
+        .map_or_else(|| host.to_owned(), |port| format!("{host}:{port}"))
 }
 
 /// Whether the same question may get another answer soon.
 fn transient(status: u16) -> bool {
-    status == StatusCode::REQUEST_TIMEOUT || status == StatusCode::TOO_MANY_REQUESTS || status >= 500
+    status == StatusCode::REQUEST_TIMEOUT
+        || status == StatusCode::TOO_MANY_REQUESTS
+        || status >= 500
 }
 
 /// Whether a transport error may pass: not a certificate that does not verify.
@@ -358,7 +393,9 @@ fn again(error: &reqwest::Error) -> bool {
 
 /// Whether the cause is in TLS. Errors of the system hide what they wrap from `source`.
 fn is_tls(error: &(dyn std::error::Error + 'static)) -> bool {
-    let wrapped = error.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref);
+    let wrapped = error
+        .downcast_ref::<std::io::Error>()
+        .and_then(std::io::Error::get_ref);
     error.is::<rustls::Error>()
         || wrapped.is_some_and(|wrapped| is_tls(wrapped))
         || error.source().is_some_and(is_tls)
@@ -366,7 +403,14 @@ fn is_tls(error: &(dyn std::error::Error + 'static)) -> bool {
 
 /// Seconds that the server asks us to wait; a date is not understood, the own wait is used then.
 fn retry_after(headers: &HeaderMap) -> Option<Duration> {
-    headers.get(RETRY_AFTER)?.to_str().ok()?.trim().parse().ok().map(Duration::from_secs)
+    headers
+        .get(RETRY_AFTER)?
+        .to_str()
+        .ok()?
+        .trim()
+        .parse()
+        .ok()
+        .map(Duration::from_secs)
 }
 
 #[cfg(test)]

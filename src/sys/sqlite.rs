@@ -71,7 +71,10 @@ fn no_log(error: &rusqlite::Error) -> bool {
 fn damaged(path: &Utf8Path, how: &str) -> SqliteError {
     let code = rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_CORRUPT);
     let source = rusqlite::Error::SqliteFailure(code, Some(how.to_owned()));
-    SqliteError::Damaged { path: path.to_owned(), source }
+    SqliteError::Damaged {
+        path: path.to_owned(),
+        source,
+    }
 }
 
 fn sort(path: &Utf8Path, source: rusqlite::Error) -> SqliteError {
@@ -94,14 +97,18 @@ pub fn read<T>(
     path: &Utf8Path,
     mut work: impl FnMut(&Connection) -> rusqlite::Result<T>,
 ) -> Result<T, SqliteError> {
-    let Some(first) = stamp(path)? else { return Err(SqliteError::Missing(path.to_owned())) };
+    let Some(first) = stamp(path)? else {
+        return Err(SqliteError::Missing(path.to_owned()));
+    };
     if first.size == 0 {
         // SQLite takes an empty file for an empty database; nobody keeps one.
         return Err(damaged(path, "the file is empty"));
     }
     // What cannot be read is named as such, not as SQLite's "unable to open".
-    std::fs::File::open(path)
-        .map_err(|source| SqliteError::File { path: path.to_owned(), source })?;
+    std::fs::File::open(path).map_err(|source| SqliteError::File {
+        path: path.to_owned(),
+        source,
+    })?;
     let mut run = |uri: &str| -> rusqlite::Result<(T, u64)> {
         let flags = OpenFlags::SQLITE_OPEN_READ_ONLY
             | OpenFlags::SQLITE_OPEN_URI
@@ -152,7 +159,11 @@ pub fn read<T>(
     }
     // Whoever wrote may have left the log, so that the normal way works now.
     let outcome = run(&uri(path, "mode=ro")).map_err(|error| {
-        if no_log(&error) { SqliteError::Unsafe(path.to_owned()) } else { sort(path, error) }
+        if no_log(&error) {
+            SqliteError::Unsafe(path.to_owned())
+        } else {
+            sort(path, error)
+        }
     });
     outcome.and_then(whole)
 }
@@ -167,7 +178,10 @@ pub fn own(
     path: &Utf8Path,
     prepare: impl Fn(&Connection) -> rusqlite::Result<()>,
 ) -> Result<Connection, SqliteError> {
-    let file = |source| SqliteError::File { path: path.to_owned(), source };
+    let file = |source| SqliteError::File {
+        path: path.to_owned(),
+        source,
+    };
     if let Some(folder) = path.parent() {
         std::fs::create_dir_all(folder).map_err(file)?;
     }
@@ -214,7 +228,10 @@ fn stamp(path: &Utf8Path) -> Result<Option<Stamp>, SqliteError> {
             inode: meta.ino(),
         })),
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
-        Err(source) => Err(SqliteError::File { path: path.to_owned(), source }),
+        Err(source) => Err(SqliteError::File {
+            path: path.to_owned(),
+            source,
+        }),
     }
 }
 

@@ -70,13 +70,26 @@ impl Traits {
     pub(crate) fn count(&mut self, case: &Case, plan: &Plan) {
         let mut add = |what, is: bool| *self.counts.entry(what).or_default() += u32::from(is);
         let caches = || case.world.caches.values();
-        add("shared NARs", caches().any(|cache| cache.narinfos.len() > cache.named().len()));
+        add(
+            "shared NARs",
+            caches().any(|cache| cache.narinfos.len() > cache.named().len()),
+        );
         add("foreign content", caches().any(has_foreign));
         add("a missing reference", !dangling(&case.world).is_empty());
         add("an unknown", !plan.unknowns.is_empty());
-        add("something to prune", plan.steps.iter().any(|step| matches!(step.op, Op::Prune { .. })));
+        add(
+            "something to prune",
+            plan.steps
+                .iter()
+                .any(|step| matches!(step.op, Op::Prune { .. })),
+        );
         add("something to push", !pushed(plan).is_empty());
-        add("something to build", plan.steps.iter().any(|step| matches!(step.op, Op::Build { .. })));
+        add(
+            "something to build",
+            plan.steps
+                .iter()
+                .any(|step| matches!(step.op, Op::Build { .. })),
+        );
         add("something held back", !plan.held_back.is_empty());
     }
 
@@ -171,10 +184,18 @@ pub(crate) fn dropped(plan: &Plan) -> BTreeSet<(CacheName, String)> {
                 all.extend(roots.iter().map(|root| (cache.clone(), root.clone())));
             }
             Op::Sweep { cache, objects } => {
-                all.extend(objects.iter().map(|object| (cache.clone(), object.key.clone())));
+                all.extend(
+                    objects
+                        .iter()
+                        .map(|object| (cache.clone(), object.key.clone())),
+                );
             }
             Op::Pin { cache, remove, .. } => {
-                all.extend(remove.iter().map(|path| (cache.clone(), format!("pin {path}"))));
+                all.extend(
+                    remove
+                        .iter()
+                        .map(|path| (cache.clone(), format!("pin {path}"))),
+                );
             }
             _ => {}
         }
@@ -213,7 +234,10 @@ pub(crate) fn state(world: &World) -> impl PartialEq + std::fmt::Debug {
             let roots: BTreeSet<_> = cache.roots.keys().cloned().collect();
             let pins: BTreeSet<_> = cache.pins.keys().cloned().collect();
             let nars: BTreeSet<_> = cache.nars.keys().cloned().collect();
-            (name.clone(), (cache.info.clone(), narinfos, nars, roots, pins))
+            (
+                name.clone(),
+                (cache.info.clone(), narinfos, nars, roots, pins),
+            )
         })
         .collect();
     (caches, world.files.clone(), world.environment.clone())
@@ -239,7 +263,10 @@ impl Case {
         let mut config = self.desired.config.clone();
         change(&mut config);
         let desired = Desired::new(config, self.desired.site.clone(), Extra::default());
-        Self { desired, world: self.world.clone() }
+        Self {
+            desired,
+            world: self.world.clone(),
+        }
     }
 
     fn with_max_size(&self, change: impl Fn(Option<Size>) -> Option<Size>) -> Self {
@@ -272,11 +299,27 @@ impl Case {
     pub(crate) fn names_of_kind(&self, kind: usize) -> Vec<String> {
         match kind {
             0 => vec!["store".to_owned()],
-            1 => self.desired.caches.keys().map(ToString::to_string).collect(),
-            2 => self.desired.upstreams.keys().map(ToString::to_string).collect(),
+            1 => self
+                .desired
+                .caches
+                .keys()
+                .map(ToString::to_string)
+                .collect(),
+            2 => self
+                .desired
+                .upstreams
+                .keys()
+                .map(ToString::to_string)
+                .collect(),
             3 => self.world.outputs.keys().cloned().collect(),
             4 => self.world.outputs.keys().take(1).cloned().collect(),
-            _ => self.desired.caches.keys().take(1).map(ToString::to_string).collect(),
+            _ => self
+                .desired
+                .caches
+                .keys()
+                .take(1)
+                .map(ToString::to_string)
+                .collect(),
         }
     }
 }
@@ -293,13 +336,21 @@ fn config(dice: &mut Dice) -> Config {
                 generate: true,
                 name: format!("{name}-1"),
             }),
-            compression: Compression { method: Method::Zstd, level: 3 },
+            compression: Compression {
+                method: Method::Zstd,
+                level: 3,
+            },
             max_size: size,
         });
         let tier = if *name == "dev" { 3 } else { 1 };
         caches.insert(
             CacheName::new(*name),
-            Cache { tier: Some(tier), nix_priority: 30, public_keys: Vec::new(), kind },
+            Cache {
+                tier: Some(tier),
+                nix_priority: 30,
+                public_keys: Vec::new(),
+                kind,
+            },
         );
         let classes = if dice.percent(75) {
             Classes::All
@@ -311,7 +362,12 @@ fn config(dice: &mut Dice) -> Config {
     let url = "https://upstream.example".to_owned();
     caches.insert(
         CacheName::new("up"),
-        Cache { tier: None, nix_priority: 40, public_keys: Vec::new(), kind: CacheKind::Upstream { url } },
+        Cache {
+            tier: None,
+            nix_priority: 40,
+            public_keys: Vec::new(),
+            kind: CacheKind::Upstream { url },
+        },
     );
     Config {
         project: "test".to_owned(),
@@ -319,22 +375,43 @@ fn config(dice: &mut Dice) -> Config {
         systems: vec!["x86_64-linux".to_owned()],
         caches,
         classes: classes(dice),
-        setup: Setup { nix_conf: if dice.percent(70) { NixConf::User } else { NixConf::None } },
+        setup: Setup {
+            nix_conf: if dice.percent(70) {
+                NixConf::User
+            } else {
+                NixConf::None
+            },
+        },
         push: Push {
             enabled: dice.percent(95),
             to,
             paths: Vec::new(),
-            exclude: if dice.percent(50) { vec![Regex::new("-source").unwrap()] } else { Vec::new() },
+            exclude: if dice.percent(50) {
+                vec![Regex::new("-source").unwrap()]
+            } else {
+                Vec::new()
+            },
             exclude_needed: [ExcludeNeeded::HoldBack, ExcludeNeeded::Push][dice.index(2)],
             max_after_build: Size(1 << 40),
             max_unasked: Size(1 << 40),
         },
-        optimize: Optimize { cores: dice.percent(50).then_some(4), ..Optimize::default() },
+        optimize: Optimize {
+            cores: dice.percent(50).then_some(4),
+            ..Optimize::default()
+        },
         prune: Prune {
             enabled: true,
             grace: Span(DAY),
-            foreign: if dice.percent(50) { Foreign::Keep } else { Foreign::Retention },
-            limits: PruneLimits { share: Share(10_000), bytes: None, count: None },
+            foreign: if dice.percent(50) {
+                Foreign::Keep
+            } else {
+                Foreign::Retention
+            },
+            limits: PruneLimits {
+                share: Share(10_000),
+                bytes: None,
+                count: None,
+            },
         },
         pins: pins(dice),
         places: nanna_cache::text::place::Places::default(),
@@ -345,7 +422,10 @@ fn classes(dice: &mut Dice) -> IndexMap<ClassName, Class> {
     let mut class = |priority, patterns: &[&str], outputs: &[&str], default| Class {
         priority,
         retention: Span(DAY * (5 + dice.below(60))),
-        patterns: patterns.iter().map(|text| Regex::new(text).unwrap()).collect(),
+        patterns: patterns
+            .iter()
+            .map(|text| Regex::new(text).unwrap())
+            .collect(),
         outputs: outputs
             .iter()
             .map(|output| Output {
@@ -353,13 +433,23 @@ fn classes(dice: &mut Dice) -> IndexMap<ClassName, Class> {
                 closure: ClosureKind::Runtime,
             })
             .collect(),
-        directories: if default { vec!["models/*".to_owned()] } else { Vec::new() },
+        directories: if default {
+            vec!["models/*".to_owned()]
+        } else {
+            Vec::new()
+        },
         max_path_size: dice.percent(30).then(|| Size(60 + dice.below(40))),
         default,
     };
     IndexMap::from([
-        (ClassName::new("libraries"), class(100, &["-lib"], &[], false)),
-        (ClassName::new("apps"), class(60, &[], &[".#a", ".#b", ".#c"], false)),
+        (
+            ClassName::new("libraries"),
+            class(100, &["-lib"], &[], false),
+        ),
+        (
+            ClassName::new("apps"),
+            class(60, &[], &[".#a", ".#b", ".#c"], false),
+        ),
         (ClassName::new("rest"), class(20, &[], &[], true)),
     ])
 }
@@ -368,7 +458,13 @@ fn pins(dice: &mut Dice) -> IndexMap<PinName, Pin> {
     let mut pins = IndexMap::new();
     if dice.percent(50) {
         let target = PinTarget::Output(".#a".to_owned());
-        pins.insert(PinName::new("v1"), Pin { target, revisions: 1 + u32::try_from(dice.below(2)).unwrap() });
+        pins.insert(
+            PinName::new("v1"),
+            Pin {
+                target,
+                revisions: 1 + u32::try_from(dice.below(2)).unwrap(),
+            },
+        );
     }
     pins
 }
@@ -395,7 +491,11 @@ fn items(dice: &mut Dice, first: u64, count: u64, below: &[Item]) -> Vec<Item> {
         if dice.percent(10) {
             references.push(path.hash());
         }
-        items.push(Item { path, nar_size: 20 + dice.below(80), references });
+        items.push(Item {
+            path,
+            nar_size: 20 + dice.below(80),
+            references,
+        });
     }
     items
 }
@@ -405,16 +505,24 @@ fn world(dice: &mut Dice, desired: &Desired) -> World {
     let has: BTreeSet<HashPart> = {
         // An upstream is whole: it has all that it refers to.
         let share = dice.below(50);
-        let picked: Vec<HashPart> =
-            store.iter().filter(|_| dice.percent(share)).map(|item| item.path.hash()).collect();
+        let picked: Vec<HashPart> = store
+            .iter()
+            .filter(|_| dice.percent(share))
+            .map(|item| item.path.hash())
+            .collect();
         closure(&store, &picked)
     };
     let built = items(dice, 1_000, 1 + dice.clone_below(3), &store);
     let (outputs, builds) = outputs(dice, &store, &built);
     let foreign = items(dice, 2_000, dice.clone_below(6), &store);
     let older = items(dice, 3_000, dice.clone_below(6), &store);
-    let everything: Vec<Item> =
-        store.iter().chain(&built).chain(&foreign).chain(&older).cloned().collect();
+    let everything: Vec<Item> = store
+        .iter()
+        .chain(&built)
+        .chain(&foreign)
+        .chain(&older)
+        .cloned()
+        .collect();
     let mut caches = BTreeMap::new();
     for name in desired.caches.keys() {
         if dice.percent(80) {
@@ -434,7 +542,10 @@ fn world(dice: &mut Dice, desired: &Desired) -> World {
     let mut world = World {
         now: Time(NOW),
         directories: directories(dice, desired),
-        store: store.into_iter().map(|item| (item.path.hash(), item)).collect(),
+        store: store
+            .into_iter()
+            .map(|item| (item.path.hash(), item))
+            .collect(),
         builds,
         outputs,
         upstreams: BTreeMap::from([(CacheName::new("up"), has)]),
@@ -447,7 +558,9 @@ fn world(dice: &mut Dice, desired: &Desired) -> World {
     };
     if dice.percent(40) {
         let text = "substituters = https://cache.example\n".to_owned();
-        world.files.insert("/home/me/.config/nix/nix.conf".to_owned(), text);
+        world
+            .files
+            .insert("/home/me/.config/nix/nix.conf".to_owned(), text);
     }
     for name in ["store", "dev", "shared", "up", ".#a", ".#b"] {
         if dice.percent(7) {
@@ -464,7 +577,11 @@ impl Dice {
 }
 
 fn directories(dice: &mut Dice, desired: &Desired) -> BTreeMap<String, Vec<DirectoryFacts>> {
-    let glob = desired.site.base.join(Utf8PathBuf::from("models/*")).into_string();
+    let glob = desired
+        .site
+        .base
+        .join(Utf8PathBuf::from("models/*"))
+        .into_string();
     let count = dice.below(3);
     let found = (0..count)
         .map(|number| DirectoryFacts {
@@ -490,9 +607,15 @@ fn outputs(
         // A build leaves the whole closure in the store.
         let all: Vec<Item> = store.iter().chain(built).cloned().collect();
         let brings = closure(&all, &[path.hash()]);
-        let brings = all.into_iter().filter(|item| brings.contains(&item.path.hash()));
+        let brings = all
+            .into_iter()
+            .filter(|item| brings.contains(&item.path.hash()));
         builds.insert(name.to_owned(), brings.collect());
-        let system = if dice.percent(92) { "x86_64-linux" } else { "aarch64-linux" };
+        let system = if dice.percent(92) {
+            "x86_64-linux"
+        } else {
+            "aarch64-linux"
+        };
         outputs.insert(
             name.to_owned(),
             OutputFacts {
@@ -506,26 +629,42 @@ fn outputs(
 }
 
 fn closure(items: &[Item], from: &[HashPart]) -> BTreeSet<HashPart> {
-    let by_hash: BTreeMap<HashPart, &Item> = items.iter().map(|item| (item.path.hash(), item)).collect();
+    let by_hash: BTreeMap<HashPart, &Item> =
+        items.iter().map(|item| (item.path.hash(), item)).collect();
     let mut seen = BTreeSet::new();
     let mut open = from.to_vec();
     while let Some(hash) = open.pop() {
         if seen.insert(hash) {
-            open.extend(by_hash.get(&hash).into_iter().flat_map(|item| &item.references));
+            open.extend(
+                by_hash
+                    .get(&hash)
+                    .into_iter()
+                    .flat_map(|item| &item.references),
+            );
         }
     }
     seen
 }
 
-fn cache(dice: &mut Dice, desired: &Desired, all: &[Item], upstream: &BTreeSet<HashPart>) -> SimCache {
+fn cache(
+    dice: &mut Dice,
+    desired: &Desired,
+    all: &[Item],
+    upstream: &BTreeSet<HashPart>,
+) -> SimCache {
     let mut cache = SimCache {
-        info: dice.percent(80).then(|| "StoreDir: /nix/store\nPriority: 30\n".to_owned()),
+        info: dice
+            .percent(80)
+            .then(|| "StoreDir: /nix/store\nPriority: 30\n".to_owned()),
         ..SimCache::default()
     };
     let ago = |dice: &mut Dice| Time(NOW - i64::try_from(dice.below(90 * DAY)).unwrap());
     let share = dice.below(70);
-    let picked: Vec<HashPart> =
-        all.iter().filter(|_| dice.percent(share)).map(|item| item.path.hash()).collect();
+    let picked: Vec<HashPart> = all
+        .iter()
+        .filter(|_| dice.percent(share))
+        .map(|item| item.path.hash())
+        .collect();
     let whole = closure(all, &picked);
     let broken = dice.percent(50);
     for item in all.iter().filter(|item| whole.contains(&item.path.hash())) {
@@ -536,12 +675,19 @@ fn cache(dice: &mut Dice, desired: &Desired, all: &[Item], upstream: &BTreeSet<H
         let mut nar = format!("nar/{}.nar.zst", item.path.name());
         let modified = ago(dice);
         if !broken || dice.percent(92) {
-            cache.nars.entry(nar.clone()).or_insert((item.nar_size / 2, modified));
+            cache
+                .nars
+                .entry(nar.clone())
+                .or_insert((item.nar_size / 2, modified));
         } else {
             // Lost for good: no push of equal content brings it back by the way.
             nar = format!("nar/lost-{hash}.nar.zst");
         }
-        let narinfo = SimNarinfo { item: item.clone(), nar, modified };
+        let narinfo = SimNarinfo {
+            item: item.clone(),
+            nar,
+            modified,
+        };
         cache.narinfos.insert(hash, narinfo);
         let class = ["libraries", "apps", "rest", "unheard-of"];
         if dice.percent(45) {
@@ -550,17 +696,27 @@ fn cache(dice: &mut Dice, desired: &Desired, all: &[Item], upstream: &BTreeSet<H
             cache.roots.insert((ClassName::new(class), hash), ago(dice));
         }
         if dice.percent(5) {
-            let project = if dice.percent(50) { desired.config.project.as_str() } else { "other" };
+            let project = if dice.percent(50) {
+                desired.config.project.as_str()
+            } else {
+                "other"
+            };
             let name = if dice.percent(50) { "v1" } else { "old" };
             let value = (ago(dice), project.to_owned());
             cache.pins.insert((PinName::new(name), hash), value);
         }
     }
     for number in 0..dice.below(3) {
-        cache.nars.insert(format!("nar/orphan-{number}.nar.zst"), (5, ago(dice)));
+        cache
+            .nars
+            .insert(format!("nar/orphan-{number}.nar.zst"), (5, ago(dice)));
     }
     if dice.percent(25) {
-        let absent = all.iter().filter(|_| dice.percent(20)).map(|item| item.path.hash()).collect();
+        let absent = all
+            .iter()
+            .filter(|_| dice.percent(20))
+            .map(|item| item.path.hash())
+            .collect();
         cache.intents.push(("crashed".to_owned(), absent));
     }
     cache

@@ -1,6 +1,15 @@
 //! A Nix store of its own for a test, made by the real Nix.
-#![allow(dead_code, unreachable_pub, reason = "each test binary uses a part of it")]
-#![allow(clippy::unwrap_used, clippy::print_stderr, missing_docs, reason = "helpers of tests")]
+#![allow(
+    dead_code,
+    unreachable_pub,
+    reason = "each test binary uses a part of it"
+)]
+#![allow(
+    clippy::unwrap_used,
+    clippy::print_stderr,
+    missing_docs,
+    reason = "helpers of tests"
+)]
 
 use std::process::{Command, Output};
 
@@ -58,14 +67,21 @@ impl World {
 
     pub fn command(&self, program: &str) -> Command {
         let mut command = Command::new(program);
-        command.env_clear().envs(self.host.variables()).current_dir(&self.root);
+        command
+            .env_clear()
+            .envs(self.host.variables())
+            .current_dir(&self.root);
         command
     }
 
     /// Runs a program of Nix and gives its standard output.
     pub fn run(&self, program: &str, arguments: &[&str]) -> String {
         let output = self.command(program).args(arguments).output().unwrap();
-        assert!(output.status.success(), "{program} {arguments:?}: {}", text(&output));
+        assert!(
+            output.status.success(),
+            "{program} {arguments:?}: {}",
+            text(&output)
+        );
         String::from_utf8(output.stdout).unwrap().trim().to_owned()
     }
 

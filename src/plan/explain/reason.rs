@@ -27,8 +27,16 @@ pub fn explain(
     let hash = path.hash();
     let store = observed.store.present();
     let row = store.and_then(|store| store.paths.row(&hash));
-    let caches = desired.caches.keys().filter(|name| only.is_empty() || only.contains(name));
-    let subject = Subject { desired, observed, plan, path };
+    let caches = desired
+        .caches
+        .keys()
+        .filter(|name| only.is_empty() || only.contains(name));
+    let subject = Subject {
+        desired,
+        observed,
+        plan,
+        path,
+    };
     let mut wanted_by: Vec<WantedBy> = Vec::new();
     let mut size = store.zip(row).map(|(store, row)| store.paths.nar_size(row));
     let verdicts = caches
@@ -71,12 +79,14 @@ impl Subject<'_> {
         let (id, rule) = classifier.explain(self.path.hash(), &name);
         let class = classifier.name_of(id);
         let (rule, setting) = match rule {
-            ClassRule::Named => {
-                ("the class names it".to_owned(), format!("/artifacts/{class}"))
-            }
-            ClassRule::Pattern(pattern) => {
-                (format!("the pattern `{pattern}` matches its name"), format!("/artifacts/{class}/match"))
-            }
+            ClassRule::Named => (
+                "the class names it".to_owned(),
+                format!("/artifacts/{class}"),
+            ),
+            ClassRule::Pattern(pattern) => (
+                format!("the pattern `{pattern}` matches its name"),
+                format!("/artifacts/{class}/match"),
+            ),
             ClassRule::Default => (
                 "no class names or matches it, and this is the default".to_owned(),
                 format!("/artifacts/{class}"),
@@ -100,19 +110,25 @@ impl Subject<'_> {
         let verdict = |name: &CacheName| {
             let known = self.observed.upstreams.get(name);
             let (has, how) = match known {
-                Some(upstream) if upstream.has.contains(&hash) => {
-                    (Some(true), "by a signature in the local store, or its own answer".to_owned())
-                }
+                Some(upstream) if upstream.has.contains(&hash) => (
+                    Some(true),
+                    "by a signature in the local store, or its own answer".to_owned(),
+                ),
                 Some(upstream) if upstream.unanswered.contains(&hash) => {
                     let why = upstream.why.as_ref().map(|why| why.0.clone());
                     (None, why.unwrap_or_else(|| "it did not answer".to_owned()))
                 }
-                _ if !self.was_asked() => {
-                    (None, "it was not asked, as nothing wants the path where it is missing".to_owned())
-                }
+                _ if !self.was_asked() => (
+                    None,
+                    "it was not asked, as nothing wants the path where it is missing".to_owned(),
+                ),
                 _ => (Some(false), "it answered that it has not".to_owned()),
             };
-            UpstreamVerdict { cache: name.clone(), has, how }
+            UpstreamVerdict {
+                cache: name.clone(),
+                has,
+                how,
+            }
         };
         self.desired.upstreams.keys().map(verdict).collect()
     }
@@ -140,9 +156,15 @@ impl Subject<'_> {
             verdict: self.verdict(name, content, &wanted, node, row, &roots),
             roots,
         };
-        let tops = node.map(|node| wanted_by(&wanted, node)).unwrap_or_default();
+        let tops = node
+            .map(|node| wanted_by(&wanted, node))
+            .unwrap_or_default();
         let size = row.map(|row| content.paths.nar_size(row));
-        (verdict, tops, size.or_else(|| node.map(|node| wanted.paths.nar_size(node))))
+        (
+            verdict,
+            tops,
+            size.or_else(|| node.map(|node| wanted.paths.nar_size(node))),
+        )
     }
 
     fn roots(&self, content: &CacheContent, row: Row) -> Vec<RootReach> {
@@ -152,7 +174,10 @@ impl Subject<'_> {
             .roots
             .iter()
             .filter_map(|root| {
-                let from = content.paths.row(&root.hash).filter(|from| reaching.contains(*from))?;
+                let from = content
+                    .paths
+                    .row(&root.hash)
+                    .filter(|from| reaching.contains(*from))?;
                 let class = classes.get(&root.class)?;
                 Some(RootReach {
                     path: content.paths.path(from),
@@ -169,16 +194,29 @@ impl Subject<'_> {
         roots
     }
 
-    fn need(&self, name: &CacheName, content: &CacheContent, row: Option<Row>, roots: &[RootReach]) -> Need {
-        let Some(row) = row else { return Need::Unreached };
+    fn need(
+        &self,
+        name: &CacheName,
+        content: &CacheContent,
+        row: Option<Row>,
+        roots: &[RootReach],
+    ) -> Need {
+        let Some(row) = row else {
+            return Need::Unreached;
+        };
         if let Some(why) = &content.partial {
             return Need::Unknown { why: why.clone() };
         }
         let reaching = content.paths.refs().reversed().reach([row]);
         let steps = &self.plan.steps;
-        let pin = crate::plan::pins::remaining(content, steps, name).into_iter().find(|pin| {
-            content.paths.row(&pin.hash).is_some_and(|from| reaching.contains(from))
-        });
+        let pin = crate::plan::pins::remaining(content, steps, name)
+            .into_iter()
+            .find(|pin| {
+                content
+                    .paths
+                    .row(&pin.hash)
+                    .is_some_and(|from| reaching.contains(from))
+            });
         match (pin, roots.first()) {
             (Some(pin), _) => Need::Pinned { pin: pin.name },
             (None, Some(root)) => Need::Until { time: root.until },
@@ -205,7 +243,9 @@ impl Subject<'_> {
             let verdicts = judge(self.desired, self.observed, name, content, wanted);
             match &verdicts.of[node as usize] {
                 verdict::Verdict::Present => {
-                    return Verdict::Kept { why: "it is wanted, and its roots are renewed at each push".to_owned() };
+                    return Verdict::Kept {
+                        why: "it is wanted, and its roots are renewed at each push".to_owned(),
+                    };
                 }
                 verdict::Verdict::Push { .. } => {
                     let because = wanted_by(wanted, node).into_iter().next();
@@ -213,11 +253,15 @@ impl Subject<'_> {
                     return Verdict::Pushed { because };
                 }
                 verdict::Verdict::Held { reason, needs } if row.is_none() => {
-                    return if *reason == HeldReason::OtherClass && !self.desired.config.push.enabled {
+                    return if *reason == HeldReason::OtherClass && !self.desired.config.push.enabled
+                    {
                         Verdict::NotWanted
                     } else {
                         let needs = needs.map(|needed| wanted.paths.path(needed));
-                        Verdict::HeldBack { reason: reason.clone(), needs }
+                        Verdict::HeldBack {
+                            reason: reason.clone(),
+                            needs,
+                        }
                     };
                 }
                 verdict::Verdict::Held { .. } => {}
@@ -225,15 +269,18 @@ impl Subject<'_> {
         }
         match row {
             None => Verdict::NotWanted,
-            Some(row) => Verdict::Kept { why: self.why_kept(content, row, roots) },
+            Some(row) => Verdict::Kept {
+                why: self.why_kept(content, row, roots),
+            },
         }
     }
 
     fn dropped(&self, name: &CacheName) -> Option<crate::plan::step::DropReason> {
         self.plan.steps.iter().find_map(|step| match &step.op {
-            Op::Prune { cache, paths, .. } if cache == name => {
-                paths.iter().find(|drop| drop.path == *self.path).map(|drop| drop.reason.clone())
-            }
+            Op::Prune { cache, paths, .. } if cache == name => paths
+                .iter()
+                .find(|drop| drop.path == *self.path)
+                .map(|drop| drop.reason.clone()),
             _ => None,
         })
     }
@@ -243,7 +290,11 @@ impl Subject<'_> {
         let stops = |refusal: &&crate::plan::plan::Refusal| {
             refusal.steps.is_empty() || refusal.steps.iter().any(|step| step.is_in(&prefix))
         };
-        self.plan.refusals.iter().find(stops).map(|refusal| Why(refusal.text.clone()))
+        self.plan
+            .refusals
+            .iter()
+            .find(stops)
+            .map(|refusal| Why(refusal.text.clone()))
     }
 
     fn why_kept(&self, content: &CacheContent, row: Row, roots: &[RootReach]) -> String {
@@ -258,13 +309,19 @@ impl Subject<'_> {
         if roots.iter().any(|root| root.until >= content.now) {
             return "a root that is within its retention reaches it".to_owned();
         }
-        if content.intents.iter().any(|intent| !intent.gone && intent.paths.contains(&self.path.hash())) {
+        if content
+            .intents
+            .iter()
+            .any(|intent| !intent.gone && intent.paths.contains(&self.path.hash()))
+        {
             return "a push that is under way relies on it".to_owned();
         }
         if roots.is_empty() && rules.foreign == Foreign::Keep {
-            return "no record of ours covers it, and foreign content is kept (prune.foreign)".to_owned();
+            return "no record of ours covers it, and foreign content is kept (prune.foreign)"
+                .to_owned();
         }
-        "something that is kept refers to it, or something that is wanted could not be seen".to_owned()
+        "something that is kept refers to it, or something that is wanted could not be seen"
+            .to_owned()
     }
 }
 
@@ -273,7 +330,10 @@ fn wanted_by(wanted: &Wanted<'_>, node: Row) -> Vec<WantedBy> {
     let reaching = wanted.paths.refs().reversed().reach([node]);
     let tops = wanted.tops.iter().filter(|top| reaching.contains(top.row));
     tops.map(|top| WantedBy {
-        what: top.attr.clone().unwrap_or_else(|| wanted.paths.base_name(top.row)),
+        what: top
+            .attr
+            .clone()
+            .unwrap_or_else(|| wanted.paths.base_name(top.row)),
         because: top.because.clone(),
     })
     .collect()

@@ -52,7 +52,10 @@ fn entries(folder: &Utf8Path, hidden: bool, matcher: &Regex) -> Result<Vec<Utf8P
     for entry in list {
         let entry = entry.map_err(|error| format!("`{folder}` cannot be listed: {error}"))?;
         let name = entry.file_name().into_string().map_err(|name| {
-            format!("`{}` in `{folder}` is not UTF-8, so it cannot become a store path", name.to_string_lossy())
+            format!(
+                "`{}` in `{folder}` is not UTF-8, so it cannot become a store path",
+                name.to_string_lossy()
+            )
         })?;
         if (hidden || !name.starts_with('.')) && matcher.is_match(&name) {
             found.push(folder.join(name));
@@ -74,7 +77,10 @@ mod tests {
         }
         let names = |pattern: &str| -> Vec<String> {
             let found = expand(&root.join(pattern)).unwrap();
-            found.iter().map(|path| path.strip_prefix(root).unwrap().to_string()).collect()
+            found
+                .iter()
+                .map(|path| path.strip_prefix(root).unwrap().to_string())
+                .collect()
         };
         assert_eq!(names("models/*"), ["models/a", "models/b.d"]);
         assert_eq!(names("*/a"), ["models/a", "other/a"]);

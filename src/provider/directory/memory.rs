@@ -43,8 +43,21 @@ impl Memory {
         Some((tree.nar_hash, tree.nar_size))
     }
 
-    pub(super) fn remember(&mut self, path: &Utf8Path, print: Sha256, nar_hash: Sha256, nar_size: u64) {
-        self.trees.insert(path.to_owned(), Tree { print, nar_hash, nar_size });
+    pub(super) fn remember(
+        &mut self,
+        path: &Utf8Path,
+        print: Sha256,
+        nar_hash: Sha256,
+        nar_size: u64,
+    ) {
+        self.trees.insert(
+            path.to_owned(),
+            Tree {
+                print,
+                nar_hash,
+                nar_size,
+            },
+        );
         self.changed = true;
     }
 
@@ -55,7 +68,9 @@ impl Memory {
         }
         self.version = VERSION;
         self.trees.retain(|path, _| path.symlink_metadata().is_ok());
-        let Ok(bytes) = serde_json::to_vec(&self) else { return };
+        let Ok(bytes) = serde_json::to_vec(&self) else {
+            return;
+        };
         if let Some(folder) = path.parent()
             && std::fs::create_dir_all(folder).is_ok()
             && let Err(error) = file::write(path.as_std_path(), &bytes, 0o600)

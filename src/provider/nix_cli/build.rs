@@ -24,24 +24,44 @@ pub struct Built {
 impl Built {
     /// Reads the answer of `nix build --json`.
     pub(super) fn read_all(what: &str, text: &str, dir: &StoreDir) -> Result<Vec<Self>, NixError> {
-        let odd = |message: String| NixError::Answer { what: what.to_owned(), message };
+        let odd = |message: String| NixError::Answer {
+            what: what.to_owned(),
+            message,
+        };
         let value: Value = serde_json::from_str(text).map_err(|error| odd(error.to_string()))?;
-        let list = value.as_array().ok_or_else(|| odd("not a list".to_owned()))?;
+        let list = value
+            .as_array()
+            .ok_or_else(|| odd("not a list".to_owned()))?;
         let parse = |text: &str| {
             // Newer versions may leave the directory out.
-            let parsed = if text.contains('/') { dir.parse(text) } else { text.parse() };
+            let parsed = if text.contains('/') {
+                dir.parse(text)
+            } else {
+                text.parse()
+            };
             parsed.map_err(|error| odd(format!("`{text}`: {error}")))
         };
         list.iter()
             .map(|entry| {
-                let plain = entry.as_str().or_else(|| entry.get("path").and_then(Value::as_str));
+                let plain = entry
+                    .as_str()
+                    .or_else(|| entry.get("path").and_then(Value::as_str));
                 if let Some(path) = plain {
                     let outputs = BTreeMap::from([("out".to_owned(), parse(path)?)]);
                     return Ok(Self { drv: None, outputs });
                 }
-                let drv = entry.get("drvPath").and_then(Value::as_str).map(parse).transpose()?;
+                let drv = entry
+                    .get("drvPath")
+                    .and_then(Value::as_str)
+                    .map(parse)
+                    .transpose()?;
                 let mut outputs = BTreeMap::new();
-                for (name, path) in entry.get("outputs").and_then(Value::as_object).into_iter().flatten() {
+                for (name, path) in entry
+                    .get("outputs")
+                    .and_then(Value::as_object)
+                    .into_iter()
+                    .flatten()
+                {
                     // Not known before a build: null.
                     if let Some(path) = path.as_str() {
                         outputs.insert(name.clone(), parse(path)?);
@@ -80,7 +100,11 @@ impl Nix {
             Some(link) => command.args(["--out-link", link.as_str()]),
             None => command.arg("--no-link"),
         };
-        let command = command.args(installables.iter().map(|installable| qualify(installable, flake)));
+        let command = command.args(
+            installables
+                .iter()
+                .map(|installable| qualify(installable, flake)),
+        );
         let output = command.run(stopped, &mut |line| on_line(&line_for_people(line)))?;
         let text = succeeded(&what, output)?;
         let mut built = Built::read_all(&what, &text, self.dir())?;

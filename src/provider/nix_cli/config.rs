@@ -17,8 +17,11 @@ impl Nix {
     /// answer.
     pub fn show_config(&self) -> Result<BTreeMap<String, String>, NixError> {
         let what = "read the settings of Nix";
-        let words: &[&str] =
-            if self.at_least(2, 20) { &["config", "show"] } else { &["show-config"] };
+        let words: &[&str] = if self.at_least(2, 20) {
+            &["config", "show"]
+        } else {
+            &["show-config"]
+        };
         let ask = |feature: bool, json: bool| {
             let mut command = self.command().args(words.iter().copied());
             if json {
@@ -46,14 +49,24 @@ impl Nix {
             .collect();
         let features = "experimental-features";
         // 2.8 prints numbers there, whose meaning changes from version to version.
-        if settings.get(features).is_some_and(|words| words.starts_with(|c: char| c.is_ascii_digit())) {
+        if settings
+            .get(features)
+            .is_some_and(|words| words.starts_with(|c: char| c.is_ascii_digit()))
+        {
             let plain = ask(lent, false)?;
-            let named = plain.lines().find_map(|line| line.strip_prefix("experimental-features ="));
-            settings.insert(features.to_owned(), named.unwrap_or_default().trim().to_owned());
+            let named = plain
+                .lines()
+                .find_map(|line| line.strip_prefix("experimental-features ="));
+            settings.insert(
+                features.to_owned(),
+                named.unwrap_or_default().trim().to_owned(),
+            );
         }
         if lent && let Some(words) = settings.get_mut(features) {
-            let own: Vec<&str> =
-                words.split_whitespace().filter(|word| *word != "nix-command").collect();
+            let own: Vec<&str> = words
+                .split_whitespace()
+                .filter(|word| *word != "nix-command")
+                .collect();
             *words = own.join(" ");
         }
         Ok(settings)
@@ -70,8 +83,10 @@ impl Nix {
         let what = "ask the store whether it trusts us";
         let command = self.with_features(None).args(["store", "info", "--json"]);
         let text = succeeded(what, command.time_limit(QUICK).output()?)?;
-        let value: Value = serde_json::from_str(&text)
-            .map_err(|error| NixError::Answer { what: what.to_owned(), message: error.to_string() })?;
+        let value: Value = serde_json::from_str(&text).map_err(|error| NixError::Answer {
+            what: what.to_owned(),
+            message: error.to_string(),
+        })?;
         Ok(value.get("trusted").and_then(|trusted| match trusted {
             Value::Bool(trusted) => Some(*trusted),
             Value::Number(number) => number.as_i64().map(|number| number != 0),

@@ -36,7 +36,10 @@ impl Nix {
             match self.store_path(installable) {
                 Some(path) if !path.is_derivation() => {
                     let outputs = BTreeMap::from([("out".to_owned(), path)]);
-                    let known = OutputFacts { outputs, ..OutputFacts::default() };
+                    let known = OutputFacts {
+                        outputs,
+                        ..OutputFacts::default()
+                    };
                     facts.insert(installable.clone(), Observation::Present(known));
                 }
                 // Newer versions take a bare derivation for the file itself.
@@ -73,7 +76,9 @@ impl Nix {
                         };
                         let mut outcome = self.evaluate_part(&part, base, true, stopped);
                         // What Nix remembers of a failure is not its reason.
-                        if part.len() == 1 && outcome.as_ref().is_err_and(|error| !error.is_stopped()) {
+                        if part.len() == 1
+                            && outcome.as_ref().is_err_and(|error| !error.is_stopped())
+                        {
                             outcome = self.evaluate_part(&part, base, false, stopped);
                         }
                         match outcome {
@@ -82,7 +87,10 @@ impl Nix {
                                 let mut found = lock(&found);
                                 for (installable, _) in &part {
                                     let why = Why(error.to_string());
-                                    found.insert((*installable).to_owned(), Observation::Unknown(why));
+                                    found.insert(
+                                        (*installable).to_owned(),
+                                        Observation::Unknown(why),
+                                    );
                                 }
                             }
                             Err(_) => {
@@ -95,7 +103,9 @@ impl Nix {
                 });
             }
         });
-        found.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner)
+        found
+            .into_inner()
+            .unwrap_or_else(std::sync::PoisonError::into_inner)
     }
 
     /// The store path that an installable is, if it is one.
@@ -117,9 +127,19 @@ impl Nix {
         // without substitution it asks no cache.
         let command = self
             .with_features(Some(base))
-            .args(["build", "--dry-run", "--json", "--no-link", "--no-write-lock-file"])
+            .args([
+                "build",
+                "--dry-run",
+                "--json",
+                "--no-link",
+                "--no-write-lock-file",
+            ])
             .args(["--option", "substitute", "false"])
-            .args(["--option", "eval-cache", if remembered { "true" } else { "false" }])
+            .args([
+                "--option",
+                "eval-cache",
+                if remembered { "true" } else { "false" },
+            ])
             .args(part.iter().map(|(_, full)| full.clone()));
         let text = succeeded(&what, command.run(stopped, &mut |_| {})?)?;
         let built = Built::read_all(&what, &text, self.dir())?;
@@ -128,12 +148,18 @@ impl Nix {
             let message = format!("{} answers to {} questions", built.len(), part.len());
             return Err(NixError::Answer { what, message });
         }
-        let drvs: Vec<&StorePath> = built.iter().filter_map(|built| built.drv.as_ref()).collect();
+        let drvs: Vec<&StorePath> = built
+            .iter()
+            .filter_map(|built| built.drv.as_ref())
+            .collect();
         let systems = self.systems_of(&drvs, stopped)?;
         let facts = part.iter().zip(&built).map(|((name, _), built)| {
             let system = built.drv.as_ref().and_then(|drv| systems.get(drv).cloned());
-            let facts =
-                OutputFacts { drv: built.drv.clone(), outputs: built.outputs.clone(), system };
+            let facts = OutputFacts {
+                drv: built.drv.clone(),
+                outputs: built.outputs.clone(),
+                system,
+            };
             ((*name).to_owned(), Observation::Present(facts))
         });
         Ok(facts.collect())
@@ -149,18 +175,28 @@ impl Nix {
             return Ok(HashMap::new());
         }
         let what = "read the derivations";
-        let words: &[&str] =
-            if self.at_least(2, 15) { &["derivation", "show"] } else { &["show-derivation"] };
+        let words: &[&str] = if self.at_least(2, 15) {
+            &["derivation", "show"]
+        } else {
+            &["show-derivation"]
+        };
         let command = self
             .with_features(None)
             .args(words.iter().copied())
             .args(drvs.iter().map(|drv| self.dir().display(drv).to_string()));
         let text = succeeded(what, command.run(stopped, &mut |_| {})?)?;
-        let odd = |message: String| NixError::Answer { what: what.to_owned(), message };
+        let odd = |message: String| NixError::Answer {
+            what: what.to_owned(),
+            message,
+        };
         let value: Value = serde_json::from_str(&text).map_err(|error| odd(error.to_string()))?;
-        let object = value.as_object().ok_or_else(|| odd("not an object".to_owned()))?;
-        let list: &Map<String, Value> =
-            object.get("derivations").and_then(Value::as_object).unwrap_or(object);
+        let object = value
+            .as_object()
+            .ok_or_else(|| odd("not an object".to_owned()))?;
+        let list: &Map<String, Value> = object
+            .get("derivations")
+            .and_then(Value::as_object)
+            .unwrap_or(object);
         let mut systems = HashMap::new();
         for (path, derivation) in list {
             let base = path.rsplit('/').next().unwrap_or(path);
@@ -174,5 +210,7 @@ impl Nix {
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+    mutex
+        .lock()
+        .unwrap_or_else(std::sync::PoisonError::into_inner)
 }

@@ -18,13 +18,25 @@ pub fn essential(stderr: &str) -> String {
             // Newer versions say in a line of its own why something cannot be built.
             let reason = lines[at + 1..].iter().map(|line| line.trim());
             let reason = reason.filter(|line| line.starts_with("Reason:")).take(1);
-            return Some(std::iter::once(rest).chain(reason).collect::<Vec<_>>().join(" "));
+            return Some(
+                std::iter::once(rest)
+                    .chain(reason)
+                    .collect::<Vec<_>>()
+                    .join(" "),
+            );
         }
         // Newer versions put the trace there, and the message after another `error:`.
-        lines[at + 1..].iter().map(|line| line.trim()).find(|line| !line.is_empty()).map(str::to_owned)
+        lines[at + 1..]
+            .iter()
+            .map(|line| line.trim())
+            .find(|line| !line.is_empty())
+            .map(str::to_owned)
     });
     let last = || {
-        let last = lines.iter().map(|line| line.trim()).rfind(|line| !line.is_empty());
+        let last = lines
+            .iter()
+            .map(|line| line.trim())
+            .rfind(|line| !line.is_empty());
         last.unwrap_or("it said nothing").to_owned()
     };
     let text = error.unwrap_or_else(last);
@@ -63,14 +75,26 @@ mod tests {
 
     #[test]
     fn finds_what_matters() {
-        assert_eq!(essential("warning: dirty\nerror: broken on purpose\n"), "broken on purpose");
+        assert_eq!(
+            essential("warning: dirty\nerror: broken on purpose\n"),
+            "broken on purpose"
+        );
         let new = "error:\n       … while calling x\n         at y\n\n       \u{1b}[31;1merror:\u{1b}[0m broken\n";
         assert_eq!(essential(new), "broken");
         assert_eq!(essential("error:\n  only here\n"), "only here");
         assert_eq!(essential("an error: inside\nlast words\n\n"), "last words");
-        let why = "error: Cannot build 'x.drv'.\n       Reason: builder failed.\n       Output: y\n";
-        assert_eq!(essential(why), "Cannot build 'x.drv'. Reason: builder failed.");
+        let why =
+            "error: Cannot build 'x.drv'.\n       Reason: builder failed.\n       Output: y\n";
+        assert_eq!(
+            essential(why),
+            "Cannot build 'x.drv'. Reason: builder failed."
+        );
         assert_eq!(essential(""), "it said nothing");
-        assert_eq!(essential(&format!("error: {}", "é".repeat(500))).chars().count(), MAX + 1);
+        assert_eq!(
+            essential(&format!("error: {}", "é".repeat(500)))
+                .chars()
+                .count(),
+            MAX + 1
+        );
     }
 }

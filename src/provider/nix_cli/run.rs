@@ -60,7 +60,9 @@ impl Nix {
     /// # Errors
     /// There is one, but it does not run.
     pub fn find(host: &Host) -> Result<Option<Self>, NixError> {
-        let Some(program) = host.program("nix") else { return Ok(None) };
+        let Some(program) = host.program("nix") else {
+            return Ok(None);
+        };
         let mut nix = Self {
             program,
             version: String::new(),
@@ -68,14 +70,22 @@ impl Nix {
             store: None,
             dir: StoreDir::default(),
         };
-        if let Some(dir) = host.filled("NIX_STORE_DIR").and_then(|dir| StoreDir::new(dir).ok()) {
+        if let Some(dir) = host
+            .filled("NIX_STORE_DIR")
+            .and_then(|dir| StoreDir::new(dir).ok())
+        {
             nix.dir = dir;
         }
         let what = "ask for the version of Nix";
         let output = nix.command().arg("--version").time_limit(QUICK).output()?;
         let text = succeeded(what, output)?;
-        let version = text.split_whitespace().rfind(|word| word.starts_with(|c: char| c.is_ascii_digit()));
-        let odd = || NixError::Answer { what: what.to_owned(), message: text.trim().to_owned() };
+        let version = text
+            .split_whitespace()
+            .rfind(|word| word.starts_with(|c: char| c.is_ascii_digit()));
+        let odd = || NixError::Answer {
+            what: what.to_owned(),
+            message: text.trim().to_owned(),
+        };
         version.ok_or_else(odd)?.clone_into(&mut nix.version);
         Ok(Some(nix))
     }
@@ -115,8 +125,9 @@ impl Nix {
 
     /// `nix` with the experimental features that we need, added to the user's own, in a store.
     pub(super) fn with_features(&self, folder: Option<&Utf8Path>) -> Command {
-        let mut command =
-            self.command().args(["--extra-experimental-features", "nix-command flakes"]);
+        let mut command = self
+            .command()
+            .args(["--extra-experimental-features", "nix-command flakes"]);
         if let Some(store) = &self.store {
             command = command.args(["--store", store]);
         }
@@ -132,7 +143,9 @@ impl Nix {
     /// # Errors
     /// Nix fails, or we are stopped.
     pub fn path_info_all(&self, stopped: &dyn Fn() -> bool) -> Result<Vec<u8>, NixError> {
-        let mut command = self.with_features(None).args(["path-info", "--all", "--json"]);
+        let mut command = self
+            .with_features(None)
+            .args(["path-info", "--all", "--json"]);
         if self.at_least(2, 33) {
             command = command.args(["--json-format", "2"]);
         }
@@ -149,12 +162,17 @@ pub(super) fn succeeded(what: &str, output: Output) -> Result<String, NixError> 
     if !output.status.success() {
         return Err(failed(what, &output));
     }
-    String::from_utf8(output.stdout)
-        .map_err(|_| NixError::Answer { what: what.to_owned(), message: "not UTF-8".to_owned() })
+    String::from_utf8(output.stdout).map_err(|_| NixError::Answer {
+        what: what.to_owned(),
+        message: "not UTF-8".to_owned(),
+    })
 }
 
 pub(super) fn failed(what: &str, output: &Output) -> NixError {
-    NixError::Failed { what: what.to_owned(), message: essential(&output.stderr) }
+    NixError::Failed {
+        what: what.to_owned(),
+        message: essential(&output.stderr),
+    }
 }
 
 /// Whether Nix refused for want of an experimental feature.

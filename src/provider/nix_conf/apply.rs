@@ -50,14 +50,29 @@ impl ApplyError {
 ///
 /// # Errors
 /// The file has changed, is another tool's, or cannot be written.
-pub fn write(host: &Host, path: &Utf8Path, before: Option<&str>, after: &str) -> Result<(), ApplyError> {
+pub fn write(
+    host: &Host,
+    path: &Utf8Path,
+    before: Option<&str>,
+    after: &str,
+) -> Result<(), ApplyError> {
     let now = match file(host, path) {
         Observation::Present(facts) => match facts.managed {
-            Some(owner) => return Err(ApplyError::Managed { path: path.to_owned(), owner }),
+            Some(owner) => {
+                return Err(ApplyError::Managed {
+                    path: path.to_owned(),
+                    owner,
+                });
+            }
             None => Some(facts.text),
         },
         Observation::Absent => None,
-        Observation::Unknown(why) => return Err(ApplyError::Unseen { path: path.to_owned(), why }),
+        Observation::Unknown(why) => {
+            return Err(ApplyError::Unseen {
+                path: path.to_owned(),
+                why,
+            });
+        }
     };
     if now.as_deref() == Some(after) {
         return Ok(());

@@ -24,7 +24,8 @@ pub fn environment(host: &Host) -> Environment {
     Environment {
         github_env: github.environment_file.map(Into::into),
         ci: host.ci(),
-        nix_config: exported.unwrap_or_else(|| host.var("NIX_CONFIG").unwrap_or_default().to_owned()),
+        nix_config: exported
+            .unwrap_or_else(|| host.var("NIX_CONFIG").unwrap_or_default().to_owned()),
         commit: github.commit,
         run: github.run,
     }
@@ -45,7 +46,9 @@ pub fn export(
 ) -> Result<(), ApplyError> {
     let fine = !name.is_empty()
         && !name.starts_with(|c: char| c.is_ascii_digit())
-        && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
+        && name
+            .bytes()
+            .all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
     if !fine || after.contains(['\0', '\r']) {
         return Err(ApplyError::Variable(name.to_owned()));
     }
@@ -64,12 +67,21 @@ pub fn export(
     getrandom::fill(&mut random).map_err(|error| io(std::io::Error::other(error.to_string())))?;
     // Nobody can guess the delimiter, so no value can end its own text early.
     let delimiter = format!("nanna_cache_{}", data_encoding::HEXLOWER.encode(&random));
-    let start = if text.is_empty() || text.ends_with('\n') { "" } else { "\n" };
+    let start = if text.is_empty() || text.ends_with('\n') {
+        ""
+    } else {
+        "\n"
+    };
     let entry = format!("{start}{name}<<{delimiter}\n{after}\n{delimiter}\n");
     // Other steps' tools write there, too: one append, never a replacement.
-    let mut open =
-        std::fs::OpenOptions::new().append(true).create(true).open(path).map_err(io)?;
-    open.write_all(entry.as_bytes()).and_then(|()| open.sync_all()).map_err(io)?;
+    let mut open = std::fs::OpenOptions::new()
+        .append(true)
+        .create(true)
+        .open(path)
+        .map_err(io)?;
+    open.write_all(entry.as_bytes())
+        .and_then(|()| open.sync_all())
+        .map_err(io)?;
     Ok(())
 }
 
@@ -84,7 +96,10 @@ fn exported(text: &str, name: &str) -> Option<String> {
             // Whatever comes first decides which form it is.
             (equals, Some(at)) if equals.is_none_or(|equals| at < equals) => {
                 let (key, delimiter) = (&line[..at], &line[at + 2..]);
-                let body: Vec<&str> = lines.by_ref().take_while(|line| *line != delimiter).collect();
+                let body: Vec<&str> = lines
+                    .by_ref()
+                    .take_while(|line| *line != delimiter)
+                    .collect();
                 if key == name {
                     value = Some(body.join("\n"));
                 }
@@ -122,11 +137,28 @@ mod tests {
         std::fs::write(&path, "OTHER=kept").unwrap();
         let seen = || environment(&host).nix_config;
         assert_eq!(seen(), "cores = 1");
-        export(&host, &path, "NIX_CONFIG", "cores = 1", "cores = 1\nmax-jobs = 4").unwrap();
+        export(
+            &host,
+            &path,
+            "NIX_CONFIG",
+            "cores = 1",
+            "cores = 1\nmax-jobs = 4",
+        )
+        .unwrap();
         assert_eq!(seen(), "cores = 1\nmax-jobs = 4");
         let once = std::fs::read_to_string(&path).unwrap();
-        assert!(once.starts_with("OTHER=kept\nNIX_CONFIG<<nanna_cache_"), "{once}");
-        export(&host, &path, "NIX_CONFIG", "cores = 1", "cores = 1\nmax-jobs = 4").unwrap();
+        assert!(
+            once.starts_with("OTHER=kept\nNIX_CONFIG<<nanna_cache_"),
+            "{once}"
+        );
+        export(
+            &host,
+            &path,
+            "NIX_CONFIG",
+            "cores = 1",
+            "cores = 1\nmax-jobs = 4",
+        )
+        .unwrap();
         assert_eq!(std::fs::read_to_string(&path).unwrap(), once);
         let stale = export(&host, &path, "NIX_CONFIG", "cores = 1", "cores = 2").unwrap_err();
         assert!(stale.is_stale());

@@ -43,12 +43,24 @@ pub fn facts(host: &Host, nix: Option<&FromNix>) -> Observation<NixFacts> {
             let known = settings::find(&name).and_then(|info| ours.settings.get(info.name));
             let origins = known.map(|setting| {
                 let origins = setting.origins().iter();
-                origins.map(|origin| format!("{}:{}", origin.file, origin.line)).collect()
+                origins
+                    .map(|origin| format!("{}:{}", origin.file, origin.line))
+                    .collect()
             });
-            (name, SettingFacts { value, origins: origins.unwrap_or_default() })
+            (
+                name,
+                SettingFacts {
+                    value,
+                    origins: origins.unwrap_or_default(),
+                },
+            )
         })
         .collect();
-    let value = |name: &str| settings.get(name).map_or("", |setting| setting.value.as_str());
+    let value = |name: &str| {
+        settings
+            .get(name)
+            .map_or("", |setting| setting.value.as_str())
+    };
     let daemon = daemon(host, value("store"));
     let trusted = !daemon
         || nix
@@ -78,7 +90,8 @@ fn own_values(host: &Host, ours: &Effective) -> BTreeMap<String, String> {
         .filter_map(|info| {
             let words = ours.words(info.name);
             // The default is that of the machine.
-            let words = words.or_else(|| (info.name == "system").then(|| vec![host.system.clone()]));
+            let words =
+                words.or_else(|| (info.name == "system").then(|| vec![host.system.clone()]));
             Some((info.name.to_owned(), words?.join(" ")))
         })
         .collect()
@@ -87,14 +100,22 @@ fn own_values(host: &Host, ours: &Effective) -> BTreeMap<String, String> {
 /// The substituters in the order of the setting, each once, with the priority that a URL states.
 fn substituters(value: &str) -> Vec<SubstituterFacts> {
     let mut seen = std::collections::HashSet::new();
-    let urls = value.split_whitespace().filter(|url| seen.insert(url.to_owned()));
-    urls.map(|url| SubstituterFacts { url: url.to_owned(), priority: stated_priority(url) }).collect()
+    let urls = value
+        .split_whitespace()
+        .filter(|url| seen.insert(url.to_owned()));
+    urls.map(|url| SubstituterFacts {
+        url: url.to_owned(),
+        priority: stated_priority(url),
+    })
+    .collect()
 }
 
 /// The number in `?priority=`.
 fn stated_priority(url: &str) -> Option<i64> {
     let (_, query) = url.split_once('?')?;
-    query.split('&').find_map(|pair| pair.strip_prefix("priority=")?.parse().ok())
+    query
+        .split('&')
+        .find_map(|pair| pair.strip_prefix("priority=")?.parse().ok())
 }
 
 #[cfg(test)]
@@ -103,8 +124,13 @@ mod tests {
 
     #[test]
     fn priorities_in_urls() {
-        let found = substituters("https://a https://b?priority=10 https://a file:///c?trusted=1&priority=-2");
-        let found: Vec<_> = found.iter().map(|one| (one.url.as_str(), one.priority)).collect();
+        let found = substituters(
+            "https://a https://b?priority=10 https://a file:///c?trusted=1&priority=-2",
+        );
+        let found: Vec<_> = found
+            .iter()
+            .map(|one| (one.url.as_str(), one.priority))
+            .collect();
         assert_eq!(
             found,
             [

@@ -20,7 +20,10 @@ pub fn files<'a>(
     host: &Host,
     paths: impl IntoIterator<Item = &'a Utf8Path>,
 ) -> BTreeMap<String, Observation<FileFacts>> {
-    paths.into_iter().map(|path| (path.to_string(), file(host, path))).collect()
+    paths
+        .into_iter()
+        .map(|path| (path.to_string(), file(host, path)))
+        .collect()
 }
 
 /// Looks at a file. `Absent`: there is none, nor a link of that name into the Nix store.
@@ -31,7 +34,9 @@ pub fn file(host: &Host, path: &Utf8Path) -> Observation<FileFacts> {
         Ok(Some(bytes)) => bytes,
         Ok(None) => {
             return match path.read_link_utf8() {
-                Ok(target) => unknown(format!("`{path}` is a link to `{target}`, which is not there")),
+                Ok(target) => unknown(format!(
+                    "`{path}` is a link to `{target}`, which is not there"
+                )),
                 Err(_) => Observation::Absent,
             };
         }
@@ -50,7 +55,12 @@ pub fn file(host: &Host, path: &Utf8Path) -> Observation<FileFacts> {
     // A file is replaced as a whole, so its folder has to be writable, too.
     let folder = target.parent().unwrap_or(&target);
     let writable = managed.is_none() && may_write(&target) && may_write(folder);
-    Observation::Present(FileFacts { text, mode, managed, writable })
+    Observation::Present(FileFacts {
+        text,
+        mode,
+        managed,
+        writable,
+    })
 }
 
 /// Whether this process may write to a file or folder that is there.
@@ -60,7 +70,10 @@ pub(super) fn may_write(path: &Utf8Path) -> bool {
 
 /// Whose file it is, if not the user's: a sentence that says where to write instead.
 fn owner(host: &Host, path: &Utf8Path, target: &Utf8Path, text: &str) -> Option<String> {
-    let head = text.lines().take(HEADER).filter(|line| line.starts_with('#'));
+    let head = text
+        .lines()
+        .take(HEADER)
+        .filter(|line| line.starts_with('#'));
     let head = head.collect::<Vec<_>>().join("\n");
     if head.contains("this file is generated from the nix.* options in") {
         let (system, place) = if head.contains("nix-darwin") {

@@ -7,7 +7,10 @@ use crate::nix::settings::Version;
 use crate::sys::host::Host;
 
 /// The first version that knows `NIX_CONFIG_HOME`.
-const CONFIG_HOME: Version = Version { major: 2, minor: 25 };
+const CONFIG_HOME: Version = Version {
+    major: 2,
+    minor: 25,
+};
 
 /// Folder of the machine's nix.conf.
 #[must_use]
@@ -19,8 +22,12 @@ pub fn system_folder(host: &Host) -> Utf8PathBuf {
 #[must_use]
 pub fn user_folder(host: &Host, version: Option<&str>) -> Utf8PathBuf {
     // Where the user names the files, the first has the last word.
-    let named = host.var("NIX_USER_CONF_FILES").and_then(|files| files.split(':').next());
-    if let Some(folder) = named.map(Utf8Path::new).filter(|file| file.ends_with("nix.conf"))
+    let named = host
+        .var("NIX_USER_CONF_FILES")
+        .and_then(|files| files.split(':').next());
+    if let Some(folder) = named
+        .map(Utf8Path::new)
+        .filter(|file| file.ends_with("nix.conf"))
         && let Some(folder) = folder.parent()
     {
         return folder.to_owned();
@@ -29,7 +36,9 @@ pub fn user_folder(host: &Host, version: Option<&str>) -> Utf8PathBuf {
 }
 
 fn first_folder(host: &Host, version: Option<&str>) -> Utf8PathBuf {
-    let knows = version.and_then(Version::parse).is_none_or(|version| version >= CONFIG_HOME);
+    let knows = version
+        .and_then(Version::parse)
+        .is_none_or(|version| version >= CONFIG_HOME);
     host.filled("NIX_CONFIG_HOME")
         .filter(|_| knows)
         .map_or_else(|| host.xdg_config().join("nix"), Utf8PathBuf::from)
@@ -38,9 +47,15 @@ fn first_folder(host: &Host, version: Option<&str>) -> Utf8PathBuf {
 /// What Nix loads, in load order: later entries win.
 #[must_use]
 pub fn entries(host: &Host, version: Option<&str>) -> Vec<Entry> {
-    let mut entries = vec![Entry::File(system_folder(host).join("nix.conf").into_string())];
+    let mut entries = vec![Entry::File(
+        system_folder(host).join("nix.conf").into_string(),
+    )];
     let files: Vec<String> = if let Some(files) = host.var("NIX_USER_CONF_FILES") {
-        files.split(':').filter(|file| !file.is_empty()).map(str::to_owned).collect()
+        files
+            .split(':')
+            .filter(|file| !file.is_empty())
+            .map(str::to_owned)
+            .collect()
     } else {
         let others = host.filled("XDG_CONFIG_DIRS").unwrap_or("/etc/xdg");
         let others = others.split(':').filter(|folder| !folder.is_empty());
@@ -51,7 +66,10 @@ pub fn entries(host: &Host, version: Option<&str>) -> Vec<Entry> {
     };
     entries.extend(files.into_iter().rev().map(Entry::File));
     if let Some(text) = host.filled("NIX_CONFIG") {
-        entries.push(Entry::Text { name: "NIX_CONFIG".to_owned(), text: text.to_owned() });
+        entries.push(Entry::Text {
+            name: "NIX_CONFIG".to_owned(),
+            text: text.to_owned(),
+        });
     }
     entries
 }
@@ -85,16 +103,33 @@ mod tests {
         let plain = names(&[("HOME", "/h"), ("NIX_CONFIG", "cores = 1")], None);
         assert_eq!(
             plain,
-            ["/etc/nix/nix.conf", "/etc/xdg/nix/nix.conf", "/h/.config/nix/nix.conf", "NIX_CONFIG"]
+            [
+                "/etc/nix/nix.conf",
+                "/etc/xdg/nix/nix.conf",
+                "/h/.config/nix/nix.conf",
+                "NIX_CONFIG"
+            ]
         );
-        let moved = [("NIX_CONF_DIR", "/c"), ("XDG_CONFIG_DIRS", "/a:/b"), ("XDG_CONFIG_HOME", "/x")];
+        let moved = [
+            ("NIX_CONF_DIR", "/c"),
+            ("XDG_CONFIG_DIRS", "/a:/b"),
+            ("XDG_CONFIG_HOME", "/x"),
+        ];
         assert_eq!(
             names(&moved, None),
-            ["/c/nix.conf", "/b/nix/nix.conf", "/a/nix/nix.conf", "/x/nix/nix.conf"]
+            [
+                "/c/nix.conf",
+                "/b/nix/nix.conf",
+                "/a/nix/nix.conf",
+                "/x/nix/nix.conf"
+            ]
         );
         let named = [("NIX_USER_CONF_FILES", "/1:/2")];
         assert_eq!(names(&named, None), ["/etc/nix/nix.conf", "/2", "/1"]);
-        assert_eq!(names(&[("NIX_USER_CONF_FILES", "")], None), ["/etc/nix/nix.conf"]);
+        assert_eq!(
+            names(&[("NIX_USER_CONF_FILES", "")], None),
+            ["/etc/nix/nix.conf"]
+        );
     }
 
     #[test]

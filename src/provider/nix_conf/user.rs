@@ -8,7 +8,11 @@ use crate::sys::host::Host;
 
 /// Whether Nix goes through a daemon, by the rules of the store `auto`.
 pub(super) fn daemon(host: &Host, store: &str) -> bool {
-    let named = if matches!(store, "" | "auto") { host.filled("NIX_REMOTE") } else { Some(store) };
+    let named = if matches!(store, "" | "auto") {
+        host.filled("NIX_REMOTE")
+    } else {
+        Some(store)
+    };
     match named.map(|store| store.split('?').next().unwrap_or(store)) {
         Some("daemon") => true,
         Some(store) if store.starts_with("unix://") => true,
@@ -17,10 +21,9 @@ pub(super) fn daemon(host: &Host, store: &str) -> bool {
             if super::files::may_write(state) {
                 return false;
             }
-            let socket = host.filled("NIX_DAEMON_SOCKET_PATH").map_or_else(
-                || state.join("daemon-socket/socket"),
-                Into::into,
-            );
+            let socket = host
+                .filled("NIX_DAEMON_SOCKET_PATH")
+                .map_or_else(|| state.join("daemon-socket/socket"), Into::into);
             socket.exists()
         }
         Some(_) => false,
@@ -29,10 +32,12 @@ pub(super) fn daemon(host: &Host, store: &str) -> bool {
 
 /// Whether a list of users (`trusted-users`) holds this one: by name, by `@group`, or `*`.
 pub(super) fn is_among(host: &Host, users: &str) -> bool {
-    users.split_whitespace().any(|word| match word.strip_prefix('@') {
-        Some(group) => host.groups.iter().any(|own| own == group),
-        None => word == "*" || word == host.user,
-    })
+    users
+        .split_whitespace()
+        .any(|word| match word.strip_prefix('@') {
+            Some(group) => host.groups.iter().any(|own| own == group),
+            None => word == "*" || word == host.user,
+        })
 }
 
 /// Systems that can be built: here, by emulation, and on remote builders.
@@ -45,12 +50,19 @@ pub(super) fn systems(system: &str, extra: &str, builders: &str) -> Vec<String> 
             continue;
         }
         if let Some(list) = fields.next().filter(|list| *list != "-") {
-            systems.extend(list.split(',').filter(|word| !word.is_empty()).map(str::to_owned));
+            systems.extend(
+                list.split(',')
+                    .filter(|word| !word.is_empty())
+                    .map(str::to_owned),
+            );
         }
     }
     systems.remove(system);
     // The own system first: it is the one that needs nothing else.
-    std::iter::once(system.to_owned()).chain(systems).filter(|word| !word.is_empty()).collect()
+    std::iter::once(system.to_owned())
+        .chain(systems)
+        .filter(|word| !word.is_empty())
+        .collect()
 }
 
 /// The lines of a list of builders; `@FILE` stands for the lines of a file, if it is there.
@@ -80,9 +92,14 @@ mod tests {
         let mut host = Host::made_up([("HOME", "/h")]);
         host.user = "ada".to_owned();
         host.groups = vec!["wheel".to_owned()];
-        for (users, trusted) in
-            [("root ada", true), ("root @wheel", true), ("*", true), ("root", false), ("@ada", false), ("", false)]
-        {
+        for (users, trusted) in [
+            ("root ada", true),
+            ("root @wheel", true),
+            ("*", true),
+            ("root", false),
+            ("@ada", false),
+            ("", false),
+        ] {
             assert_eq!(is_among(&host, users), trusted, "{users}");
         }
     }
@@ -91,13 +108,25 @@ mod tests {
     fn systems_of_builders_count() {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("machines");
-        std::fs::write(&file, "# mine\nssh://b riscv64-linux,i686-linux - 4\n\nssh://c - -\n").unwrap();
+        std::fs::write(
+            &file,
+            "# mine\nssh://b riscv64-linux,i686-linux - 4\n\nssh://c - -\n",
+        )
+        .unwrap();
         let builders = format!("ssh://a aarch64-linux ; @{}", file.display());
         assert_eq!(
             systems("x86_64-linux", "i686-linux", &builders),
-            ["x86_64-linux", "aarch64-linux", "i686-linux", "riscv64-linux"]
+            [
+                "x86_64-linux",
+                "aarch64-linux",
+                "i686-linux",
+                "riscv64-linux"
+            ]
         );
-        assert_eq!(systems("x86_64-linux", "", "@/no/such/file"), ["x86_64-linux"]);
+        assert_eq!(
+            systems("x86_64-linux", "", "@/no/such/file"),
+            ["x86_64-linux"]
+        );
     }
 
     #[test]
@@ -108,10 +137,16 @@ mod tests {
         assert!(!daemon(&host, ""));
         assert!(daemon(&host, "daemon"));
         assert!(!daemon(&host, "/chroot"));
-        assert!(daemon(&host.clone().with("NIX_REMOTE", "unix:///s"), "auto"));
+        assert!(daemon(
+            &host.clone().with("NIX_REMOTE", "unix:///s"),
+            "auto"
+        ));
         let gone = host.with("NIX_STATE_DIR", "/no/such/folder");
         assert!(!daemon(&gone, "auto"));
         std::fs::write(folder.path().join("socket"), "").unwrap();
-        assert!(daemon(&gone.with("NIX_DAEMON_SOCKET_PATH", &format!("{state}/socket")), "auto"));
+        assert!(daemon(
+            &gone.with("NIX_DAEMON_SOCKET_PATH", &format!("{state}/socket")),
+            "auto"
+        ));
     }
 }

@@ -63,7 +63,9 @@ pub struct Question<'a> {
 
 impl std::fmt::Debug for Question<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Question").field("since", &self.since).finish_non_exhaustive()
+        f.debug_struct("Question")
+            .field("since", &self.since)
+            .finish_non_exhaustive()
     }
 }
 
@@ -93,7 +95,9 @@ fn ask(
     question: Question<'_>,
     database: StoreError,
 ) -> Result<LocalStore, StoreError> {
-    let Some(fallback) = question.fallback else { return Err(database) };
+    let Some(fallback) = question.fallback else {
+        return Err(database);
+    };
     if let Some(mark) = question.since {
         return Err(StoreError::Fallback {
             database: Box::new(database),
@@ -102,7 +106,10 @@ fn ask(
     }
     fallback()
         .and_then(|json| fallback::read(&location.store, &json))
-        .map_err(|nix| StoreError::Fallback { database: Box::new(database), nix })
+        .map_err(|nix| StoreError::Fallback {
+            database: Box::new(database),
+            nix,
+        })
 }
 
 /// An error with its causes as one sentence.
@@ -138,7 +145,9 @@ pub fn mark_here(location: &Location, name: &str, time: i64) -> Result<Mark, Sto
             let query = "select id, path from ValidPaths order by id desc limit 1";
             let mut statement = connection.prepare(query)?;
             let mut rows = statement.query([])?;
-            rows.next()?.map(|row| Ok((row.get(0)?, row.get(1)?))).transpose()
+            rows.next()?
+                .map(|row| Ok((row.get(0)?, row.get(1)?)))
+                .transpose()
         });
         if let Some((id, path)) = newest? {
             mark.id = id;
@@ -153,7 +162,13 @@ pub(super) fn check_schema(location: &Location) -> Result<bool, StoreError> {
     let database = location.database();
     match std::fs::symlink_metadata(&database) {
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(false),
-        Err(source) => return Err(SqliteError::File { path: database, source }.into()),
+        Err(source) => {
+            return Err(SqliteError::File {
+                path: database,
+                source,
+            }
+            .into());
+        }
         Ok(_) => {}
     }
     let schema = location.state.join("db/schema");
@@ -163,13 +178,19 @@ pub(super) fn check_schema(location: &Location) -> Result<bool, StoreError> {
             match found.parse::<u32>() {
                 Ok(SCHEMA) => Ok(true),
                 // Older ones lack columns; Nix migrates them when it next opens the store.
-                _ => Err(StoreError::Schema { found: found.chars().take(20).collect() }),
+                _ => Err(StoreError::Schema {
+                    found: found.chars().take(20).collect(),
+                }),
             }
         }
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-            Err(StoreError::Schema { found: "not said".to_owned() })
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Err(StoreError::Schema {
+            found: "not said".to_owned(),
+        }),
+        Err(source) => Err(SqliteError::File {
+            path: schema,
+            source,
         }
-        Err(source) => Err(SqliteError::File { path: schema, source }.into()),
+        .into()),
     }
 }
 
@@ -214,7 +235,10 @@ impl Ids {
     const NONE: Row = Row::MAX;
 
     fn new(ids: Vec<i64>) -> Self {
-        let last = ids.last().and_then(|id| usize::try_from(*id).ok()).unwrap_or(0);
+        let last = ids
+            .last()
+            .and_then(|id| usize::try_from(*id).ok())
+            .unwrap_or(0);
         let table = (last < (ids.len() + (1 << 16)) * SPARSE).then(|| {
             let mut table = vec![Self::NONE; last + 1];
             for (row, id) in (0..).zip(&ids) {
@@ -233,7 +257,11 @@ impl Ids {
                 let row = *table.get(usize::try_from(id).ok()?)?;
                 (row != Self::NONE).then_some(row)
             }
-            None => self.ids.binary_search(&id).ok().and_then(|row| Row::try_from(row).ok()),
+            None => self
+                .ids
+                .binary_search(&id)
+                .ok()
+                .and_then(|row| Row::try_from(row).ok()),
         }
     }
 }
@@ -269,7 +297,9 @@ fn rows(
     let paths = builder.index();
     let rows = ids.len();
     let ids = Ids::new(ids);
-    let since_mark = since.map(|mark| new_rows(connection, &ids, &paths, mark)).transpose()?;
+    let since_mark = since
+        .map(|mark| new_rows(connection, &ids, &paths, mark))
+        .transpose()?;
     let refs = references(connection, &ids, rows)?;
     let paths = paths.with_refs(refs);
     let outputs = outputs(connection, &ids, &paths, &prefix)?;
@@ -284,7 +314,9 @@ fn rows(
 }
 
 fn text(value: ValueRef<'_>) -> Result<&str, Fault> {
-    value.as_str().map_err(|_| content("a column does not hold UTF-8 text"))
+    value
+        .as_str()
+        .map_err(|_| content("a column does not hold UTF-8 text"))
 }
 
 fn store_path<'a>(path: &'a str, prefix: &str) -> Result<StorePathRef<'a>, Fault> {
@@ -316,7 +348,9 @@ fn references(
     while let Some(row) = cursor.next()? {
         let (referrer, reference): (i64, i64) = (row.get(0)?, row.get(1)?);
         let (Some(referrer), Some(reference)) = (ids.row(referrer), ids.row(reference)) else {
-            return Err(content(format!("a reference ({referrer}, {reference}) leads nowhere")));
+            return Err(content(format!(
+                "a reference ({referrer}, {reference}) leads nowhere"
+            )));
         };
         while at < referrer {
             graph.push_row(list.drain(..));
@@ -346,7 +380,9 @@ fn outputs(
         let parsed = store_path(path, prefix)?;
         // Most outputs of a store full of derivations were never built here.
         let found = paths.row(&parsed.hash());
-        let Some(output) = found.filter(|row| paths.name(*row) == parsed.name()) else { continue };
+        let Some(output) = found.filter(|row| paths.name(*row) == parsed.name()) else {
+            continue;
+        };
         let drv: i64 = row.get(0)?;
         let drv = ids
             .row(drv)
@@ -371,10 +407,11 @@ fn new_rows(
     mark: &Mark,
 ) -> Result<Vec<Row>, Fault> {
     let other = || Fault::Ours(StoreError::OtherDatabase(mark.name.clone()));
-    let highest: i64 = connection
-        .query_row("select coalesce(max(seq), 0) from sqlite_sequence where name = 'ValidPaths'", [], |row| {
-            row.get(0)
-        })?;
+    let highest: i64 = connection.query_row(
+        "select coalesce(max(seq), 0) from sqlite_sequence where name = 'ValidPaths'",
+        [],
+        |row| row.get(0),
+    )?;
     if mark.id > highest {
         return Err(other());
     }

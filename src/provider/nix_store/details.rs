@@ -59,8 +59,9 @@ pub fn details(
             let mut rows = row_of.query([&full])?;
             let Some(row) = rows.next()? else { continue };
             let id: i64 = row.get(0)?;
-            let references: Vec<String> =
-                references_of.query_map([id], |row| row.get(0))?.collect::<Result<_, _>>()?;
+            let references: Vec<String> = references_of
+                .query_map([id], |row| row.get(0))?
+                .collect::<Result<_, _>>()?;
             found.push(Raw {
                 path: path.clone(),
                 hash: row.get(1)?,
@@ -96,13 +97,24 @@ struct Raw {
 
 impl Raw {
     fn check(self, location: &Location) -> Result<Details, StoreError> {
-        let wrong = |what: &str| StoreError::Content(format!("{what} of `{}` is malformed", self.path));
+        let wrong =
+            |what: &str| StoreError::Content(format!("{what} of `{}` is malformed", self.path));
         let parse = |full: &String| location.store.parse(full).map_err(|_| wrong("a reference"));
-        let hex = self.hash.strip_prefix("sha256:").ok_or_else(|| wrong("the hash"))?;
+        let hex = self
+            .hash
+            .strip_prefix("sha256:")
+            .ok_or_else(|| wrong("the hash"))?;
         Ok(Details {
             nar_hash: Sha256::from_hex(hex).map_err(|_| wrong("the hash"))?,
-            nar_size: self.size.and_then(|size| u64::try_from(size).ok()).unwrap_or(0),
-            references: self.references.iter().map(parse).collect::<Result<_, _>>()?,
+            nar_size: self
+                .size
+                .and_then(|size| u64::try_from(size).ok())
+                .unwrap_or(0),
+            references: self
+                .references
+                .iter()
+                .map(parse)
+                .collect::<Result<_, _>>()?,
             signatures: self
                 .signatures
                 .as_deref()
@@ -112,7 +124,10 @@ impl Raw {
                 .collect(),
             ca: self.ca.clone().filter(|ca| !ca.is_empty()),
             // A deriver is only told, never relied on.
-            deriver: self.deriver.as_deref().and_then(|full| location.store.parse(full).ok()),
+            deriver: self
+                .deriver
+                .as_deref()
+                .and_then(|full| location.store.parse(full).ok()),
             registered: self.registered,
             ultimate: self.ultimate == Some(1),
             path: self.path,

@@ -12,7 +12,9 @@ use crate::plan::paths::{Paths, Row};
 /// deriver, as this answer says nothing of the outputs of derivations.
 pub(super) fn read(store: &StoreDir, json: &[u8]) -> Result<LocalStore, String> {
     let text = std::str::from_utf8(json).map_err(|error| error.to_string())?;
-    let infos = PathInfos::parse(text, store).map_err(|error| error.to_string())?.known;
+    let infos = PathInfos::parse(text, store)
+        .map_err(|error| error.to_string())?
+        .known;
     let mut builder = Paths::builder(infos.len());
     for info in &infos {
         builder.push(info.path.hash(), info.path.name(), info.nar_size);
@@ -23,7 +25,12 @@ pub(super) fn read(store: &StoreDir, json: &[u8]) -> Result<LocalStore, String> 
     for (row, info) in paths.rows().zip(&infos) {
         for reference in &info.references {
             let found = paths.row(&reference.hash());
-            let missing = || format!("`{}` refers to `{reference}`, which is not valid", info.path);
+            let missing = || {
+                format!(
+                    "`{}` refers to `{reference}`, which is not valid",
+                    info.path
+                )
+            };
             edges.push((row, found.ok_or_else(missing)?));
         }
         if let Some(deriver) = info.deriver.as_ref().and_then(|drv| paths.row(&drv.hash())) {
@@ -72,8 +79,14 @@ mod tests {
         ];
         for form in forms {
             let store = read(&StoreDir::default(), form.to_string().as_bytes()).unwrap();
-            let a = store.paths.row(&A.parse::<StorePath>().unwrap().hash()).unwrap();
-            let b = store.paths.row(&B.parse::<StorePath>().unwrap().hash()).unwrap();
+            let a = store
+                .paths
+                .row(&A.parse::<StorePath>().unwrap().hash())
+                .unwrap();
+            let b = store
+                .paths
+                .row(&B.parse::<StorePath>().unwrap().hash())
+                .unwrap();
             assert_eq!(store.paths.len(), 2);
             assert_eq!(store.paths.refs().references(a), [b]);
             assert_eq!(store.paths.nar_size(a), 5);
@@ -84,9 +97,18 @@ mod tests {
     #[test]
     fn what_is_not_whole_is_an_error() {
         for text in ["", "3", "[{}]", "{\"x\":{}}"] {
-            assert!(read(&StoreDir::default(), text.as_bytes()).is_err(), "{text}");
+            assert!(
+                read(&StoreDir::default(), text.as_bytes()).is_err(),
+                "{text}"
+            );
         }
-        let missing = format!(r#"{{"/nix/store/{A}":{{"narHash":"{HASH}","narSize":1,"references":["/nix/store/{B}"]}}}}"#);
-        assert!(read(&StoreDir::default(), missing.as_bytes()).unwrap_err().contains("not valid"));
+        let missing = format!(
+            r#"{{"/nix/store/{A}":{{"narHash":"{HASH}","narSize":1,"references":["/nix/store/{B}"]}}}}"#
+        );
+        assert!(
+            read(&StoreDir::default(), missing.as_bytes())
+                .unwrap_err()
+                .contains("not valid")
+        );
     }
 }

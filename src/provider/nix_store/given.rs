@@ -30,7 +30,9 @@ pub fn resolve(location: &Location, path: &Utf8Path) -> Observation<StorePath> {
         if done == location.store.as_str() || done == location.folder {
             // From here on everything belongs to one path, whatever it holds.
             let Ok(found) = part.parse::<StorePath>() else {
-                return unknown(format!("`{path}` leads to `{done}/{part}`, which is no store path"));
+                return unknown(format!(
+                    "`{path}` leads to `{done}/{part}`, which is no store path"
+                ));
             };
             return match std::fs::symlink_metadata(location.on_disk(&found)) {
                 Ok(_) => Observation::Present(found),
@@ -72,7 +74,10 @@ pub fn resolve(location: &Location, path: &Utf8Path) -> Observation<StorePath> {
             Err(error) => return unknown(format!("`{at}` cannot be looked at: {error}")),
         }
     }
-    unknown(format!("`{path}` is neither in the store `{}` nor a link into it", location.store))
+    unknown(format!(
+        "`{path}` is neither in the store `{}` nor a link into it",
+        location.store
+    ))
 }
 
 fn parts(path: &Utf8Path) -> VecDeque<String> {
@@ -97,15 +102,20 @@ pub fn list_of_paths(location: &Location, path: &Utf8Path) -> Observation<Vec<St
     };
     let mut paths = Vec::new();
     for (number, line) in (1..).zip(bytes.split(|byte| *byte == b'\n')) {
-        let parsed = std::str::from_utf8(line).map_err(|error| error.to_string()).and_then(|line| {
-            let line = line.trim();
-            if line.is_empty() || line.starts_with('#') {
-                return Ok(());
-            }
-            let parsed = location.store.containing(line).map_err(|error| error.to_string())?;
-            paths.push(parsed.0);
-            Ok(())
-        });
+        let parsed = std::str::from_utf8(line)
+            .map_err(|error| error.to_string())
+            .and_then(|line| {
+                let line = line.trim();
+                if line.is_empty() || line.starts_with('#') {
+                    return Ok(());
+                }
+                let parsed = location
+                    .store
+                    .containing(line)
+                    .map_err(|error| error.to_string())?;
+                paths.push(parsed.0);
+                Ok(())
+            });
         if let Err(why) = parsed {
             return unknown(format!("line {number} of `{path}` is no store path: {why}"));
         }
@@ -133,14 +143,20 @@ mod tests {
         let (_folder, root, location) = world();
         let one: StorePath = ONE.parse().unwrap();
         let found = |path: &Utf8Path| resolve(&location, path);
-        assert_eq!(found(&location.on_disk(&one)), Observation::Present(one.clone()));
+        assert_eq!(
+            found(&location.on_disk(&one)),
+            Observation::Present(one.clone())
+        );
         // By the name that the store itself uses, which does not exist on this disk.
         let logical = Utf8PathBuf::from(format!("/nix/store/{ONE}/bin/x"));
         assert_eq!(found(&logical), Observation::Present(one.clone()));
         symlink(format!("/nix/store/{ONE}"), root.join("result")).unwrap();
         symlink("result", root.join("again")).unwrap();
         symlink("..", root.join("nix/up")).unwrap();
-        assert_eq!(found(&root.join("again/bin")), Observation::Present(one.clone()));
+        assert_eq!(
+            found(&root.join("again/bin")),
+            Observation::Present(one.clone())
+        );
         assert_eq!(found(&root.join("nix/up/again")), Observation::Present(one));
     }
 
@@ -151,13 +167,20 @@ mod tests {
         symlink(format!("/nix/store/{gone}"), root.join("old")).unwrap();
         symlink("loop", root.join("loop")).unwrap();
         assert_eq!(resolve(&location, &root.join("old")), Observation::Absent);
-        assert_eq!(resolve(&location, &root.join("nothing")), Observation::Absent);
+        assert_eq!(
+            resolve(&location, &root.join("nothing")),
+            Observation::Absent
+        );
         for other in ["loop", "nix", "nix/store"] {
             let found = resolve(&location, &root.join(other));
             assert!(found.unknown().is_some(), "{other}: {found:?}");
         }
         std::fs::create_dir(location.folder.join(".links")).unwrap();
-        assert!(resolve(&location, &location.folder.join(".links/x")).unknown().is_some());
+        assert!(
+            resolve(&location, &location.folder.join(".links/x"))
+                .unknown()
+                .is_some()
+        );
         let raw = std::os::unix::ffi::OsStrExt::as_bytes(root.as_os_str()).to_vec();
         assert!(!raw.is_empty());
         let odd: &std::ffi::OsStr = std::os::unix::ffi::OsStrExt::from_bytes(b"/\xff");
@@ -169,14 +192,26 @@ mod tests {
     fn files_of_paths() {
         let (_folder, root, location) = world();
         let list = root.join("list");
-        std::fs::write(&list, format!("# mine\n\n/nix/store/{ONE}\r\n /nix/store/{ONE}/bin \n")).unwrap();
-        assert_eq!(list_of_paths(&location, &list).present().map(Vec::len), Some(2));
+        std::fs::write(
+            &list,
+            format!("# mine\n\n/nix/store/{ONE}\r\n /nix/store/{ONE}/bin \n"),
+        )
+        .unwrap();
+        assert_eq!(
+            list_of_paths(&location, &list).present().map(Vec::len),
+            Some(2)
+        );
         std::fs::write(&list, format!("/nix/store/{ONE}\nnonsense\n")).unwrap();
-        let Observation::Unknown(Why(why)) = list_of_paths(&location, &list) else { panic!() };
+        let Observation::Unknown(Why(why)) = list_of_paths(&location, &list) else {
+            panic!()
+        };
         assert!(why.starts_with("line 2 of"), "{why}");
         std::fs::write(&list, b"\xff\n").unwrap();
         assert!(list_of_paths(&location, &list).unknown().is_some());
-        assert_eq!(list_of_paths(&location, &root.join("none")), Observation::Absent);
+        assert_eq!(
+            list_of_paths(&location, &root.join("none")),
+            Observation::Absent
+        );
         assert!(list_of_paths(&location, &root).unknown().is_some());
     }
 }

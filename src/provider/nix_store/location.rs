@@ -40,7 +40,9 @@ impl Location {
     /// # Errors
     /// The store is elsewhere, or a folder is not absolute.
     pub fn of(host: &Host, store: Option<&str>) -> Result<Self, LocationError> {
-        let named = store.or_else(|| host.filled("NIX_REMOTE")).unwrap_or("auto");
+        let named = store
+            .or_else(|| host.filled("NIX_REMOTE"))
+            .unwrap_or("auto");
         let dir = |name: &str, value: &str| {
             StoreDir::new(value).map_err(|_| LocationError::Folder {
                 name: name.to_owned(),
@@ -48,11 +50,17 @@ impl Location {
             })
         };
         let of_machine = || -> Result<Self, LocationError> {
-            let store = host.filled("NIX_STORE_DIR").or_else(|| host.filled("NIX_STORE"));
+            let store = host
+                .filled("NIX_STORE_DIR")
+                .or_else(|| host.filled("NIX_STORE"));
             let store = dir("NIX_STORE_DIR", store.unwrap_or(StoreDir::DEFAULT))?;
             let state = host.filled("NIX_STATE_DIR").unwrap_or("/nix/var/nix");
             let state = Utf8PathBuf::from(dir("NIX_STATE_DIR", state)?.as_str());
-            Ok(Self { folder: store.as_str().into(), store, state })
+            Ok(Self {
+                folder: store.as_str().into(),
+                store,
+                state,
+            })
         };
         let (base, query) = named.split_once('?').unwrap_or((named, ""));
         let mut location = match base {
@@ -69,14 +77,15 @@ impl Location {
                 }
             }
             "daemon" | "local" => of_machine()?,
-            folder if folder.starts_with('/') => {
-                Self::chroot(Utf8Path::new(dir("store", folder.trim_end_matches('/'))?.as_str()))
-            }
+            folder if folder.starts_with('/') => Self::chroot(Utf8Path::new(
+                dir("store", folder.trim_end_matches('/'))?.as_str(),
+            )),
             socket if socket.starts_with("unix://") => of_machine()?,
             _ => return Err(LocationError::NotLocal(base.to_owned())),
         };
-        let parameters: Vec<(String, String)> =
-            url::form_urlencoded::parse(query.as_bytes()).into_owned().collect();
+        let parameters: Vec<(String, String)> = url::form_urlencoded::parse(query.as_bytes())
+            .into_owned()
+            .collect();
         let parameter = |name: &str| {
             parameters
                 .iter()
@@ -88,10 +97,14 @@ impl Location {
             location = Self::chroot(Utf8Path::new(root.as_str()));
         }
         if let Some(store) = parameter("store")? {
-            location.folder = location.folder.as_str().strip_suffix(location.store.as_str()).map_or_else(
-                || store.as_str().into(),
-                |root| Utf8PathBuf::from(format!("{root}{store}")),
-            );
+            location.folder = location
+                .folder
+                .as_str()
+                .strip_suffix(location.store.as_str())
+                .map_or_else(
+                    || store.as_str().into(),
+                    |root| Utf8PathBuf::from(format!("{root}{store}")),
+                );
             location.store = store;
         }
         if let Some(state) = parameter("state")? {
@@ -140,23 +153,49 @@ mod tests {
         assert_eq!(default.database(), "/nix/var/nix/db/db.sqlite");
         assert_eq!(of(&[("NIX_REMOTE", "daemon")], None).unwrap(), default);
         assert_eq!(of(&[], Some("unix:///run/nix.socket")).unwrap(), default);
-        let moved = of(&[("NIX_STORE_DIR", "/s"), ("NIX_STATE_DIR", "/v")], Some("auto")).unwrap();
-        assert_eq!((moved.store.as_str(), moved.folder.as_str(), moved.state.as_str()), ("/s", "/s", "/v"));
+        let moved = of(
+            &[("NIX_STORE_DIR", "/s"), ("NIX_STATE_DIR", "/v")],
+            Some("auto"),
+        )
+        .unwrap();
+        assert_eq!(
+            (
+                moved.store.as_str(),
+                moved.folder.as_str(),
+                moved.state.as_str()
+            ),
+            ("/s", "/s", "/v")
+        );
         let chroot = of(&[], Some("/c/")).unwrap();
         assert_eq!(chroot, Location::chroot("/c".into()));
         assert_eq!(of(&[], Some("local?root=/c")).unwrap(), chroot);
         let odd = of(&[], Some("local?root=/c&store=/s&state=/v")).unwrap();
-        assert_eq!((odd.store.as_str(), odd.folder.as_str(), odd.state.as_str()), ("/s", "/c/s", "/v"));
+        assert_eq!(
+            (odd.store.as_str(), odd.folder.as_str(), odd.state.as_str()),
+            ("/s", "/c/s", "/v")
+        );
         let real = of(&[], Some("local?real=/r/store")).unwrap();
-        assert_eq!((real.store.as_str(), real.folder.as_str()), ("/nix/store", "/r/store"));
+        assert_eq!(
+            (real.store.as_str(), real.folder.as_str()),
+            ("/nix/store", "/r/store")
+        );
     }
 
     #[test]
     fn other_stores_are_refused() {
         for store in ["ssh://host", "https://cache", "file:///c", "relative"] {
-            assert_eq!(of(&[], Some(store)), Err(LocationError::NotLocal(store.to_owned())));
+            assert_eq!(
+                of(&[], Some(store)),
+                Err(LocationError::NotLocal(store.to_owned()))
+            );
         }
-        assert!(matches!(of(&[("NIX_STATE_DIR", "v")], None), Err(LocationError::Folder { .. })));
-        assert!(matches!(of(&[], Some("/a/../b")), Err(LocationError::Folder { .. })));
+        assert!(matches!(
+            of(&[("NIX_STATE_DIR", "v")], None),
+            Err(LocationError::Folder { .. })
+        ));
+        assert!(matches!(
+            of(&[], Some("/a/../b")),
+            Err(LocationError::Folder { .. })
+        ));
     }
 }

@@ -81,7 +81,9 @@ impl Marks {
     /// The marks in our state folder ([`crate::sys::host::Host::state_folder`]).
     #[must_use]
     pub fn new(state_folder: &Utf8Path) -> Self {
-        Self { folder: state_folder.join("marks") }
+        Self {
+            folder: state_folder.join("marks"),
+        }
     }
 
     /// Keeps a mark, in the place of an older one of its name.
@@ -92,8 +94,10 @@ impl Marks {
         let path = self.file(&mark.name)?;
         let io = |source| FileError::io("create the folder", self.folder.as_std_path(), source);
         std::fs::create_dir_all(&self.folder).map_err(io)?;
-        let mut text = serde_json::to_string_pretty(mark)
-            .map_err(|error| MarkError::Damaged { path: path.clone(), what: error.to_string() })?;
+        let mut text = serde_json::to_string_pretty(mark).map_err(|error| MarkError::Damaged {
+            path: path.clone(),
+            what: error.to_string(),
+        })?;
         text.push('\n');
         file::write(path.as_std_path(), text.as_bytes(), 0o644)?;
         Ok(())
@@ -107,7 +111,10 @@ impl Marks {
         let path = self.file(name)?;
         let bytes = file::read_if_there(path.as_std_path(), MAX_FILE)?
             .ok_or_else(|| MarkError::Missing(name.to_owned()))?;
-        let damaged = |what: String| MarkError::Damaged { path: path.clone(), what };
+        let damaged = |what: String| MarkError::Damaged {
+            path: path.clone(),
+            what,
+        };
         let version = serde_json::from_slice::<serde_json::Value>(&bytes)
             .map_err(|error| damaged(error.to_string()))?
             .get("version")
@@ -118,7 +125,9 @@ impl Marks {
         let mark: Mark =
             serde_json::from_slice(&bytes).map_err(|error| damaged(error.to_string()))?;
         if mark.store != location.store.as_str() || mark.state != location.state {
-            let Mark { name, store, state, .. } = mark;
+            let Mark {
+                name, store, state, ..
+            } = mark;
             return Err(MarkError::OtherStore { name, store, state });
         }
         Ok(mark)

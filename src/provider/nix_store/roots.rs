@@ -65,16 +65,23 @@ fn walk(
     for entry in entries {
         let entry = entry.map_err(fault(folder.as_std_path()))?;
         // Nix would take a root with any name; one that is not UTF-8 cannot be shown or compared.
-        let Ok(path) = Utf8PathBuf::from_path_buf(entry.path()) else { continue };
+        let Ok(path) = Utf8PathBuf::from_path_buf(entry.path()) else {
+            continue;
+        };
         let kind = entry.file_type().map_err(fault(path.as_std_path()))?;
         if kind.is_dir() && depth < MAX_DEPTH {
             walk(location, &path, depth + 1, found)?;
         } else if kind.is_symlink() {
             found.extend(link(location, &path));
         } else if kind.is_file()
-            && let Some(kept) = path.file_name().and_then(|name| name.parse::<StorePath>().ok())
+            && let Some(kept) = path
+                .file_name()
+                .and_then(|name| name.parse::<StorePath>().ok())
         {
-            found.push(Root { path: kept, link: path });
+            found.push(Root {
+                path: kept,
+                link: path,
+            });
         }
     }
     Ok(true)
@@ -85,12 +92,22 @@ fn link(location: &Location, path: &Utf8Path) -> Option<Root> {
     let target = path.read_link_utf8().ok()?;
     let target = path.parent()?.join(target);
     if location.store.containing(target.as_str()).is_ok() {
-        let Observation::Present(kept) = resolve(location, &target) else { return None };
-        return Some(Root { path: kept, link: path.to_owned() });
+        let Observation::Present(kept) = resolve(location, &target) else {
+            return None;
+        };
+        return Some(Root {
+            path: kept,
+            link: path.to_owned(),
+        });
     }
     let second = target.read_link_utf8().ok()?;
     let second = target.parent()?.join(second);
     location.store.containing(second.as_str()).ok()?;
-    let Observation::Present(kept) = resolve(location, &second) else { return None };
-    Some(Root { path: kept, link: target })
+    let Observation::Present(kept) = resolve(location, &second) else {
+        return None;
+    };
+    Some(Root {
+        path: kept,
+        link: target,
+    })
 }

@@ -62,8 +62,12 @@ pub fn information(url: &str, options: &Options) -> Observation<CacheInfo> {
             Err(error) => return unknown(error.brief()),
             Ok(Err(_)) => return unknown(LATE.to_owned()),
             Ok(Ok(asked)) => match asked {
-                Ok(Answer { status: 200, body, .. }) => body,
-                Ok(Answer { status: 404 | 410, .. }) => return Observation::Absent,
+                Ok(Answer {
+                    status: 200, body, ..
+                }) => body,
+                Ok(Answer {
+                    status: 404 | 410, ..
+                }) => return Observation::Absent,
                 Ok(answer) => return unknown(status(answer.status)),
                 Err(error) => return unknown(error.brief()),
             },
@@ -127,12 +131,24 @@ pub(super) fn http(
     settings: &Settings,
     stopped: &(dyn Fn() -> bool + Sync),
 ) -> Answers {
-    let info = information(url, &Options { tries: 2, ..settings.http.clone() });
+    let info = information(
+        url,
+        &Options {
+            tries: 2,
+            ..settings.http.clone()
+        },
+    );
     if let Err(why) = usable(&info, &settings.store) {
-        return Answers { why: Some(why), ..Answers::default() };
+        return Answers {
+            why: Some(why),
+            ..Answers::default()
+        };
     }
     let round = block_on(ask_all(http, url, open, settings.at_once.max(1), stopped));
-    round.unwrap_or_else(|error| Answers { why: Some(error.to_string()), ..Answers::default() })
+    round.unwrap_or_else(|error| Answers {
+        why: Some(error.to_string()),
+        ..Answers::default()
+    })
 }
 
 /// What the workers of a round share.
@@ -177,19 +193,26 @@ async fn ask_all(
     let mut answers = std::mem::take(&mut *lock(&round.answers));
     // The most frequent reason stands for all.
     let reasons = lock(&round.reasons);
-    answers.why = reasons.iter().max_by_key(|(_, count)| **count).map(|(why, _)| why.clone());
+    answers.why = reasons
+        .iter()
+        .max_by_key(|(_, count)| **count)
+        .map(|(why, _)| why.clone());
     answers
 }
 
 impl Round {
     async fn work(&self, http: &Http, url: &str) {
         while self.failures_in_a_row.load(Ordering::SeqCst) < BREAKER {
-            let Some(hash) = lock(&self.queue).next() else { return };
+            let Some(hash) = lock(&self.queue).next() else {
+                return;
+            };
             let address = format!("{url}/{hash}.narinfo");
             // HEAD would do, but not every server of caches answers it rightly.
             let asked = tokio::time::timeout(PATIENCE, http.get(&address, MAX_NARINFO)).await;
             let failure = match asked {
-                Ok(Ok(Answer { status: 200, body, .. })) if is_about(&body, &hash) => {
+                Ok(Ok(Answer {
+                    status: 200, body, ..
+                })) if is_about(&body, &hash) => {
                     lock(&self.answers).present.insert(hash);
                     None
                 }
@@ -197,7 +220,9 @@ impl Round {
                 Ok(Ok(Answer { status: 200, .. })) => {
                     Some("what it gives for a narinfo is none".to_owned())
                 }
-                Ok(Ok(Answer { status: 404 | 410, .. })) => {
+                Ok(Ok(Answer {
+                    status: 404 | 410, ..
+                })) => {
                     lock(&self.answers).absent.insert(hash);
                     None
                 }
@@ -218,22 +243,31 @@ impl Round {
 
 /// Whether a body is the narinfo of this path, as far as presence goes.
 fn is_about(body: &[u8], hash: &HashPart) -> bool {
-    let Ok(text) = std::str::from_utf8(body) else { return false };
-    let path = text.lines().find_map(|line| line.strip_prefix("StorePath: "));
+    let Ok(text) = std::str::from_utf8(body) else {
+        return false;
+    };
+    let path = text
+        .lines()
+        .find_map(|line| line.strip_prefix("StorePath: "));
     let base = path.and_then(|path| path.rsplit('/').next());
-    base.and_then(|base| base.parse::<StorePath>().ok()).is_some_and(|path| path.hash() == *hash)
+    base.and_then(|base| base.parse::<StorePath>().ok())
+        .is_some_and(|path| path.hash() == *hash)
 }
 
 /// A status that is no answer to "is it there?".
 fn status(status: u16) -> String {
     match status {
         // Nix takes these for "not there" without a word; we do not.
-        401 | 403 | 407 => format!("it refuses access (HTTP {status}): a token may be missing or over"),
+        401 | 403 | 407 => {
+            format!("it refuses access (HTTP {status}): a token may be missing or over")
+        }
         429 => "it asks to slow down (HTTP 429)".to_owned(),
         _ => format!("it answers HTTP {status}"),
     }
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+    mutex
+        .lock()
+        .unwrap_or_else(std::sync::PoisonError::into_inner)
 }

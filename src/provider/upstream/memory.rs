@@ -35,14 +35,22 @@ impl Memory {
                  pragma user_version = {VERSION}"
             ))
         })?;
-        let query = |source| SqliteError::Query { path: path.to_owned(), source };
+        let query = |source| SqliteError::Query {
+            path: path.to_owned(),
+            source,
+        };
         connection
             .execute("insert or ignore into Upstreams (url) values (?)", [url])
             .map_err(query)?;
         let upstream = connection
-            .query_row("select id from Upstreams where url = ?", [url], |row| row.get(0))
+            .query_row("select id from Upstreams where url = ?", [url], |row| {
+                row.get(0)
+            })
             .map_err(query)?;
-        Ok(Self { connection, upstream })
+        Ok(Self {
+            connection,
+            upstream,
+        })
     }
 
     /// The answers that are still to be believed. Those from the future are not: a clock jumped.
@@ -53,8 +61,14 @@ impl Memory {
                 "select hash, present from Answers where upstream = ?1 and time <= ?4 \
                  and time > case when present then ?2 else ?3 end",
             )?;
-            let limits = (self.upstream, since(lifetimes.positive), since(lifetimes.negative), now);
-            let rows = statement.query_map(limits, |row| Ok((row.get::<_, Vec<u8>>(0)?, row.get(1)?)))?;
+            let limits = (
+                self.upstream,
+                since(lifetimes.positive),
+                since(lifetimes.negative),
+                now,
+            );
+            let rows =
+                statement.query_map(limits, |row| Ok((row.get::<_, Vec<u8>>(0)?, row.get(1)?)))?;
             let mut answers = Vec::new();
             for row in rows {
                 let (hash, present) = row?;
@@ -83,7 +97,12 @@ impl Memory {
                 )?;
                 for (hashes, present) in [(present, true), (absent, false)] {
                     for hash in hashes {
-                        statement.execute(params![upstream, hash.as_bytes().as_slice(), present, now])?;
+                        statement.execute(params![
+                            upstream,
+                            hash.as_bytes().as_slice(),
+                            present,
+                            now
+                        ])?;
                     }
                 }
                 let old = now.saturating_sub(90 * 24 * 3600);

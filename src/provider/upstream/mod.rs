@@ -32,7 +32,10 @@ pub struct Lifetimes {
 
 impl Default for Lifetimes {
     fn default() -> Self {
-        Self { positive: 30 * 24 * 3600, negative: 3600 }
+        Self {
+            positive: 30 * 24 * 3600,
+            negative: 3600,
+        }
     }
 }
 
@@ -66,7 +69,15 @@ impl Settings {
             tries: 3,
             ..http
         };
-        Self { http, at_once: 48, lifetimes: Lifetimes::default(), memory, refresh: false, now, store }
+        Self {
+            http,
+            at_once: 48,
+            lifetimes: Lifetimes::default(),
+            memory,
+            refresh: false,
+            now,
+            store,
+        }
     }
 }
 
@@ -82,8 +93,10 @@ pub fn observe(
     settings: &Settings,
     stopped: &(dyn Fn() -> bool + Sync),
 ) -> Upstream {
-    let mut upstream =
-        Upstream { has: wanted.intersection(known).copied().collect(), ..Upstream::default() };
+    let mut upstream = Upstream {
+        has: wanted.intersection(known).copied().collect(),
+        ..Upstream::default()
+    };
     let mut open: BTreeSet<HashPart> = wanted.difference(known).copied().collect();
     if open.is_empty() {
         return upstream;
@@ -93,7 +106,10 @@ pub fn observe(
         return ask::folder(folder.into(), open, upstream, settings);
     }
     // A memory that cannot be opened makes us slower, not wrong.
-    let mut memory = settings.memory.as_deref().and_then(|path| Memory::open(path, url).ok());
+    let mut memory = settings
+        .memory
+        .as_deref()
+        .and_then(|path| Memory::open(path, url).ok());
     if let Some(memory) = memory.as_ref().filter(|_| !settings.refresh) {
         for (hash, present) in memory.recall(settings.lifetimes, settings.now) {
             if open.remove(&hash) && present {
@@ -119,7 +135,13 @@ pub fn observe(
     if open.is_empty() {
         return upstream;
     }
-    unanswered(upstream, open, answers.why.unwrap_or_else(|| "not every answer came".to_owned()))
+    unanswered(
+        upstream,
+        open,
+        answers
+            .why
+            .unwrap_or_else(|| "not every answer came".to_owned()),
+    )
 }
 
 fn unanswered(mut upstream: Upstream, open: BTreeSet<HashPart>, why: String) -> Upstream {
@@ -132,18 +154,35 @@ fn unanswered(mut upstream: Upstream, open: BTreeSet<HashPart>, why: String) -> 
 /// `nix-cache-info` says, 0 where that says nothing. `None`: it could not be asked. All are asked
 /// at once.
 #[must_use]
-pub fn priorities(urls: &[String], http: &Options) -> std::collections::BTreeMap<String, Option<i64>> {
+pub fn priorities(
+    urls: &[String],
+    http: &Options,
+) -> std::collections::BTreeMap<String, Option<i64>> {
     let one = |url: &str| {
         let query = url.split_once('?').map_or("", |(_, query)| query);
-        let stated = query.split('&').find_map(|pair| pair.strip_prefix("priority=")?.parse().ok());
+        let stated = query
+            .split('&')
+            .find_map(|pair| pair.strip_prefix("priority=")?.parse().ok());
         stated.or_else(|| {
-            let info = ask::information(url, &Options { tries: 1, ..http.clone() });
-            info.present().map(|info| i64::from(info.priority().unwrap_or(0)))
+            let info = ask::information(
+                url,
+                &Options {
+                    tries: 1,
+                    ..http.clone()
+                },
+            );
+            info.present()
+                .map(|info| i64::from(info.priority().unwrap_or(0)))
         })
     };
     std::thread::scope(|scope| {
-        let asked: Vec<_> =
-            urls.iter().map(|url| (url, scope.spawn(move || one(url)))).collect();
-        asked.into_iter().map(|(url, thread)| (url.clone(), thread.join().unwrap_or(None))).collect()
+        let asked: Vec<_> = urls
+            .iter()
+            .map(|url| (url, scope.spawn(move || one(url))))
+            .collect();
+        asked
+            .into_iter()
+            .map(|(url, thread)| (url.clone(), thread.join().unwrap_or(None)))
+            .collect()
     })
 }

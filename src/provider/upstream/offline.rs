@@ -37,12 +37,20 @@ pub fn signed<'a>(
             keys.iter().any(|key| name == Some(key.name()))
         });
         let mut text = None;
-        let proven = candidates.filter_map(|text| text.parse::<Signature>().ok()).any(|signature| {
-            let text = text.get_or_insert_with(|| {
-                fingerprint(store, local.path, local.nar_hash, local.nar_size, local.references)
+        let proven = candidates
+            .filter_map(|text| text.parse::<Signature>().ok())
+            .any(|signature| {
+                let text = text.get_or_insert_with(|| {
+                    fingerprint(
+                        store,
+                        local.path,
+                        local.nar_hash,
+                        local.nar_size,
+                        local.references,
+                    )
+                });
+                keys.iter().any(|key| key.verify(text, &signature))
             });
-            keys.iter().any(|key| key.verify(text, &signature))
-        });
         if proven {
             found.insert(local.path.hash());
         }
@@ -62,19 +70,30 @@ mod tests {
     #[test]
     fn only_what_verifies_counts() {
         let path: StorePath = PATH.parse().unwrap();
-        let references: Vec<StorePath> =
-            ["gjnl1zk0xjcm7h0xqm5wimp3ic42cjf3-ref.txt", "ivdsi7k2110sa5dkz830w8y523sr23ry-hello.txt"]
-                .map(|text| text.parse().unwrap())
-                .into();
+        let references: Vec<StorePath> = [
+            "gjnl1zk0xjcm7h0xqm5wimp3ic42cjf3-ref.txt",
+            "ivdsi7k2110sa5dkz830w8y523sr23ry-hello.txt",
+        ]
+        .map(|text| text.parse().unwrap())
+        .into();
         let nar_hash =
             Sha256::parse("sha256:0wj0c1sq5fv4z0wv62hb72wdz4x4aq4bw3cl8pzyc9nnhrw32f7s").unwrap();
         let key: PublicKey = KEY.parse().unwrap();
         let ask = |signatures: &[String], nar_size, keys: &[PublicKey]| {
-            let local =
-                Local { path: &path, nar_hash, nar_size, references: &references, signatures };
+            let local = Local {
+                path: &path,
+                nar_hash,
+                nar_size,
+                references: &references,
+                signatures,
+            };
             signed(&StoreDir::default(), [local], keys).contains(&path.hash())
         };
-        let good = ["rubbish".to_owned(), "other-1:AAAA".to_owned(), SIGNATURE.to_owned()];
+        let good = [
+            "rubbish".to_owned(),
+            "other-1:AAAA".to_owned(),
+            SIGNATURE.to_owned(),
+        ];
         assert!(ask(&good, 568, std::slice::from_ref(&key)));
         assert!(!ask(&good, 569, std::slice::from_ref(&key)));
         assert!(!ask(&good[..2], 568, std::slice::from_ref(&key)));

@@ -33,7 +33,10 @@ fn environment_and_folder_are_what_was_said() {
         .folder(path)
         .output()
         .unwrap();
-    assert_eq!(String::from_utf8(output.stdout).unwrap(), format!("3--\n{path}\n"));
+    assert_eq!(
+        String::from_utf8(output.stdout).unwrap(),
+        format!("3--\n{path}\n")
+    );
 }
 
 #[test]
@@ -45,10 +48,19 @@ fn a_program_that_is_missing_is_named() {
 #[test]
 fn too_long_too_much_and_stopped_end_the_child() {
     let started = Instant::now();
-    let error = sh("sleep 60").time_limit(Duration::from_millis(100)).output().unwrap_err();
+    let error = sh("sleep 60")
+        .time_limit(Duration::from_millis(100))
+        .output()
+        .unwrap_err();
     assert!(matches!(error, CommandError::TooLong { .. }), "{error}");
-    let error = sh("while :; do echo yes; done").stdout_limit(1000).output().unwrap_err();
-    assert!(matches!(error, CommandError::TooMuch { limit: 1000, .. }), "{error}");
+    let error = sh("while :; do echo yes; done")
+        .stdout_limit(1000)
+        .output()
+        .unwrap_err();
+    assert!(
+        matches!(error, CommandError::TooMuch { limit: 1000, .. }),
+        "{error}"
+    );
     // The grandchild must go, too.
     let mut pid = 0;
     let seen = std::cell::Cell::new(false);

@@ -9,13 +9,17 @@ fn folder() -> (tempfile::TempDir, Utf8PathBuf) {
 fn fill(path: &Utf8Path) -> Connection {
     let connection = Connection::open(path).unwrap();
     connection
-        .execute_batch("pragma journal_mode = wal; create table T (n integer); insert into T values (1)")
+        .execute_batch(
+            "pragma journal_mode = wal; create table T (n integer); insert into T values (1)",
+        )
         .unwrap();
     connection
 }
 
 fn count(path: &Utf8Path) -> Result<i64, SqliteError> {
-    read(path, |connection| connection.query_row("select count(*) from T", [], |row| row.get(0)))
+    read(path, |connection| {
+        connection.query_row("select count(*) from T", [], |row| row.get(0))
+    })
 }
 
 #[test]
@@ -25,7 +29,9 @@ fn reads_beside_a_writer() {
     assert_eq!(count(&path).unwrap(), 1);
     writer.execute_batch("insert into T values (2)").unwrap();
     assert_eq!(count(&path).unwrap(), 2);
-    writer.execute_batch("begin immediate; insert into T values (3)").unwrap();
+    writer
+        .execute_batch("begin immediate; insert into T values (3)")
+        .unwrap();
     assert_eq!(count(&path).unwrap(), 2);
 }
 
@@ -35,13 +41,21 @@ fn what_is_no_database_is_said() {
     assert!(matches!(count(&path), Err(SqliteError::Missing(_))));
     std::fs::write(&path, "").unwrap();
     assert!(matches!(count(&path), Err(SqliteError::Damaged { .. })));
-    std::fs::write(&path, "this is no database at all, but long enough to be looked at").unwrap();
+    std::fs::write(
+        &path,
+        "this is no database at all, but long enough to be looked at",
+    )
+    .unwrap();
     assert!(matches!(count(&path), Err(SqliteError::Damaged { .. })));
     std::fs::remove_file(&path).unwrap();
     drop(fill(&path));
     let whole = std::fs::read(&path).unwrap();
     std::fs::write(&path, &whole[..whole.len() - 1000]).unwrap();
-    assert!(matches!(count(&path), Err(SqliteError::Damaged { .. })), "{:?}", count(&path));
+    assert!(
+        matches!(count(&path), Err(SqliteError::Damaged { .. })),
+        "{:?}",
+        count(&path)
+    );
 }
 
 #[test]
@@ -49,7 +63,9 @@ fn an_exclusive_lock_is_said() {
     let (_folder, path) = folder();
     let holder = Connection::open(&path).unwrap();
     holder.execute_batch("create table T (n integer)").unwrap();
-    holder.execute_batch("pragma locking_mode = exclusive; begin exclusive").unwrap();
+    holder
+        .execute_batch("pragma locking_mode = exclusive; begin exclusive")
+        .unwrap();
     assert!(matches!(count(&path), Err(SqliteError::Locked(_))));
 }
 
@@ -74,14 +90,20 @@ fn our_own_is_made_again_when_damaged() {
     let prepare = |connection: &Connection| {
         connection.execute_batch("create table if not exists T (n integer); select n from T")
     };
-    own(&path, prepare).unwrap().execute_batch("insert into T values (1)").unwrap();
+    own(&path, prepare)
+        .unwrap()
+        .execute_batch("insert into T values (1)")
+        .unwrap();
     assert_eq!(count(&path).unwrap(), 1);
     std::fs::write(&path, "rubbish ".repeat(1000)).unwrap();
     drop(own(&path, prepare).unwrap());
     assert_eq!(count(&path).unwrap(), 0);
     // Another shape of tables counts as damage as well.
     std::fs::remove_file(&path).unwrap();
-    Connection::open(&path).unwrap().execute_batch("create table T (m text)").unwrap();
+    Connection::open(&path)
+        .unwrap()
+        .execute_batch("create table T (m text)")
+        .unwrap();
     drop(own(&path, prepare).unwrap());
     assert_eq!(count(&path).unwrap(), 0);
 }
