@@ -35,6 +35,11 @@ pub(super) fn run(context: &Context, command: &Command) -> Result<Option<Exit>, 
     };
     let loaded = context.load()?;
     check_caches(args, &loaded.config)?;
+    // In cache.yaml a path that is not there (yet) is an unknown; what was just typed is a slip.
+    if let Some(path) = extra.paths.iter().find(|path| !exists(context, path)) {
+        let text = format!("push `{path}`: there is no such path");
+        return Err(Failure::new(Exit::Failed, text));
+    }
     let here = |path: &String| context.host.folder.join(path).into_string();
     let extra = Extra {
         paths: extra.paths.iter().map(here).collect(),
@@ -47,6 +52,7 @@ pub(super) fn run(context: &Context, command: &Command) -> Result<Option<Exit>, 
     };
     let machine = Machine::new(context.host.clone(), options);
     let (desired, digest) = desired(loaded, &machine, extra);
+    let desired = desired.only(&only);
     let selection = args.selection(only);
     let machine = RefCell::new(machine);
     let tell = |event: Event| tell(context, event);
@@ -87,6 +93,10 @@ pub(super) fn run(context: &Context, command: &Command) -> Result<Option<Exit>, 
 pub(super) fn desired(loaded: Loaded, machine: &Machine, extra: Extra) -> (Desired, String) {
     let site = machine.site(&loaded.base);
     (Desired::new(loaded.config, site, extra), loaded.digest)
+}
+
+fn exists(context: &Context, path: &str) -> bool {
+    context.host.folder.join(path).symlink_metadata().is_ok()
 }
 
 fn tell(context: &Context, event: Event) {
