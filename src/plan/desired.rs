@@ -197,7 +197,8 @@ impl Desired {
         because(&self.config, rule, pointer)
     }
 
-    /// The classes of a cache that are pushed there.
+    /// Whether a class is pushed to a cache.
+    #[must_use]
     pub fn pushes(&self, cache: &CacheName, class: &ClassName) -> bool {
         self.config.push.enabled
             && self
