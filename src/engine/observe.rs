@@ -36,6 +36,8 @@ pub fn observe(
     progress: &Progress,
     listener: Listener<'_>,
 ) -> Observed {
+    // What is read while looking, again and again in an apply, is no part of what is to be done.
+    let progress = &progress.unseen();
     listener(Event::Looking("the Nix store, the caches and the outputs"));
     let store_dir = machine
         .store
