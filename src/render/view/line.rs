@@ -79,7 +79,7 @@ fn fill(plan: &Plan, step: &Step, line: &mut Line, notes: &mut Vec<String>) {
         } => {
             line.label = safe(folder);
             notes.push(match before {
-                None => format!("new folder of {}", safe(cache.as_str())),
+                None => format!("new folder for the cache {}", safe(cache.as_str())),
                 Some(_) => format!("`nix-cache-info` of {}", safe(cache.as_str())),
             });
             line.diff = file_diff(before.as_deref(), info);
