@@ -99,11 +99,11 @@ pub fn fetch(
             progress,
         );
         match got {
-            Ok((info, unpacked)) => {
+            Ok((narinfo, unpacked)) => {
                 return Ok(Fetched {
                     cache: cache_name.clone(),
                     path: newest.path.clone(),
-                    bytes: info.nar_size,
+                    bytes: narinfo.nar_size,
                     fresh: unpacked != Unpacked::Present,
                 });
             }

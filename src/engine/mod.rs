@@ -14,3 +14,4 @@ pub mod observe;
 mod prune;
 mod push;
 mod secret;
+pub mod work;

@@ -81,7 +81,9 @@ pub fn observe(
     observed
 }
 
-fn settings(machine: &Machine) -> Observation<NixFacts> {
+/// The effective settings of Nix, and who the user is to it.
+#[must_use]
+pub fn settings(machine: &Machine) -> Observation<NixFacts> {
     match &machine.nix {
         Err(why) => Observation::Unknown(Why(why.clone())),
         Ok(None) => nix_conf::facts(&machine.host, None),

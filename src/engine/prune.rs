@@ -2,8 +2,8 @@
 
 use std::collections::BTreeSet;
 
-use super::apply::{Applying, Ended, failed};
 use super::machine::{Machine, sentence};
+use super::work::{Applying, Ended, failed};
 use crate::config::model::CacheName;
 use crate::nix::store_path::{HashPart, StoreDir};
 use crate::plan::observed::{CacheContent, Observed};

@@ -3,9 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use super::apply::{Applying, Ended, failed};
 use super::machine::{Machine, sentence};
 use super::secret::{self, NoSecret};
+use super::work::{Applying, Ended, failed};
 use crate::config::model::{CacheName, ClassName};
 use crate::nix::content_address::ContentAddress;
 use crate::nix::key::SecretKey;
