@@ -52,6 +52,7 @@ pub fn observe(
         let lost = || Why("its observer broke".to_owned());
         Observed {
             now: machine.now(),
+            store_dir: store_dir.clone(),
             nix: nix.join().unwrap_or_else(|_| Observation::Unknown(lost())),
             store: store
                 .join()

@@ -217,10 +217,7 @@ fn batch(
         }
     }
     let details = details(work, items.iter().map(|(_, path)| *path))?;
-    let store_dir = observed
-        .store
-        .present()
-        .map_or_else(StoreDir::default, |store| store.dir.clone());
+    let store_dir = observed.store_dir.clone();
     let rely = reliance(work.desired, observed, name);
     let highest = work
         .desired

@@ -214,9 +214,8 @@ fn push(
     }
     let new = roots.iter().filter(|root| root.new).count() as u64;
     if paths.is_empty() && selectors.is_empty() && new > 0 {
-        notes.push("all there; only the record that keeps them is new".to_owned());
-    }
-    if new > 0 {
+        notes.push(format!("all there; only {} to keep them", things(new, "new root")));
+    } else if new > 0 {
         notes.push(things(new, "new root"));
     }
     line.items = paths.iter().map(pushed).collect();
