@@ -71,10 +71,10 @@ fn graphs(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("graph");
     group.throughput(Throughput::Elements(u64::from(ROWS)));
     group.bench_function("reach", |bencher| {
-        bencher.iter(|| graph.reach(black_box([ROWS - 1])).len())
+        bencher.iter(|| graph.reach(black_box([ROWS - 1])).len());
     });
     group.bench_function("reversed", |bencher| {
-        bencher.iter(|| graph.reversed().edges())
+        bencher.iter(|| graph.reversed().edges());
     });
     group.finish();
 }

@@ -20,10 +20,7 @@ pub(super) fn folder(
     cache: &Cache,
     changes: &mut Changes,
 ) {
-    let store_dir = observed
-        .store
-        .present()
-        .map_or_else(StoreDir::default, |store| store.dir.clone());
+    let store_dir = observed.store_dir.clone();
     let priority = i32::try_from(cache.nix_priority).unwrap_or(i32::MAX);
     let wanted = CacheInfo::new(&store_dir, true, priority).to_string();
     let (before, info) = match observed.caches.get(name) {
