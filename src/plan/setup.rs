@@ -22,8 +22,8 @@ use super::step::{Because, Effect, Known, Op, Scope, Step};
 pub const MARKER: &str = "# Managed by nanna-cache";
 
 /// The head of such a file.
-pub(super) const HEADER: &str = "# Managed by nanna-cache from the cache.yaml of {project}: edit that, not this; what is written\n\
-     # here by hand is overwritten.\n";
+pub(super) const HEADER: &str =
+    "# Managed by nanna-cache (project {project}): edit cache.yaml instead of this.\n";
 
 /// Plans cache folders, keys and nix.conf.
 #[must_use]
