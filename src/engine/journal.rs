@@ -7,6 +7,7 @@
 use std::fs::File;
 use std::io::Write as _;
 use std::sync::Mutex;
+use std::time::Duration;
 
 use camino::{Utf8Path, Utf8PathBuf};
 use serde::{Deserialize, Serialize};
@@ -14,7 +15,7 @@ use serde::{Deserialize, Serialize};
 use crate::plan::address::Address;
 use crate::plan::report::Outcome;
 use crate::plan::time::Time;
-use crate::sys::file::{self, FileError};
+use crate::sys::file::{self, FileError, LockKind};
 
 /// Number of the format.
 const FORMAT: u32 = 1;
@@ -86,12 +87,19 @@ impl Journal {
             Err(_) => (None, true),
         };
         let mut options = File::options();
-        options
-            .create(true)
-            .append(!anew)
-            .write(true)
-            .truncate(anew);
+        options.create(true).append(true);
         let file = options.open(path).map_err(io("open"))?;
+        // Each run holds a shared lock for life: who gets it alone knows that no other run is at work.
+        // Where locks do not work, one that is at work is taken for one that died; that is only a remark.
+        let lock = |kind| file::lock(&file, path.as_std_path(), kind, Duration::ZERO);
+        let alone = !matches!(lock(LockKind::Exclusive), Err(FileError::Locked { .. }));
+        if alone && anew {
+            file.set_len(0).map_err(io("empty"))?;
+        }
+        let left = left.filter(|_| alone);
+        if let Err(error) = lock(LockKind::Shared) {
+            tracing::debug!(%error, "others cannot see that this run is at work");
+        }
         let mut random = [0; 8];
         getrandom::fill(&mut random)
             .map_err(|error| io("name a run of")(std::io::Error::other(error.to_string())))?;
@@ -162,6 +170,12 @@ mod tests {
     use super::*;
     use crate::plan::address::Phase;
 
+    fn without_last_line(path: &Utf8Path) -> String {
+        let text = std::fs::read_to_string(path).unwrap();
+        let lines: Vec<&str> = text.split_inclusive('\n').collect();
+        lines[..lines.len() - 1].concat()
+    }
+
     #[test]
     fn says_what_the_last_run_left_open() {
         let folder = tempfile::tempdir().unwrap();
@@ -183,6 +197,11 @@ mod tests {
             )
             .unwrap();
         journal.write(Time(4), Some(&step), Entry::Begin).unwrap();
+        // A run that is still at work left nothing open.
+        let (beside, left) = Journal::begin(&path, Time(4)).unwrap();
+        assert_eq!(left, None);
+        drop(beside);
+        std::fs::write(&path, without_last_line(&path)).unwrap();
         drop(journal);
         // The crash cut a line off.
         let mut text = std::fs::read_to_string(&path).unwrap();

@@ -15,13 +15,7 @@ use super::step::{Effect, Known, Op, Scope, Step};
 use crate::config::model::{CacheName, NixConf};
 use crate::config::secret::SecretRef;
 use crate::nix::cache_info::CacheInfo;
-fn ensure_include(text: &str, name: &str) -> Option<String> {
-    if text.contains(name) {
-        None
-    } else {
-        Some(format!("{text}!include {name}\n"))
-    }
-}
+use crate::nix::conf::{ConfFile, Content, ensure_include};
 use crate::nix::store_path::StoreDir;
 
 /// First line of every file that is ours as a whole.
@@ -383,6 +377,18 @@ fn include(desired: &Desired, observed: &Observed, conf: &ConfFiles, changes: &m
     let Some(after) = ensure_include(text, FRAGMENT) else {
         return;
     };
+    if let Some(line) = first_malformed(text) {
+        changes.advice.push(Advice {
+            phase: Phase::Setup,
+            about: path.to_owned(),
+            text: format!(
+                "Nix refuses line {line} of it and does not start: mend that, then run again"
+            ),
+            lines: Vec::new(),
+            because,
+        });
+        return;
+    }
     if let Some(Observation::Present(file)) = observed.files.get(path)
         && let Some(why) = why_not_edit(file)
     {
@@ -418,6 +424,16 @@ fn include(desired: &Desired, observed: &Observed, conf: &ConfFiles, changes: &m
             because: desired.because("nix.conf changes", "/setup/nix-conf"),
         });
     }
+}
+
+/// The first line that Nix itself refuses; with one, the file is not in effect and not edited.
+fn first_malformed(text: &str) -> Option<usize> {
+    let file = ConfFile::parse(text);
+    let at = file
+        .lines()
+        .iter()
+        .position(|line| matches!(line.content, Content::Malformed(_)))?;
+    Some(at + 1)
 }
 
 fn why_not_edit(file: &FileFacts) -> Option<String> {
