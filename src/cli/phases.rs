@@ -126,7 +126,12 @@ impl Work<'_> {
         let plan = approved.plan();
         let began = Time(self.machine.host.now());
         let path = self.machine.journal(&self.desired.config);
-        let (journal, left) = Journal::begin(&path, began).map_err(|error| Failure::of(&error))?;
+        let (journal, left) = Journal::begin(&path, began).map_err(|error| {
+            Failure::of(&error).help(
+                "nothing is applied that is not written down first; XDG_STATE_HOME can name \
+                 another folder, which must be writable",
+            )
+        })?;
         if let Some(left) = left {
             let steps: Vec<String> = left.steps.iter().map(ToString::to_string).collect();
             let doing = if steps.is_empty() {
