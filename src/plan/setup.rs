@@ -28,8 +28,8 @@ use crate::nix::store_path::StoreDir;
 pub const MARKER: &str = "# Managed by nanna-cache";
 
 /// The head of such a file.
-pub(super) const HEADER: &str = "# Managed by nanna-cache from the cache.yaml of {project}: edit that, not this; what is written\n\
-     # here by hand is overwritten.\n";
+pub(super) const HEADER: &str = "# Managed by nanna-cache from the cache.yaml of {project}: edit that, not this file.\n\
+     # What is written here by hand is overwritten.\n";
 
 /// Name of the settings fragment beside nix.conf.
 const FRAGMENT: &str = "nanna-cache.conf";

@@ -214,7 +214,10 @@ fn push(
     }
     let new = roots.iter().filter(|root| root.new).count() as u64;
     if paths.is_empty() && selectors.is_empty() && new > 0 {
-        notes.push(format!("all there; only {} to keep them", things(new, "new root")));
+        notes.push(format!(
+            "all there; only {} to keep them",
+            things(new, "new root")
+        ));
     } else if new > 0 {
         notes.push(things(new, "new root"));
     }
