@@ -20,7 +20,7 @@ use crate::exit::Exit;
 use crate::nix::hash::Sha256;
 use crate::plan::desired::{Desired, Extra};
 use crate::plan::guard::ApprovedPlan;
-use crate::plan::observed::{Observed, Why};
+use crate::plan::observed::{Observation, Observed, Why};
 use crate::plan::plan::Plan;
 use crate::plan::report::{FORMAT, Remaining, Report};
 use crate::plan::time::Time;
@@ -35,11 +35,6 @@ pub(super) fn run(context: &Context, command: &Command) -> Result<Option<Exit>, 
     };
     let loaded = context.load()?;
     check_caches(args, &loaded.config)?;
-    // In cache.yaml a path that is not there (yet) is an unknown; what was just typed is a slip.
-    if let Some(path) = extra.paths.iter().find(|path| !exists(context, path)) {
-        let text = format!("push `{path}`: there is no such path");
-        return Err(Failure::new(Exit::Failed, text));
-    }
     let here = |path: &String| context.host.folder.join(path).into_string();
     let extra = Extra {
         paths: extra.paths.iter().map(here).collect(),
@@ -68,12 +63,9 @@ pub(super) fn run(context: &Context, command: &Command) -> Result<Option<Exit>, 
         &request,
         |now: Option<Time>| {
             machine.borrow_mut().options.now = now;
-            Ok(observe(
-                &desired,
-                &machine.borrow(),
-                &Progress::default(),
-                &tell,
-            ))
+            let observed = observe(&desired, &machine.borrow(), &Progress::default(), &tell);
+            check_typed(&desired, &observed)?;
+            Ok(observed)
         },
         |approved, observed, progress| {
             let patience = Duration::from_secs(args.lock_timeout.0);
@@ -95,8 +87,16 @@ pub(super) fn desired(loaded: Loaded, machine: &Machine, extra: Extra) -> (Desir
     (Desired::new(loaded.config, site, extra), loaded.digest)
 }
 
-fn exists(context: &Context, path: &str) -> bool {
-    context.host.folder.join(path).symlink_metadata().is_ok()
+/// In `cache.yaml` a path that is not there (yet) is an unknown; what was just typed is a slip.
+fn check_typed(desired: &Desired, observed: &Observed) -> Result<(), Failure> {
+    let is_absent = |path: &&String| observed.given.get(*path) == Some(&Observation::Absent);
+    match desired.extra.paths.iter().find(is_absent) {
+        None => Ok(()),
+        Some(path) => {
+            let text = format!("push `{path}`: there is no such path");
+            Err(Failure::new(Exit::Failed, text))
+        }
+    }
 }
 
 fn tell(context: &Context, event: Event) {
