@@ -307,3 +307,28 @@ fn the_strategy_plans_with_nix_and_without_a_network() {
         assert!(!plan.stdout.contains("evaluate `"), "{plan}");
     }
 }
+
+#[test]
+fn the_table_of_layers_is_the_one_that_is_held() {
+    let rules = std::fs::read_to_string(support::fixture("tests/architecture/rules.rs")).unwrap();
+    let table = rules.split("const LAYERS").nth(1).unwrap();
+    let table = table.split("];").next().unwrap();
+    let row = Regex::new(r#"\(\s*"(\w+)",\s*"([a-z ]*)",?\s*\)"#).unwrap();
+    let unbuilt = |layer: &&str| !support::repository().join("src").join(layer).exists();
+    let text = std::fs::read_to_string(support::fixture("ARCHITECTURE.md")).unwrap();
+    let mut seen = 0;
+    for found in row.captures_iter(table) {
+        let layer = &found[1];
+        if ["main", "lib", "insight", "ledger"].contains(&layer) {
+            continue;
+        }
+        let allowed: Vec<&str> = found[2]
+            .split_whitespace()
+            .filter(|layer| !["insight", "ledger"].contains(layer) || !unbuilt(layer))
+            .collect();
+        let line = format!("| `{layer}` | {} |", allowed.join(" ")).replace("|  |", "| |");
+        assert!(text.contains(&line), "ARCHITECTURE.md lacks: {line}");
+        seen += 1;
+    }
+    assert_eq!(seen, 11);
+}
