@@ -57,6 +57,17 @@ pub fn plan(desired: &Desired, observed: &Observed, config: &str) -> Plan {
             effect: "which settings are in effect is not compared".to_owned(),
         });
     }
+    for (name, upstream) in &observed.upstreams {
+        if let Some(why) = &upstream.why
+            && !upstream.unanswered.is_empty()
+        {
+            all.unknowns.push(super::plan::Unknown {
+                what: name.to_string(),
+                why: why.clone(),
+                effect: "what it may have counts as absent there, marked `?`".to_owned(),
+            });
+        }
+    }
     all.unknowns.sort();
     all.unknowns.dedup();
     all.refusals.sort();

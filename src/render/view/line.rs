@@ -104,7 +104,7 @@ fn fill(plan: &Plan, step: &Step, line: &mut Line, notes: &mut Vec<String>) {
         }
         Op::Build { installable, drv } => {
             line.label = safe(installable);
-            notes.push("built here, because no cache has it".to_owned());
+            notes.push("built here: no cache that answered has it".to_owned());
             line.items = drv.iter().map(|drv| plain(Symbol::Work, drv)).collect();
         }
         Op::Push { .. } | Op::Pin { .. } | Op::Prune { .. } | Op::Sweep { .. } => {
