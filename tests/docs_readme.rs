@@ -252,3 +252,32 @@ fn the_exit_codes_are_those_of_the_program() {
     let order = format!("the first of {} wins", order.join(", "));
     assert!(text.contains(&order), "the README does not say: {order}");
 }
+
+/// What the README says of CI: a job is refused a key of its own, and tuned all the same.
+#[test]
+fn a_job_without_the_key_is_tuned_and_does_not_push() {
+    let mut bed = TestBed::new();
+    bed.without_nix();
+    bed.write("models/a/weights", "w0 0.5");
+    bed.write("environment", "");
+    bed.set("CI", "true").set("GITHUB_ACTIONS", "true");
+    let environment = bed.at("environment");
+    bed.set("GITHUB_ENV", environment);
+    bed.write(
+        "cache.yaml",
+        "version: 1
+project: sample
+caches:
+  local: { type: file, path: out/cache, signing-key: { file: out/key.sec, generate: true } }
+artifacts:
+  models: { priority: 1, directories: ['models/*'], default: true }
+optimize: { max-jobs: 4 }
+",
+    );
+    let push = bed.run(["push", "--apply"]).fails(4);
+    assert!(push.stdout.contains("setup-key-missing"), "{push}");
+    let _ = bed.run(["optimize", "--apply"]).success();
+    assert!(bed.read("environment").contains("max-jobs = 4"));
+    let _ = bed.run(["setup", "--apply"]).success();
+    assert!(!bed.at("out/key.sec").exists());
+}

@@ -27,7 +27,10 @@ use crate::nix::store_path::StoreDir;
 /// First line of every file that is ours as a whole.
 pub const MARKER: &str = "# Managed by nanna-cache";
 
-/// The head of such a file.
+/// Code of the refusal to push without the key that was declared.
+pub(super) const KEY_MISSING: &str = "setup-key-missing";
+
+/// The head of a file that is ours as a whole.
 pub(super) const HEADER: &str = "# Managed by nanna-cache from the cache.yaml of {project}: edit that, not this file.\n\
      # What is written here by hand is overwritten.\n";
 
@@ -46,7 +49,7 @@ fn cache_address(cache: &CacheName) -> Address {
     Address::new(Phase::Setup, cache.as_str(), "cache")
 }
 
-fn key_address(cache: &CacheName) -> Address {
+pub(super) fn key_address(cache: &CacheName) -> Address {
     Address::new(Phase::Setup, cache.as_str(), "signing-key")
 }
 
@@ -179,7 +182,7 @@ fn key(
             let (text, help) = if signing.generate {
                 (
                     format!("the signing key {path} is missing, and keys are not generated in CI"),
-                    "a key made here would die with the job: hand it in as a secret".to_owned(),
+                    "a key made here would die with the job: hand it in as a secret (signing-key: { env: NAME })".to_owned(),
                 )
             } else {
                 (
@@ -187,9 +190,10 @@ fn key(
                     format!("put it there, or set caches.{name}.signing-key.generate to true"),
                 )
             };
+            // `make` puts what would be signed in the place of the key.
             changes.refusals.push(Refusal {
-                steps: Vec::new(),
-                code: "setup-key-missing".to_owned(),
+                steps: vec![key_address(name)],
+                code: KEY_MISSING.to_owned(),
                 text,
                 help,
             });
