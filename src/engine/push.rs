@@ -179,7 +179,9 @@ impl Judge<'_> {
         }
         let fresh = roots.iter().filter(|root| root.new).count();
         if roots.len() > fresh {
-            detail.push(format!("{} roots renewed", roots.len() - fresh));
+            let renewed = roots.len() - fresh;
+            let roots = if renewed == 1 { "root" } else { "roots" };
+            detail.push(format!("{renewed} {roots} renewed"));
         }
         let effect = Effect {
             paths: done.uploaded.len() as u64,

@@ -1,6 +1,6 @@
 //! Puts the phases together: `(desired, observed) → Plan`.
 
-use super::address::Phase;
+use super::address::{Phase, key_address};
 use super::change::Changes;
 use super::desired::Desired;
 use super::observed::Observed;
@@ -100,7 +100,7 @@ fn narrow_to_signed(all: &mut Changes) {
         }
         let signed = all.steps.iter().filter(|step| match &step.op {
             Op::Push { cache, .. } => {
-                step.is_change() && refusal.steps.contains(&setup::key_address(cache))
+                step.is_change() && refusal.steps.contains(&key_address(cache))
             }
             _ => false,
         });

@@ -5,7 +5,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::address::{Address, Phase};
+use super::address::{Address, Phase, build_address, cache_addresses, pin_address, push_address};
 use super::desired::{Cache, Desired};
 use super::observed::CacheContent;
 use super::record::PinRecord;
@@ -14,12 +14,6 @@ use super::verdict::Verdicts;
 use super::wanted::{Wanted, WantedBuild};
 use crate::config::model::{CacheName, PinName};
 use crate::nix::store_path::{HashPart, StorePath};
-
-/// The address of the step that writes the records of a pin.
-#[must_use]
-pub fn pin_address(cache: &CacheName, pin: &PinName) -> Address {
-    Address::new(Phase::Push, cache.as_str(), &format!("pin-{pin}"))
-}
 
 /// Plans the pins of one cache.
 #[must_use]
@@ -64,11 +58,11 @@ pub fn steps(
         if add.is_empty() && remove.is_empty() {
             continue;
         }
-        let mut waits_for = super::setup::cache_addresses(name);
+        let mut waits_for = cache_addresses(name);
         let classes = desired.config.classes.keys();
-        waits_for.extend(classes.map(|class| super::push::push_address(name, class.as_str())));
+        waits_for.extend(classes.map(|class| push_address(name, class.as_str())));
         let builds: Vec<Address> = builds(pin, wanted)
-            .map(|build| super::push::build_address(&build.installable))
+            .map(|build| build_address(&build.installable))
             .collect();
         waits_for.extend(builds.iter().cloned());
         steps.push(Step {
