@@ -76,9 +76,8 @@ fn age(folder: &Path, days: u64) {
 
 /// A model of so many bytes that look like weights.
 fn model(bed: &TestBed, name: &str, lines: u32) {
-    let weights: String = (0..lines)
-        .map(|line| format!("{:08x}\n", line.wrapping_mul(0x9e37_79b9)))
-        .collect();
+    let lines = (0..lines).map(|line| format!("{:08x}\n", line.wrapping_mul(0x9e37_79b9)));
+    let weights = lines.collect::<Vec<String>>().concat();
     bed.write(format!("models/{name}/weights.txt"), weights);
 }
 
@@ -234,10 +233,8 @@ fn the_first_five_minutes_are_real() {
 fn the_exit_codes_are_those_of_the_program() {
     let mut codes = Exit::ALL;
     codes.sort_by_key(|exit| exit.code());
-    let mut rows = String::new();
-    for exit in codes {
-        rows.push_str(&format!("| {} | {} |\n", exit.code(), exit.meaning()));
-    }
+    let row = |exit: Exit| format!("| {} | {} |\n", exit.code(), exit.meaning());
+    let rows = codes.map(row).concat();
     let table = format!("| code | meaning |\n|---|---|\n{rows}\n");
     let order: Vec<String> = Exit::ALL
         .iter()
