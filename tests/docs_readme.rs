@@ -76,9 +76,8 @@ fn age(folder: &Path, days: u64) {
 
 /// A model of so many bytes that look like weights.
 fn model(bed: &TestBed, name: &str, lines: u32) {
-    let weights: String = (0..lines)
-        .map(|line| format!("{:08x}\n", line.wrapping_mul(0x9e37_79b9)))
-        .collect();
+    let lines = (0..lines).map(|line| format!("{:08x}\n", line.wrapping_mul(0x9e37_79b9)));
+    let weights = lines.collect::<Vec<String>>().concat();
     bed.write(format!("models/{name}/weights.txt"), weights);
 }
 
@@ -234,10 +233,8 @@ fn the_first_five_minutes_are_real() {
 fn the_exit_codes_are_those_of_the_program() {
     let mut codes = Exit::ALL;
     codes.sort_by_key(|exit| exit.code());
-    let mut rows = String::new();
-    for exit in codes {
-        rows.push_str(&format!("| {} | {} |\n", exit.code(), exit.meaning()));
-    }
+    let row = |exit: Exit| format!("| {} | {} |\n", exit.code(), exit.meaning());
+    let rows = codes.map(row).concat();
     let table = format!("| code | meaning |\n|---|---|\n{rows}\n");
     let order: Vec<String> = Exit::ALL
         .iter()
@@ -251,4 +248,33 @@ fn the_exit_codes_are_those_of_the_program() {
     );
     let order = format!("the first of {} wins", order.join(", "));
     assert!(text.contains(&order), "the README does not say: {order}");
+}
+
+/// What the README says of CI: a job is refused a key of its own, and tuned all the same.
+#[test]
+fn a_job_without_the_key_is_tuned_and_does_not_push() {
+    let mut bed = TestBed::new();
+    bed.without_nix();
+    bed.write("models/a/weights", "w0 0.5");
+    bed.write("environment", "");
+    bed.set("CI", "true").set("GITHUB_ACTIONS", "true");
+    let environment = bed.at("environment");
+    bed.set("GITHUB_ENV", environment);
+    bed.write(
+        "cache.yaml",
+        "version: 1
+project: sample
+caches:
+  local: { type: file, path: out/cache, signing-key: { file: out/key.sec, generate: true } }
+artifacts:
+  models: { priority: 1, directories: ['models/*'], default: true }
+optimize: { max-jobs: 4 }
+",
+    );
+    let push = bed.run(["push", "--apply"]).fails(4);
+    assert!(push.stdout.contains("setup-key-missing"), "{push}");
+    let _ = bed.run(["optimize", "--apply"]).success();
+    assert!(bed.read("environment").contains("max-jobs = 4"));
+    let _ = bed.run(["setup", "--apply"]).success();
+    assert!(!bed.at("out/key.sec").exists());
 }

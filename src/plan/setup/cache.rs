@@ -1,6 +1,6 @@
 //! Cache folders and signing keys.
 
-use super::step;
+use super::{KEY_MISSING, step};
 use crate::config::model::CacheName;
 use crate::config::secret::SecretRef;
 use crate::nix::cache_info::CacheInfo;
@@ -109,7 +109,7 @@ pub(super) fn key(
             let (text, help) = if signing.generate {
                 (
                     format!("the signing key {path} is missing, and keys are not generated in CI"),
-                    "a key made here would die with the job: hand it in as a secret".to_owned(),
+                    "a key made here would die with the job: hand it in as a secret (signing-key: { env: NAME })".to_owned(),
                 )
             } else {
                 (
@@ -118,8 +118,9 @@ pub(super) fn key(
                 )
             };
             changes.refusals.push(Refusal {
-                steps: Vec::new(),
-                code: "setup-key-missing".to_owned(),
+                // `make` puts what would be signed in the place of the key.
+                steps: vec![key_address(name)],
+                code: KEY_MISSING.to_owned(),
                 text,
                 help,
             });
