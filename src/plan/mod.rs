@@ -33,6 +33,8 @@ pub mod simulate;
 pub mod stages;
 pub mod step;
 pub mod summary;
+#[cfg(test)]
+mod testing;
 pub mod time;
 pub mod verdict;
 pub mod wanted;

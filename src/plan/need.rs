@@ -315,3 +315,6 @@ pub fn recorded_classes(
     }
     classes
 }
+
+#[cfg(test)]
+mod tests;

@@ -203,8 +203,32 @@ fn same_value(effective: &str, wanted: &str) -> bool {
             .map(str::to_owned)
             .collect::<BTreeSet<_>>()
     };
-    // `auto` is printed as the number of CPUs.
-    wanted == "auto" || words(effective) == words(wanted)
+    // `auto` is printed as the number of CPUs, and a size in bytes.
+    wanted == "auto"
+        || words(effective) == words(wanted)
+        || bytes(wanted).is_some_and(|wanted| bytes(effective) == Some(wanted))
+}
+
+/// A number as Nix reads it, with `K`, `M`, `G` or `T` behind it.
+fn bytes(text: &str) -> Option<u64> {
+    let (digits, shift) = match text.char_indices().last()? {
+        (at, 'K' | 'k') => (&text[..at], 10),
+        (at, 'M' | 'm') => (&text[..at], 20),
+        (at, 'G' | 'g') => (&text[..at], 30),
+        (at, 'T' | 't') => (&text[..at], 40),
+        _ => (text, 0),
+    };
+    digits.parse::<u64>().ok()?.checked_mul(1 << shift)
+}
+
+/// Whether a line stands in the text, and no later one gives its setting another value.
+fn is_in_effect(text: &str, line: &str) -> bool {
+    let name = |line: &str| line.split('=').next().unwrap_or(line).trim().to_owned();
+    let last = text
+        .lines()
+        .rfind(|other| name(other) == name(line))
+        .map(str::trim);
+    last == Some(line)
 }
 
 /// Hands the settings to the later steps of a job.
@@ -225,11 +249,10 @@ fn export(
         lines.insert(0, format!("!include {}", conf.fragment));
     }
     let before = &observed.environment.nix_config;
-    let known: BTreeSet<&str> = before.lines().map(str::trim).collect();
     let missing: Vec<&str> = lines
         .iter()
         .map(String::as_str)
-        .filter(|line| !known.contains(line))
+        .filter(|line| !is_in_effect(before, line))
         .collect();
     if missing.is_empty() {
         return;

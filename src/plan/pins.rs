@@ -41,7 +41,10 @@ pub fn steps(
         let (add, remove) = match desired.config.pins.get(pin) {
             Some(declared) => {
                 let current = current(pin, wanted, verdicts);
-                revise(&current, &records, declared.revisions)
+                let (add, remove) = revise(&current, &records, declared.revisions);
+                // What a pin lacks here, another runner may have pinned: nothing of it ends.
+                let whole = is_whole(pin, wanted, verdicts);
+                (add, if whole { remove } else { Vec::new() })
             }
             None => (Vec::new(), ended(desired, &records)),
         };
@@ -111,12 +114,19 @@ fn current(pin: &PinName, wanted: &Wanted<'_>, verdicts: &Verdicts) -> BTreeSet<
         .collect()
 }
 
+/// Whether everything that a pin names is in the cache, or gets there.
+fn is_whole(pin: &PinName, wanted: &Wanted<'_>, verdicts: &Verdicts) -> bool {
+    let mut tops = wanted.tops.iter();
+    !wanted.open_pins.contains(pin)
+        && tops.all(|top| top.pin.as_ref() != Some(pin) || verdicts.kept.contains(top.row))
+}
+
 /// The builds that a pin waits for.
 fn builds<'w>(pin: &'w PinName, wanted: &'w Wanted<'_>) -> impl Iterator<Item = &'w WantedBuild> {
     wanted
         .builds
         .iter()
-        .filter(move |build| build.pin.as_ref() == Some(pin))
+        .filter(move |build| build.pins.contains(pin))
 }
 
 /// Which records to write and which to remove so that what is pinned now and the newest other
@@ -197,3 +207,6 @@ pub(super) fn remaining(
         .cloned()
         .collect()
 }
+
+#[cfg(test)]
+mod tests;

@@ -86,7 +86,7 @@ fn is_unseen(observed: &Observed, source: &TopSource) -> bool {
 }
 
 fn is_unknown<T>(seen: Option<&Observation<T>>) -> bool {
-    seen.is_some_and(|seen| seen.unknown().is_some())
+    seen.is_none_or(|seen| seen.unknown().is_some())
 }
 
 struct Place<'a> {

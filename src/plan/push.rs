@@ -66,8 +66,8 @@ pub fn plan(desired: &Desired, observed: &Observed) -> Changes {
             wanted: &wanted,
             verdicts: &verdicts,
         };
-        target.report(&mut changes);
-        target.push_steps(&mut changes);
+        let steps = target.push_steps(&mut changes);
+        target.report(&steps, &mut changes);
         let mut pins = pins::steps(desired, name, cache, content, &wanted, &verdicts);
         if changes.unseen.contains(name) {
             pins.retain_mut(pins::only_additions);
@@ -104,7 +104,7 @@ pub fn questions(desired: &Desired, observed: &Observed) -> BTreeSet<HashPart> {
     for name in desired
         .caches
         .keys()
-        .filter(|name| desired.config.push.to.contains_key(*name))
+        .filter(|name| desired.config.push.enabled && desired.config.push.to.contains_key(*name))
     {
         let content = match observed.caches.get(name) {
             Some(Observation::Present(content)) => content,

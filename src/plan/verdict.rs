@@ -216,3 +216,6 @@ fn reach_missing(wanted: &Wanted<'_>, first: &[First], from: Vec<Row>) -> RowSet
     }
     seen
 }
+
+#[cfg(test)]
+mod tests;

@@ -44,6 +44,8 @@ pub struct Wanted<'a> {
     pub unseen: bool,
     /// Outputs that cannot be built here: (installable, system).
     pub elsewhere: BTreeSet<(String, String)>,
+    /// Pins of which something was not found.
+    pub open_pins: BTreeSet<PinName>,
     /// Puts paths into classes.
     pub classifier: Classifier<'a>,
 }
@@ -87,8 +89,8 @@ pub struct WantedBuild {
     pub class: ClassId,
     /// What asked for it.
     pub because: Because,
-    /// The pin that wants it.
-    pub pin: Option<PinName>,
+    /// The pins that want it.
+    pub pins: BTreeSet<PinName>,
 }
 
 /// A classifier that knows every output and directory that was observed.
@@ -148,6 +150,8 @@ impl<'a> Wanted<'a> {
             unknowns: BTreeSet::new(),
             unseen: false,
             elsewhere: BTreeSet::new(),
+            open_pins: BTreeSet::new(),
+            partly: false,
         };
         for top in &desired.tops {
             search.top(top);

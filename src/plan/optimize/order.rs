@@ -62,7 +62,11 @@ pub(super) fn compare(
                 "it has no Priority in its nix-cache-info, so Nix asks it before all others; give \
                    it one where it is declared"
                     .to_owned(),
-            lines: vec![format!("{}?priority=50", first.url)],
+            lines: vec![format!(
+                "{}{}priority=50",
+                first.url,
+                if first.url.contains('?') { '&' } else { '?' }
+            )],
             because: desired.because("the order of asking", "/caches"),
         });
     }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::target::Target;
 use crate::config::units::Size;
-use crate::plan::address::Phase;
+use crate::plan::address::{Address, Phase};
 use crate::plan::change::Changes;
 use crate::plan::observed::Why;
 use crate::plan::plan::{Advice, HeldBack, HeldPath, HeldReason, Refusal, Unknown};
@@ -12,7 +12,7 @@ use crate::plan::verdict::Verdict;
 
 impl Target<'_> {
     /// What is held back, unknown, refused, or for a person to do.
-    pub(super) fn report(&self, changes: &mut Changes) {
+    pub(super) fn report(&self, steps: &[Address], changes: &mut Changes) {
         self.report_held(changes);
         for (what, why) in &self.wanted.unknowns {
             changes.unknowns.push(Unknown {
@@ -59,7 +59,7 @@ impl Target<'_> {
                 self.wanted.paths.path(*needed),
             );
             changes.refusals.push(Refusal {
-                steps: Vec::new(),
+                steps: steps.to_vec(),
                 code: "push-needs-excluded".to_owned(),
                 text: format!(
                     "{row} would be pushed to {} but needs {needed}, which is not",
@@ -79,7 +79,7 @@ impl Target<'_> {
         let cap = self.desired.config.push.max_unasked;
         if unasked > cap.0 {
             changes.refusals.push(Refusal {
-                steps: Vec::new(),
+                steps: steps.to_vec(),
                 code: "push-unasked".to_owned(),
                 text: format!(
                     "{} of NAR would be pushed to {} though the upstreams that may have it could not \

@@ -36,8 +36,8 @@ struct Batch {
 }
 
 impl Target<'_> {
-    /// The steps, for the highest class first.
-    pub(super) fn push_steps(&self, changes: &mut Changes) {
+    /// Plans the steps, for the highest class first; returns their addresses.
+    pub(super) fn push_steps(&self, changes: &mut Changes) -> Vec<Address> {
         let mut batches: BTreeMap<ClassId, Batch> = BTreeMap::new();
         for (rank, row) in self.order().into_iter().enumerate() {
             let Verdict::Push { unasked } = self.verdicts.of[row as usize] else {
@@ -77,10 +77,14 @@ impl Target<'_> {
         let mut batches: Vec<(ClassId, Batch)> = batches.into_iter().collect();
         batches
             .sort_by_key(|(id, _)| (std::cmp::Reverse(self.wanted.classifier.priority(*id)), *id));
-        changes
-            .steps
-            .extend(batches.into_iter().map(|(id, batch)| self.step(id, batch)));
-        changes.compared += u64::from(u32::try_from(self.wanted.paths.len()).unwrap_or(u32::MAX));
+        let steps: Vec<Step> = batches
+            .into_iter()
+            .map(|(id, batch)| self.step(id, batch))
+            .collect();
+        let addresses = steps.iter().map(|step| step.address.clone()).collect();
+        changes.steps.extend(steps);
+        changes.compared += self.wanted.paths.len() as u64;
+        addresses
     }
 
     /// The class under which a build is shown: its own, or, where that does not go to this cache but parts
@@ -96,14 +100,12 @@ impl Target<'_> {
     }
 
     /// The rows to push: what has the highest priority first, each after what it refers to, and the
-    /// closure of one top finished before that of the next.
+    /// closure of one top finished before that of the next of its priority.
     fn order(&self) -> Vec<Row> {
         let classifier = &self.wanted.classifier;
         let mut tops: Vec<Row> = self.wanted.tops.iter().map(|top| top.row).collect();
+        tops.extend(self.verdicts.pushed.iter());
         tops.sort_by_key(|row| std::cmp::Reverse(classifier.priority(self.wanted.class(*row))));
-        let mut rest: Vec<Row> = self.verdicts.pushed.iter().collect();
-        rest.sort_by_key(|row| std::cmp::Reverse(classifier.priority(self.wanted.class(*row))));
-        tops.extend(rest);
         self.wanted
             .paths
             .refs()

@@ -62,7 +62,12 @@ pub(super) fn folder(
 
 /// The same cache info with our priority; whatever else stands in it stays.
 fn revised_info(text: &str, store_dir: &StoreDir, priority: i32) -> Result<String, String> {
-    let Ok(mut info) = CacheInfo::parse(text) else {
+    // A priority that is no number makes Nix drop the cache; the other lines still count.
+    let readable: String = text
+        .split_inclusive('\n')
+        .filter(|line| CacheInfo::parse(line).is_ok())
+        .collect();
+    let Ok(mut info) = CacheInfo::parse(&readable) else {
         return Ok(CacheInfo::new(store_dir, true, priority).to_string());
     };
     match info.store_dir() {

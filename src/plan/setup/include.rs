@@ -37,7 +37,7 @@ pub(super) fn line(
         }
         None => return,
     };
-    let Some(after) = ensure_include(text, FRAGMENT) else {
+    let Some(after) = with_line(text, conf) else {
         return;
     };
     if let Some(line) = first_malformed(text) {
@@ -94,6 +94,18 @@ fn first_malformed(text: &str) -> Option<usize> {
     Some(at + 1)
 }
 
+/// The text with our line; `None`: it includes the fragment already, by its name or (where somebody else
+/// keeps the settings) by its whole path.
+fn with_line(text: &str, conf: &ConfFiles) -> Option<String> {
+    let whole = ConfFile::parse(text)
+        .includes_of(conf.fragment.as_str())
+        .next();
+    if whole.is_some() {
+        return None;
+    }
+    ensure_include(text, FRAGMENT)
+}
+
 fn why_not_edit(file: &FileFacts) -> Option<String> {
     if let Some(managed) = &file.managed {
         return Some(managed.clone());
@@ -107,7 +119,7 @@ pub(in crate::plan) fn is_included(observed: &Observed, conf: &ConfFiles) -> boo
         .files
         .get(conf.nix_conf.as_str())
         .and_then(Observation::present);
-    file.is_some_and(|file| ensure_include(&file.text, FRAGMENT).is_none())
+    file.is_some_and(|file| with_line(&file.text, conf).is_none())
 }
 
 /// The substituters that our fragment adds now.
@@ -115,16 +127,22 @@ pub(in crate::plan) fn included_substituters(
     observed: &Observed,
     conf: &ConfFiles,
 ) -> BTreeSet<String> {
+    added(observed, conf, "substituters").into_iter().collect()
+}
+
+/// The words that our fragment adds to a list setting now.
+pub(super) fn added(observed: &Observed, conf: &ConfFiles, setting: &str) -> Vec<String> {
     if !is_included(observed, conf) {
-        return BTreeSet::new();
+        return Vec::new();
     }
+    let start = format!("extra-{setting} = ");
     let file = observed
         .files
         .get(conf.fragment.as_str())
         .and_then(Observation::present);
     file.into_iter()
         .flat_map(|file| file.text.lines())
-        .filter_map(|line| line.strip_prefix("extra-substituters = "))
+        .filter_map(|line| line.strip_prefix(&start))
         .flat_map(str::split_whitespace)
         .map(str::to_owned)
         .collect()

@@ -8,7 +8,7 @@ use crate::config::model::NixConf;
 use crate::plan::address::Phase;
 use crate::plan::change::Changes;
 use crate::plan::desired::{ConfFiles, Desired};
-use crate::plan::observed::{NixFacts, Observation, Observed};
+use crate::plan::observed::{NixFacts, Observed};
 use crate::plan::plan::Advice;
 
 /// Says which lines the administrator adds, if the daemon would drop what we declare.
@@ -68,26 +68,26 @@ pub(super) fn advise(
     });
 }
 
-/// What the daemon itself has of some list settings: what comes from the user's own files does not
-/// count.
+/// What the daemon itself has of some list settings. What our own fragment adds to a setting does not
+/// count; what stands in it as well as elsewhere (Nix keeps both) does.
 fn words(
     nix: &NixFacts,
     names: &[&str],
     observed: &Observed,
     conf: &ConfFiles,
 ) -> BTreeSet<String> {
-    let own = observed
-        .files
-        .get(conf.fragment.as_str())
-        .and_then(Observation::present);
-    let own: BTreeSet<&str> = own
-        .map(|file| file.text.split_whitespace().collect())
-        .unwrap_or_default();
-    names
-        .iter()
-        .filter_map(|name| nix.settings.get(*name))
-        .flat_map(|setting| setting.value.split_whitespace())
-        .filter(|word| !own.contains(word))
-        .map(|word| word.trim_end_matches('/').to_owned())
-        .collect()
+    let mut words = BTreeSet::new();
+    for name in names {
+        let mut ours = super::include::added(observed, conf, name);
+        let effective = nix.settings.get(*name).map(|setting| &setting.value);
+        for word in effective.into_iter().flat_map(|all| all.split_whitespace()) {
+            match ours.iter().position(|own| own == word) {
+                Some(at) => drop(ours.swap_remove(at)),
+                None => {
+                    words.insert(word.trim_end_matches('/').to_owned());
+                }
+            }
+        }
+    }
+    words
 }

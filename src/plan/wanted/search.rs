@@ -36,15 +36,22 @@ pub(super) struct Search<'o> {
     pub(super) unknowns: BTreeSet<(String, String)>,
     pub(super) unseen: bool,
     pub(super) elsewhere: BTreeSet<(String, String)>,
+    pub(super) open_pins: BTreeSet<PinName>,
+    /// Something of the top that is being looked for is not to be had.
+    pub(super) partly: bool,
 }
 
 impl Search<'_> {
     /// Looks for one top.
     pub(super) fn top(&mut self, top: &Top) {
+        self.partly = false;
         match &top.source {
             TopSource::Output(installable) => self.output(top, installable),
             TopSource::Directory(glob) => self.directory(top, glob),
             TopSource::Path(given) | TopSource::PathsFrom(given) => self.given(top, given),
+        }
+        if self.partly {
+            self.open_pins.extend(top.pin.clone());
         }
     }
 
@@ -56,6 +63,7 @@ impl Search<'_> {
 
     /// It is not there.
     fn missing(&mut self, what: &str, why: impl Into<String>) {
+        self.partly = true;
         self.unknowns.insert((what.to_owned(), why.into()));
     }
 
@@ -94,6 +102,7 @@ impl Search<'_> {
             .values()
             .all(|path| is_upstream(self.observed, &path.hash()))
         {
+            self.partly = true;
             self.upstream.extend(facts.outputs.values().cloned());
         } else if let Some(why) = self.observed.store.unknown() {
             let why = format!("whether it is built is not known: {}", why.0);
@@ -112,6 +121,7 @@ impl Search<'_> {
         });
         if !here {
             let system = facts.system.clone().unwrap_or_default();
+            self.partly = true;
             self.elsewhere.insert((installable.to_owned(), system));
             return;
         }
@@ -120,7 +130,7 @@ impl Search<'_> {
             .iter_mut()
             .find(|(_, build)| build.installable == installable && build.closure == top.closure);
         if let Some((_, known)) = known {
-            known.pin = known.pin.take().or_else(|| top.pin.clone());
+            known.pins.extend(top.pin.clone());
             return;
         }
         let build = WantedBuild {
@@ -130,7 +140,7 @@ impl Search<'_> {
             closure: top.closure,
             class: 0,
             because: top.because.clone(),
-            pin: top.pin.clone(),
+            pins: top.pin.iter().cloned().collect(),
         };
         self.builds.push((facts.clone(), build));
     }

@@ -101,6 +101,7 @@ impl Search<'_> {
             unknowns: self.unknowns,
             unseen: self.unseen,
             elsewhere: self.elsewhere,
+            open_pins: self.open_pins,
             classifier,
         }
     }
