@@ -5,13 +5,13 @@ use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::fs::symlink;
 use std::process::Command;
 
-use crate::crash_support::{narinfos, tree};
+use crate::crash_support::{narinfos, tree, unwrapped};
 use crate::support::bed::TestBed;
 use crate::support::checker::Checker;
 
 fn bed(directories: &str) -> TestBed {
     let mut bed = TestBed::new();
-    bed.without_nix();
+    bed.without_nix().unset("NIX_STORE_DIR");
     bed.write(
         "cache.yaml",
         format!(
@@ -60,7 +60,7 @@ fn what_is_no_content_is_named_and_the_rest_goes_on() {
         "[WORK]/models/pipe/fifo`: it is a FIFO, which a NAR cannot hold",
         "[WORK]/models/socket/s`: it is a socket, which a NAR cannot hold",
     ] {
-        let joined = said.stdout.replace("\n┃     ", " ");
+        let joined = unwrapped(&said.stdout);
         assert!(joined.contains(words), "{words}: {said}");
     }
     let _ = bed.run(["reconcile", "--strict"]).fails(7);
@@ -91,18 +91,21 @@ fn names_that_are_not_utf8_work_inside_and_are_named_outside() {
     let before = tree(&bed.at("out"));
     let said = bed.run(["reconcile", "--apply"]).success();
     assert!(
-        said.stdout
-            .contains("is not UTF-8, so it cannot become a store path"),
+        unwrapped(&said.stdout).contains("is not UTF-8, so it cannot become a store path"),
         "{said}"
     );
-    assert!(said.stdout.contains("no retention ends in local"), "{said}");
+    assert!(
+        unwrapped(&said.stdout).contains("no retention ends in local"),
+        "{said}"
+    );
     assert_eq!(tree(&bed.at("out")), before);
     // A name that is UTF-8, but none of a store path.
     std::fs::remove_dir(bed.at("models").join(OsStr::from_bytes(b"bad\xff"))).unwrap();
     std::fs::create_dir(bed.at("models/two words")).unwrap();
     let said = bed.run(["reconcile", "--apply"]).success();
     assert!(
-        said.stdout.contains("two words") && said.stdout.contains("cannot become a store path"),
+        unwrapped(&said.stdout).contains("two words")
+            && unwrapped(&said.stdout).contains("cannot become a store path"),
         "{said}"
     );
 }
@@ -124,7 +127,8 @@ fn what_may_not_be_read_is_named() {
     );
     let said = bed.finish(&mut command).success();
     assert!(
-        said.stdout.contains("models/secret/file") && said.stdout.contains("ermission denied"),
+        unwrapped(&said.stdout).contains("models/secret/file")
+            && unwrapped(&said.stdout).contains("ermission denied"),
         "{said}"
     );
     assert_eq!(made(&bed).len(), 1);

@@ -9,7 +9,7 @@ use crate::support::bed::TestBed;
 
 /// The program in a mount namespace of its own, after a script that mounts; `None`, said loudly,
 /// where the kernel forbids it.
-pub fn mounted(bed: &TestBed, mounts: &str, arguments: &[&str]) -> Option<Command> {
+pub(super) fn mounted(bed: &TestBed, mounts: &str, arguments: &[&str]) -> Option<Command> {
     let ways: [&[&str]; 2] = [&["-m"], &["-r", "-m"]];
     let works = |way: &&&[&str]| {
         let probe = ["sh", "-c", "mount -t tmpfs none /mnt"];
@@ -20,9 +20,11 @@ pub fn mounted(bed: &TestBed, mounts: &str, arguments: &[&str]) -> Option<Comman
         support::skip_always("this machine allows no private mounts");
         return None;
     };
-    let mut command = bed.program("unshare");
-    let script = format!("set -e; {mounts}; exec \"$@\"");
-    command.args(*way).args(["sh", "-c", &script, "sh"]);
+    let mut command = bed.program("/usr/bin/unshare");
+    let script = format!(
+        "set -e; OLD=$PATH; PATH=/usr/sbin:/usr/bin:/sbin:/bin; {mounts}; PATH=$OLD; exec \"$@\""
+    );
+    command.args(*way).args(["/bin/sh", "-c", &script, "sh"]);
     command
         .arg(env!("CARGO_BIN_EXE_nanna-cache"))
         .args(arguments);
@@ -30,7 +32,7 @@ pub fn mounted(bed: &TestBed, mounts: &str, arguments: &[&str]) -> Option<Comman
 }
 
 /// The program as a user whom permissions bind; all of the bed is that user's.
-pub fn as_nobody(bed: &TestBed, arguments: &[&str]) -> Option<Command> {
+pub(super) fn as_nobody(bed: &TestBed, arguments: &[&str]) -> Option<Command> {
     let program = env!("CARGO_BIN_EXE_nanna-cache");
     let root = Command::new("id").arg("-u").output().unwrap().stdout == b"0\n";
     if !root {
@@ -51,7 +53,7 @@ pub fn as_nobody(bed: &TestBed, arguments: &[&str]) -> Option<Command> {
         support::skip_always("this machine cannot run the program as somebody else");
         return None;
     }
-    let mut command = bed.program("setpriv");
+    let mut command = bed.program("/usr/bin/setpriv");
     command.args(other).arg(program).args(arguments);
     Some(command)
 }
@@ -74,7 +76,7 @@ push: { to: { local: all } }
 
 fn models() -> TestBed {
     let mut bed = TestBed::new();
-    bed.without_nix();
+    bed.without_nix().unset("NIX_STORE_DIR");
     bed.write("cache.yaml", MODELS);
     bed.write("models/small/weights", "weights");
     bed
@@ -182,7 +184,7 @@ fn a_full_disk_keeps_what_is_whole_and_a_rerun_finishes() {
     let Some(mut command) = mounted(
         &bed,
         &format!(
-            "mount -t tmpfs -o size=3500k none '{at}'; \"$@\" || code=$?; cp -a '{at}' '{to}'; exit $code"
+            "mount -t tmpfs -o size=3500k none '{at}'; PATH=$OLD \"$@\" || code=$?; cp -a '{at}' '{to}'; exit $code"
         ),
         &["reconcile", "--apply"],
     ) else {
@@ -238,7 +240,9 @@ fn a_nix_conf_that_nix_refuses_is_left_alone() {
 
 #[test]
 fn settings_of_others_are_not_edited() {
-    let bed = models();
+    let mut bed = models();
+    let folder = bed.root().join("nix/store");
+    bed.set("NIX_STORE_DIR", folder);
     let folder = bed.home().join(".config/nix");
     std::fs::create_dir_all(&folder).unwrap();
     // A link into the store: some other tool's.

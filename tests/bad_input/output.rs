@@ -6,7 +6,7 @@ use crate::support::bed::{Output, TestBed};
 
 fn bed() -> TestBed {
     let mut bed = TestBed::new();
-    bed.without_nix();
+    bed.without_nix().unset("NIX_STORE_DIR");
     bed.write(
         "cache.yaml",
         "version: 1

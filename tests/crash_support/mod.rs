@@ -206,6 +206,15 @@ push: {{ to: {{ local: all }} }}
     }
 }
 
+/// A text from a plan's box as one line, however it was wrapped.
+pub fn unwrapped(text: &str) -> String {
+    let words: Vec<&str> = text
+        .split_whitespace()
+        .filter(|word| *word != "┃")
+        .collect();
+    words.join(" ")
+}
+
 /// Copies a folder with the times of its files.
 pub fn copy(from: &Path, to: &Path) {
     let status = Command::new("cp").arg("-a").args([from, to]).status();
