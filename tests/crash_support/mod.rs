@@ -188,6 +188,14 @@ push: {{ to: {{ local: all }} }}
             .collect()
     }
 
+    /// Puts another folder in the place of the cache, as one change for a reader.
+    pub fn replace_cache(&self, with: &Path) {
+        let old = self.memory.path().join("old");
+        std::fs::rename(self.cache(), &old).unwrap();
+        std::fs::rename(with, self.cache()).unwrap();
+        std::fs::remove_dir_all(&old).unwrap();
+    }
+
     /// The state of a journal's newest lines.
     pub fn journal(&self) -> String {
         let path = self
@@ -196,6 +204,37 @@ push: {{ to: {{ local: all }} }}
             .join(".local/state/nanna-cache/journal/site.jsonl");
         std::fs::read_to_string(path).unwrap()
     }
+}
+
+/// A text from a plan's box as one line, however it was wrapped.
+pub fn unwrapped(text: &str) -> String {
+    let words: Vec<&str> = text
+        .split_whitespace()
+        .filter(|word| *word != "┃")
+        .collect();
+    words.join(" ")
+}
+
+/// Copies a folder with the times of its files.
+pub fn copy(from: &Path, to: &Path) {
+    let status = Command::new("cp").arg("-a").args([from, to]).status();
+    assert!(status.unwrap().success());
+}
+
+/// Makes every file below a folder 200 days old.
+pub fn age(folder: &Path) {
+    let touch = [
+        "-type",
+        "f",
+        "-exec",
+        "touch",
+        "-d",
+        "200 days ago",
+        "{}",
+        "+",
+    ];
+    let status = Command::new("find").arg(folder).args(touch).status();
+    assert!(status.unwrap().success());
 }
 
 /// A temporary folder in memory, where there is such a place: thousands of files are synced.
