@@ -279,3 +279,6 @@ fn export(
         },
     });
 }
+
+#[cfg(test)]
+mod tests;

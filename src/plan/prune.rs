@@ -256,3 +256,6 @@ fn incoming(pushing: &[Step], cache: &CacheName) -> u64 {
         .map(|path| path.nar_size)
         .sum()
 }
+
+#[cfg(test)]
+mod tests;

@@ -96,3 +96,6 @@ pub(super) fn own_file(
         None => Own::Leave,
     }
 }
+
+#[cfg(test)]
+mod tests;
