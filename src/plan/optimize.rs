@@ -284,3 +284,6 @@ fn export(
         },
     });
 }
+
+#[cfg(test)]
+mod tests;

@@ -286,3 +286,6 @@ fn incoming(pushing: &[Step], cache: &CacheName) -> u64 {
         .map(|path| path.nar_size)
         .sum()
 }
+
+#[cfg(test)]
+mod tests;

@@ -199,3 +199,6 @@ pub(super) fn roots_to_write<'s>(
         _ => &[],
     })
 }
+
+#[cfg(test)]
+mod tests;

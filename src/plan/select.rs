@@ -90,3 +90,6 @@ impl Selection {
         plan
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -99,3 +99,6 @@ pub(super) fn own_file(
         None => Own::Leave,
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -113,7 +113,12 @@ impl World {
             let unseen = hidden(name.as_str());
             let upstream = Upstream {
                 unanswered: if unseen {
-                    self.store.keys().copied().collect()
+                    let outputs = self
+                        .outputs
+                        .values()
+                        .flat_map(|facts| facts.outputs.values());
+                    let outputs = outputs.map(StorePath::hash);
+                    self.store.keys().copied().chain(outputs).collect()
                 } else {
                     BTreeSet::new()
                 },

@@ -125,6 +125,11 @@ impl Search<'_> {
             self.elsewhere.insert((installable.to_owned(), system));
             return;
         }
+        // An upstream that did not answer may have it, and then it is not pinned.
+        self.partly |= facts.outputs.values().any(|path| {
+            let mut upstreams = self.observed.upstreams.values();
+            upstreams.any(|upstream| upstream.unanswered.contains(&path.hash()))
+        });
         let known = self
             .builds
             .iter_mut()
