@@ -10,6 +10,7 @@ use super::class::Classifier;
 use super::desired::{Cache, Desired, TopSource};
 use super::need::{Need, Rules, need};
 use super::observed::{CacheContent, Observation, Observed};
+use super::paths::Row;
 use super::plan::{Advice, CacheBudget, Refusal, Unknown};
 use super::record::{self, PrunePhase};
 use super::step::{Op, Step};
