@@ -11,7 +11,7 @@ use std::process::Command;
 use crash_support::{Running, Site, age, copy, narinfos, objects, tree};
 use serde_json::Value;
 
-const KILLS: usize = 16;
+const KILLS: usize = 12;
 
 /// A path of the population whose closure is some of it, but not all.
 fn kept(site: &Site) -> (String, BTreeSet<String>) {
@@ -67,7 +67,7 @@ fn a_killed_prune_breaks_nothing_and_a_rerun_finishes() {
             continue;
         }
         kills += 1;
-        seen.insert(narinfos(&site.cache()).len());
+        seen.insert(objects(&site.cache()));
         checker.assert_whole(&site.cache());
         if kills % 4 == 0 {
             site.assert_nix_reads(site.visible());
@@ -85,8 +85,8 @@ fn a_killed_prune_breaks_nothing_and_a_rerun_finishes() {
         assert!(said.stdout.contains("No changes."), "{said}");
     }
     assert_eq!(kills, KILLS);
-    assert!(seen.len() > 2, "narinfos at the kills: {seen:?}");
-    println!("narinfos at the kills: {seen:?}");
+    assert!(seen.len() > 2, "objects at the kills: {seen:?}");
+    println!("objects at the kills: {seen:?}");
     let _ = reader.stop();
     site.checker()
         .deep()
@@ -174,7 +174,7 @@ fn a_killed_setup_says_where_it_was_and_a_rerun_finishes() {
     assert!(said.stdout.contains("Applied: 4 done"), "{said}");
     let foreign = "# mine\ncores = 2";
     let (mut kills, mut said_open) = (0, 0);
-    for lines in (0..2 * (steps + 1)).cycle().take(24) {
+    for lines in (0..2 * (steps + 1)).cycle().take(16) {
         std::fs::remove_dir_all(site.cache()).unwrap();
         for folder in &files[1..] {
             std::fs::remove_dir_all(site.bed.at(folder)).unwrap();
@@ -223,8 +223,8 @@ fn a_killed_setup_says_where_it_was_and_a_rerun_finishes() {
         let said = site.bed.run(["setup", "--detailed-exitcode"]).success();
         assert!(said.stdout.contains("No changes."), "{said}");
     }
-    assert!(kills >= 12, "{kills} kills");
-    assert!(said_open >= 3, "{said_open} kills within a step");
+    assert!(kills >= 8, "{kills} kills");
+    assert!(said_open >= 2, "{said_open} kills within a step");
     // What it made works, and the signing key is one.
     let whole = tree(&site.bed.at("conf"));
     assert_eq!(whole.len(), 3, "{whole:?}");

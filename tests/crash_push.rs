@@ -1,6 +1,11 @@
 //! Pushes of a real store that are killed at any point: what is visible stays whole, and a rerun
 //! finishes.
-#![allow(missing_docs, clippy::unwrap_used, reason = "a test")]
+#![allow(
+    missing_docs,
+    clippy::unwrap_used,
+    clippy::case_sensitive_file_extension_comparisons,
+    reason = "a test of names that we write ourselves"
+)]
 
 mod crash_support;
 mod support;

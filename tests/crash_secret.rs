@@ -1,5 +1,11 @@
 //! A signing key is planted, and everything that the tool ever says or writes is searched for it.
-#![allow(missing_docs, clippy::unwrap_used, reason = "a test")]
+#![allow(
+    missing_docs,
+    clippy::unwrap_used,
+    clippy::too_many_lines,
+    clippy::format_collect,
+    reason = "a test"
+)]
 
 mod crash_support;
 mod support;

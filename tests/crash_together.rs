@@ -1,5 +1,10 @@
 //! Several at once, and those who are asked to stop: nothing breaks, and everybody says what became of it.
-#![allow(missing_docs, clippy::unwrap_used, reason = "a test")]
+#![allow(
+    missing_docs,
+    clippy::unwrap_used,
+    clippy::case_sensitive_file_extension_comparisons,
+    reason = "a test of names that we write ourselves"
+)]
 
 mod crash_support;
 mod support;

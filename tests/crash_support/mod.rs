@@ -3,6 +3,7 @@
     dead_code,
     unreachable_pub,
     clippy::unwrap_used,
+    clippy::unused_self,
     reason = "each test uses a part of it; a test fails by panicking"
 )]
 
@@ -18,7 +19,7 @@ use crate::support::checker::Checker;
 use crate::support::real_nix::{Population, RealNix};
 
 /// How long anything may take before a test says that it hangs.
-pub const PATIENCE: Duration = Duration::from_secs(60);
+pub const PATIENCE: Duration = Duration::from_mins(1);
 
 /// A project on a host of its own.
 pub struct Site {
