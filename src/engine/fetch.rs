@@ -5,8 +5,8 @@ use camino::Utf8Path;
 use super::machine::{Machine, sentence};
 use super::secret;
 use crate::config::model::CacheName;
-use crate::nix::store_path::{StoreDir, StorePath};
-use crate::plan::desired::Desired;
+use crate::nix::store_path::StorePath;
+use crate::plan::desired::{Desired, name_of_directory, resolve};
 use crate::plan::observed::Observation;
 use crate::provider::binary_cache::fetch::{self as from_cache, FetchError};
 use crate::transfer::progress::Progress;
@@ -59,10 +59,7 @@ pub fn fetch(
             "cache.yaml has no such cache to fetch from".to_owned(),
         ));
     }
-    let store_dir = machine
-        .store
-        .as_ref()
-        .map_or_else(|_| StoreDir::default(), |store| store.store.clone());
+    let store_dir = &desired.site.store;
     let mut problems = Vec::new();
     for (cache_name, cache) in caches {
         let store = Machine::folder(&cache.folder);
@@ -73,9 +70,11 @@ pub fn fetch(
                 continue;
             }
         };
-        let absolute = crate::plan::desired::resolve(name, &desired.site);
+        // However the directory is written here, it is recorded by one name.
+        let full = resolve(name, &desired.site);
+        let recorded = name_of_directory(full.as_str(), &desired.site);
         let found = if found.is_empty() {
-            from_cache::find(&store, absolute.as_str()).unwrap_or_default()
+            from_cache::find(&store, &recorded).unwrap_or_default()
         } else {
             found
         };
@@ -94,7 +93,7 @@ pub fn fetch(
             &newest.path,
             into.as_std_path(),
             &keys,
-            &store_dir,
+            store_dir,
             Occupied::Refuse,
             progress,
         );

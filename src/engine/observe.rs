@@ -37,10 +37,7 @@ pub fn observe(
     listener: Listener<'_>,
 ) -> Observed {
     listener(Event::Looking("the Nix store, the caches and the outputs"));
-    let store_dir = machine
-        .store
-        .as_ref()
-        .map_or_else(|_| StoreDir::default(), |at| at.store.clone());
+    let store_dir = desired.site.store.clone();
     let mut observed = thread::scope(|scope| {
         let nix = scope.spawn(|| settings(machine));
         let store = scope.spawn(|| local_store(desired, machine, progress));

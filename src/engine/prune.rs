@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use super::apply::{Applying, Ended, failed};
 use super::machine::{Machine, sentence};
 use crate::config::model::CacheName;
-use crate::nix::store_path::{HashPart, StoreDir};
+use crate::nix::store_path::HashPart;
 use crate::plan::observed::{CacheContent, Observed};
 use crate::plan::prune;
 use crate::plan::record::Root;
@@ -28,10 +28,7 @@ pub(super) fn run(
         return Vec::new();
     };
     let store = Machine::folder(&cache.folder);
-    let store_dir = observed
-        .store
-        .present()
-        .map_or_else(StoreDir::default, |store| store.dir.clone());
+    let store_dir = work.desired.site.store.clone();
     let index = work.machine.index(&cache.folder);
     let look = Look {
         store_dir: &store_dir,
@@ -40,10 +37,6 @@ pub(super) fn run(
     };
     let grace = work.desired.config.prune.grace;
     let candidates = candidates(work, steps);
-    let paths = candidates.paths.len() as u64;
-    work.progress
-        .paths_total
-        .fetch_add(paths, std::sync::atomic::Ordering::Relaxed);
     let result = wait_for_others(work, |work| {
         let mut decide = |content: &CacheContent| decide(work, observed, name, content);
         run_prune(

@@ -7,6 +7,7 @@ use super::apply::{Applying, Ended, failed};
 use super::machine::{Machine, sentence};
 use super::secret::{self, NoSecret};
 use crate::config::model::{CacheName, ClassName};
+use crate::config::rough::Rough;
 use crate::nix::content_address::ContentAddress;
 use crate::nix::key::SecretKey;
 use crate::nix::store_path::{HashPart, StoreDir, StorePath};
@@ -35,10 +36,6 @@ pub(super) fn run(
         Err(why) => return steps.iter().map(|step| failed(step, &why)).collect(),
     };
     let store = Machine::folder(&cache.folder);
-    let uploading = batch.items.iter().map(|item| item.nar_size).sum::<u64>();
-    work.progress
-        .bytes_total
-        .fetch_add(uploading, std::sync::atomic::Ordering::Relaxed);
     let result = if batch.items.is_empty() && batch.roots.is_empty() {
         Ok(PushDone::default())
     } else {
@@ -169,17 +166,20 @@ impl Judge<'_> {
         let done = self.done.classes.get(class).cloned().unwrap_or_default();
         let mut detail = Vec::new();
         if done.file_bytes > 0 {
-            detail.push(format!(
-                "{} uploaded",
-                crate::config::units::Size(done.file_bytes)
-            ));
+            detail.push(format!("{} uploaded", Rough(done.file_bytes)));
         }
         if !done.present.is_empty() {
-            detail.push(format!("{} were there already", done.present.len()));
+            let there = match done.present.len() {
+                1 => "1 was there already".to_owned(),
+                many => format!("{many} were there already"),
+            };
+            detail.push(there);
         }
         let fresh = roots.iter().filter(|root| root.new).count();
-        if roots.len() > fresh {
-            detail.push(format!("{} roots renewed", roots.len() - fresh));
+        match roots.len() - fresh {
+            0 => {}
+            1 => detail.push("1 root renewed".to_owned()),
+            many => detail.push(format!("{many} roots renewed")),
         }
         let effect = Effect {
             paths: done.uploaded.len() as u64,
@@ -217,10 +217,7 @@ fn batch(
         }
     }
     let details = details(work, items.iter().map(|(_, path)| *path))?;
-    let store_dir = observed
-        .store
-        .present()
-        .map_or_else(StoreDir::default, |store| store.dir.clone());
+    let store_dir = work.desired.site.store.clone();
     let rely = reliance(work.desired, observed, name);
     let highest = work
         .desired

@@ -17,7 +17,7 @@ use super::step::{Effect, Known, Op, PathToDrop, Step};
 use super::wanted::classifier;
 use super::{pins, push, record};
 use crate::config::model::CacheName;
-use crate::config::units::Size;
+use crate::config::rough::Rough;
 use crate::nix::closure::RowSet;
 use crate::nix::store_path::HashPart;
 
@@ -218,8 +218,8 @@ impl Place<'_> {
                 format!(
                     "what must stay (pins, open and present pushes, young paths, foreign content) is \
                      {}, more than its max-size of {}",
-                    Size(bytes),
-                    Size(limit)
+                    Rough(bytes),
+                    limit
                 ),
                 Vec::new(),
             );

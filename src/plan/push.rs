@@ -15,7 +15,7 @@ use super::verdict::{Verdict, Verdicts, judge};
 use super::wanted::{Origin, Wanted, WantedBuild};
 use super::{pins, setup};
 use crate::config::model::CacheName;
-use crate::config::units::Size;
+use crate::config::rough::Rough;
 use crate::nix::closure::RowSet;
 use crate::nix::store_path::HashPart;
 
@@ -443,7 +443,7 @@ impl Target<'_> {
                 text: format!(
                     "{} of NAR would be pushed to {} though the upstreams that may have it could not \
                      be asked; the limit is {cap}",
-                    Size(unasked),
+                    Rough(unasked),
                     self.name
                 ),
                 help: "raise push.limits.unasked, or pass --allow unasked=SIZE".to_owned(),

@@ -90,17 +90,14 @@ fn folder(
     cache: &Cache,
     changes: &mut Changes,
 ) {
-    let store_dir = observed
-        .store
-        .present()
-        .map_or_else(StoreDir::default, |store| store.dir.clone());
+    let store_dir = &desired.site.store;
     let priority = i32::try_from(cache.nix_priority).unwrap_or(i32::MAX);
-    let wanted = CacheInfo::new(&store_dir, true, priority).to_string();
+    let wanted = CacheInfo::new(store_dir, true, priority).to_string();
     let (before, info) = match observed.caches.get(name) {
         Some(Observation::Absent) => (None, wanted),
         Some(Observation::Present(content)) => match &content.info {
             None => (None, wanted),
-            Some(text) => match revised_info(text, &store_dir, priority) {
+            Some(text) => match revised_info(text, store_dir, priority) {
                 Ok(info) if info == *text && content.folders => return,
                 Ok(info) => (Some(text.clone()), info),
                 Err(text) => {
@@ -488,20 +485,25 @@ fn words(
     observed: &Observed,
     conf: &ConfFiles,
 ) -> BTreeSet<String> {
-    let own = observed
-        .files
-        .get(conf.fragment.as_str())
-        .and_then(Observation::present);
-    let own: BTreeSet<&str> = own
-        .map(|file| file.text.split_whitespace().collect())
-        .unwrap_or_default();
-    names
-        .iter()
-        .filter_map(|name| nix.settings.get(*name))
-        .flat_map(|setting| setting.value.split_whitespace())
-        .filter(|word| !own.contains(word))
-        .map(|word| word.trim_end_matches('/').to_owned())
-        .collect()
+    let included = is_included(observed, conf);
+    let fragment = observed.files.get(conf.fragment.as_str());
+    let fragment = fragment.and_then(Observation::present).filter(|_| included);
+    let mut found = BTreeSet::new();
+    for name in names {
+        let Some(setting) = nix.settings.get(*name) else {
+            continue;
+        };
+        let ours = format!("extra-{name} = ");
+        let ours = fragment
+            .and_then(|file| file.text.lines().find_map(|line| line.strip_prefix(&ours)))
+            .unwrap_or_default();
+        // Nix keeps repeats: a word that others give as well stands there once more than ours.
+        let times = |text: &str, word: &str| text.split_whitespace().filter(|w| *w == word).count();
+        let all = setting.value.split_whitespace();
+        let others = all.filter(|word| times(&setting.value, word) > times(ours, word));
+        found.extend(others.map(|word| word.trim_end_matches('/').to_owned()));
+    }
+    found
 }
 
 /// Whether nix.conf includes our fragment now.

@@ -7,7 +7,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use super::class::{ClassId, Classifier};
-use super::desired::{Desired, Top, TopSource};
+use super::desired::{Desired, Site, Top, TopSource, name_of_directory};
 use super::observed::{CacheContent, DirectoryFacts, LocalStore, Observed, OutputFacts};
 use super::paths::{Paths, Row};
 use super::step::Because;
@@ -131,6 +131,7 @@ impl<'a> Wanted<'a> {
     #[must_use]
     pub fn resolve(desired: &'a Desired, observed: &Observed, cache: &CacheContent) -> Self {
         let mut search = Search {
+            site: &desired.site,
             observed,
             cache,
             store: observed.store.present(),
@@ -167,6 +168,7 @@ struct Found {
 }
 
 struct Search<'o> {
+    site: &'o Site,
     observed: &'o Observed,
     cache: &'o CacheContent,
     store: Option<&'o LocalStore>,
@@ -284,7 +286,8 @@ impl Search<'_> {
             Some(super::observed::Observation::Present(directories)) => {
                 for directory in directories {
                     self.directories.insert(directory.path.hash(), directory);
-                    self.found(top, directory.path.hash(), Some(&directory.directory));
+                    let name = name_of_directory(&directory.directory, self.site);
+                    self.found(top, directory.path.hash(), Some(&name));
                 }
             }
             Some(super::observed::Observation::Unknown(why)) => self.unseen(glob, why.0.clone()),
@@ -325,9 +328,14 @@ impl Search<'_> {
         let Some(mark) = &desired.extra.mark else {
             return;
         };
-        let Some(store) = self.store else { return };
+        let what = format!("what is new since mark {mark}");
+        let Some(store) = self.store else {
+            let why = self.observed.store.unknown();
+            let why = why.map_or("there is no Nix store here", |why| why.0.as_str());
+            return self.unseen(&what, why.to_owned());
+        };
         let Some(rows) = &store.since_mark else {
-            return self.missing(mark, "there is no such mark; `nanna-cache mark` makes it");
+            return self.unseen(&what, "there is no such mark; `nanna-cache mark` makes it");
         };
         let mut fresh = RowSet::new(store.paths.len());
         for row in rows {

@@ -1,5 +1,6 @@
 //! How long work tells how far it is, and how it is told to stop.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 /// Counters that workers add to and a display reads; cheap enough for every block.
@@ -15,10 +16,20 @@ pub struct Progress {
     pub bytes_done: AtomicU64,
     /// Bytes written (compressed).
     pub bytes_written: AtomicU64,
-    stop: AtomicBool,
+    stop: Arc<AtomicBool>,
 }
 
 impl Progress {
+    /// Counters of their own for work on the side (looking, while a push is counted); who asks this
+    /// work to stop, asks that, too.
+    #[must_use]
+    pub fn aside(&self) -> Self {
+        Self {
+            stop: Arc::clone(&self.stop),
+            ..Self::default()
+        }
+    }
+
     /// Asks the work to stop after the current objects.
     pub fn stop(&self) {
         self.stop.store(true, Ordering::SeqCst);
@@ -30,8 +41,39 @@ impl Progress {
         self.stop.load(Ordering::SeqCst)
     }
 
+    /// Takes paths and bytes that were expected back, and expects others instead.
+    pub fn expect(&self, before: (u64, u64), after: (u64, u64)) {
+        for (total, before, after) in [
+            (&self.paths_total, before.0, after.0),
+            (&self.bytes_total, before.1, after.1),
+        ] {
+            total.fetch_add(after, Ordering::Relaxed);
+            total.fetch_sub(before, Ordering::Relaxed);
+        }
+    }
+
     /// Adds to a counter.
     pub fn add(counter: &AtomicU64, amount: u64) {
         counter.fetch_add(amount, Ordering::Relaxed);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn work_aside_is_not_counted_and_expectations_change() {
+        let whole = Progress::default();
+        let aside = whole.aside();
+        Progress::add(&aside.paths_done, 3);
+        assert_eq!(whole.paths_done.load(Ordering::Relaxed), 0);
+        assert!(!aside.is_stopped());
+        whole.expect((0, 0), (5, 50));
+        whole.expect((2, 20), (3, 10));
+        assert_eq!(whole.paths_total.load(Ordering::Relaxed), 6);
+        assert_eq!(whole.bytes_total.load(Ordering::Relaxed), 40);
+        whole.stop();
+        assert!(aside.is_stopped());
     }
 }

@@ -163,6 +163,7 @@ push: { to: { dev: all } }
             user_conf: "/h/.config/nix".into(),
             system_conf: "/etc/nix".into(),
             system: "x86_64-linux".into(),
+            store: crate::nix::store_path::StoreDir::default(),
         };
         Desired::new(config, site, Extra::default())
     }
