@@ -1,6 +1,8 @@
 //! The core's promises, on random worlds with a hidden truth: a second plan is empty; any prefix
 //! of the steps, then a new plan, ends the same; nothing live goes; an unknown deletes nothing.
 
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 #[path = "reconcile/world.rs"]
 mod world;
 

@@ -37,16 +37,15 @@ pub(super) fn run(context: &Context, args: &Fetch) -> Result<Exit, Failure> {
             fresh: true,
         }) => {
             let text = format!(
-                "Fetched {path} ({}) from {cache} into {into}.\n",
+                "Fetched {path} ({}) from {cache} into {into}.",
                 units::size(bytes)
             );
-            context.output.note(&safe_lines(&text));
+            context.output.note(&format!("{}\n", safe(&text)));
             Ok(Exit::Done)
         }
         Ok(Fetched { path, .. }) => {
-            context.output.note(&safe_lines(&format!(
-                "{into} is {path} already: nothing to do.\n"
-            )));
+            let text = format!("{into} is {path} already: nothing to do.");
+            context.output.note(&format!("{}\n", safe(&text)));
             Ok(Exit::Done)
         }
         Err(FetchFailure { why, help }) => {
@@ -57,10 +56,4 @@ pub(super) fn run(context: &Context, args: &Fetch) -> Result<Exit, Failure> {
             })
         }
     }
-}
-
-fn safe_lines(text: &str) -> String {
-    text.lines()
-        .map(|line| format!("{}\n", safe(line)))
-        .collect()
 }

@@ -6,8 +6,9 @@ use super::args::Init;
 use super::context::{Context, FILE};
 use super::error::Failure;
 use crate::config::example::{self, Found};
+use crate::engine::machine::{Machine, Options};
+use crate::engine::observe::settings;
 use crate::exit::Exit;
-use crate::nix::conf::{ConfFile, Content};
 use crate::sys::file::{self, FileError};
 
 /// Larger files are no nix.conf and no flake.
@@ -47,13 +48,28 @@ fn look(context: &Context) -> Found {
             .ok()
             .flatten()
     };
-    let system_conf =
-        Utf8Path::new(host.filled("NIX_CONF_DIR").unwrap_or("/etc/nix")).join("nix.conf");
-    let confs: Vec<ConfFile> = [system_conf, host.xdg_config().join("nix/nix.conf")]
-        .iter()
-        .filter_map(|path| read(path))
-        .map(ConfFile::parse)
-        .collect();
+    let machine = Machine::new(host.clone(), Options::default());
+    let settings = settings(&machine);
+    let words = |name: &str| -> Vec<String> {
+        let value = settings.present().and_then(|nix| nix.settings.get(name));
+        value
+            .map(|setting| {
+                setting
+                    .value
+                    .split_whitespace()
+                    .map(str::to_owned)
+                    .collect()
+            })
+            .unwrap_or_default()
+    };
+    let has_flake = read(&host.folder.join("flake.nix")).is_some();
+    let names = |set: String| -> Vec<String> {
+        let nix = machine.nix.as_ref().ok().and_then(Option::as_ref);
+        // What does not evaluate is not there for a first file; the plan will say why.
+        nix.filter(|_| has_flake)
+            .and_then(|nix| nix.attribute_names(&set, &host.folder).ok())
+            .unwrap_or_default()
+    };
     let project = host.folder.file_name().unwrap_or_default().to_owned();
     let cache_folder = [
         format!(".cache/{project}/binary-cache"),
@@ -63,33 +79,13 @@ fn look(context: &Context) -> Found {
     .find(|folder| read(&host.home.join(folder).join("nix-cache-info")).is_some())
     .map(|folder| format!("~/{folder}"));
     Found {
-        flake: read(&host.folder.join("flake.nix")).is_some(),
-        packages: Vec::new(),
-        dev_shell: false,
+        flake: has_flake,
+        packages: names(format!("packages.{}", host.system)),
+        dev_shell: names(format!("devShells.{}", host.system)).contains(&"default".to_owned()),
         system: Some(host.system.clone()),
-        substituters: words(&confs, &["substituters", "extra-substituters"]),
-        public_keys: words(
-            &confs,
-            &["trusted-public-keys", "extra-trusted-public-keys"],
-        ),
+        substituters: words("substituters"),
+        public_keys: words("trusted-public-keys"),
         cache_folder,
         project,
     }
-}
-
-/// The words of these settings, each once, in the order of the files.
-fn words(confs: &[ConfFile], names: &[&str]) -> Vec<String> {
-    let mut found = Vec::new();
-    for line in confs.iter().flat_map(ConfFile::lines) {
-        if let Content::Assignment { name, words } = &line.content
-            && names.contains(&name.as_str())
-        {
-            for word in words {
-                if !found.contains(word) {
-                    found.push(word.clone());
-                }
-            }
-        }
-    }
-    found
 }

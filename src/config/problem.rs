@@ -8,17 +8,7 @@ use serde::Serialize;
 use super::leak;
 use crate::text::place::{ByteSpan, LineIndex, Place};
 
-pub use super::code::Code;
-
-/// How bad a problem is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Severity {
-    /// The file cannot be used.
-    Error,
-    /// The file can be used, but probably does not say what is meant.
-    Warning,
-}
+pub use super::code::{Code, Severity};
 
 /// A stretch of the file and what it has to do with the problem.
 #[derive(Clone, Debug, PartialEq, Eq)]

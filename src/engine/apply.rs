@@ -19,17 +19,17 @@ use std::time::Duration;
 
 use camino::Utf8Path;
 
-use super::event::{Event, Listener};
-use super::journal::{Entry, Journal};
+use super::event::Event;
+use super::journal::Entry;
 use super::machine::{Machine, sentence};
 use super::observe::observe;
+use super::work::{Applying, Ended, failed};
 use super::{build, prune, push};
 use crate::config::rough::Rough;
 use crate::config::secret::SecretRef;
 use crate::config::units::Size;
 use crate::nix::key::SecretKey;
 use crate::plan::address::Address;
-use crate::plan::desired::Desired;
 use crate::plan::guard::ApprovedPlan;
 use crate::plan::make;
 use crate::plan::observed::Observed;
@@ -41,69 +41,6 @@ use crate::provider::binary_cache::CacheStore as _;
 use crate::provider::nix_conf::{self, ApplyError};
 use crate::sys::clock::{Clock as _, SystemClock};
 use crate::sys::file::{self, FileError};
-use crate::transfer::progress::Progress;
-
-/// Everything that applying needs.
-pub struct Applying<'a> {
-    /// What should be.
-    pub desired: &'a Desired,
-    /// Where it is to come true.
-    pub machine: &'a Machine,
-    /// Digest of the plan, for records.
-    pub digest: &'a str,
-    /// Identity of the run, for records.
-    pub run: Option<String>,
-    /// Counters, and the wish to stop.
-    pub progress: &'a Progress,
-    /// Where steps are written down.
-    pub journal: &'a Journal,
-    /// Takes events.
-    pub listener: Listener<'a>,
-    /// How long to wait for another prune.
-    pub patience: Duration,
-}
-
-/// How a step ended.
-#[derive(Clone, Debug)]
-pub struct Ended {
-    /// The step.
-    pub step: Step,
-    /// How.
-    pub outcome: Outcome,
-    /// Whether it did not run because another prune is at work.
-    pub busy: bool,
-}
-
-impl Ended {
-    pub(super) fn new(step: &Step, outcome: Outcome) -> Self {
-        Self {
-            step: step.clone(),
-            outcome,
-            busy: false,
-        }
-    }
-
-    pub(super) fn busy(step: &Step, why: &str) -> Self {
-        Self {
-            busy: true,
-            ..Self::new(
-                step,
-                Outcome::Skipped {
-                    why: why.to_owned(),
-                },
-            )
-        }
-    }
-}
-
-pub(super) fn failed(step: &Step, why: &str) -> Ended {
-    Ended::new(
-        step,
-        Outcome::Failed {
-            why: why.to_owned(),
-        },
-    )
-}
 
 /// What became of the steps.
 #[derive(Debug, Default)]
@@ -141,8 +78,7 @@ pub fn apply(
             skip(&steps, &why)
         } else {
             let steps = if stage.is_late(&plan.steps) {
-                let aside = work.progress.aside();
-                observed = observe(work.desired, work.machine, &aside, work.listener);
+                observed = observe(work.desired, work.machine, work.progress, work.listener);
                 again(work, plan, &stage, &steps, &observed)
             } else {
                 Ok(steps)
@@ -324,15 +260,15 @@ fn single(work: &Applying<'_>, step: &Step) -> Ended {
             path,
             before,
             after,
-        } => {
-            nix_conf::write(host, Utf8Path::new(path), before.as_deref(), after).map_err(from_conf)
-        }
+        } => nix_conf::write(host, Utf8Path::new(path), before.as_deref(), after)
+            .map_err(|error| from_conf(&error)),
         Op::ExportVariable {
             file,
             name,
             before,
             after,
-        } => nix_conf::export(host, Utf8Path::new(file), name, before, after).map_err(from_conf),
+        } => nix_conf::export(host, Utf8Path::new(file), name, before, after)
+            .map_err(|error| from_conf(&error)),
         Op::GenerateKey { path, name, .. } => generate_key(work, path, name),
         Op::CreateCache { folder, info, .. } => {
             let store = Machine::folder(Utf8Path::new(folder));
@@ -364,8 +300,8 @@ fn single(work: &Applying<'_>, step: &Step) -> Ended {
     }
 }
 
-fn from_conf(error: ApplyError) -> Outcome {
-    let why = sentence(&error);
+fn from_conf(error: &ApplyError) -> Outcome {
+    let why = sentence(error);
     if error.is_stale() {
         Outcome::Stale { why }
     } else {

@@ -6,9 +6,9 @@
 
 use std::sync::Mutex;
 
-use super::apply::{Applying, Ended, failed};
 use super::event::Event;
 use super::machine::sentence;
+use super::work::{Applying, Ended, failed};
 use crate::nix::store_path::StorePath;
 use crate::plan::observed::Observed;
 use crate::plan::report::Outcome;

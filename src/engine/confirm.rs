@@ -30,7 +30,7 @@ pub fn confirm(
             why: Why("it was interrupted".to_owned()),
         };
     }
-    let observed = observe(desired, machine, &progress.aside(), listener);
+    let observed = observe(desired, machine, progress, listener);
     if let Some(why) = &observed.store.unknown() {
         return Remaining::Unconfirmed {
             why: (*why).clone(),

@@ -62,7 +62,7 @@ pub(super) fn upstreams(
     }
     listener(Event::Looking("upstreams"));
     let details = details(observed, machine, &wanted);
-    let store = desired.site.store.clone();
+    let store = observed.store_dir.clone();
     let http = http::Options::of(&machine.host);
     let settings = Settings {
         refresh: machine.options.refresh,

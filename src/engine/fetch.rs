@@ -5,7 +5,7 @@ use camino::Utf8Path;
 use super::machine::{Machine, sentence};
 use super::secret;
 use crate::config::model::CacheName;
-use crate::nix::store_path::StorePath;
+use crate::nix::store_path::{StoreDir, StorePath};
 use crate::plan::desired::{Desired, name_of_directory, resolve};
 use crate::plan::observed::Observation;
 use crate::provider::binary_cache::fetch::{self as from_cache, FetchError};
@@ -59,7 +59,10 @@ pub fn fetch(
             "cache.yaml has no such cache to fetch from".to_owned(),
         ));
     }
-    let store_dir = &desired.site.store;
+    let store_dir = machine
+        .store
+        .as_ref()
+        .map_or_else(|_| StoreDir::default(), |store| store.store.clone());
     let mut problems = Vec::new();
     for (cache_name, cache) in caches {
         let store = Machine::folder(&cache.folder);
@@ -93,16 +96,16 @@ pub fn fetch(
             &newest.path,
             into.as_std_path(),
             &keys,
-            store_dir,
+            &store_dir,
             Occupied::Refuse,
             progress,
         );
         match got {
-            Ok((info, unpacked)) => {
+            Ok((narinfo, unpacked)) => {
                 return Ok(Fetched {
                     cache: cache_name.clone(),
                     path: newest.path.clone(),
-                    bytes: info.nar_size,
+                    bytes: narinfo.nar_size,
                     fresh: unpacked != Unpacked::Present,
                 });
             }

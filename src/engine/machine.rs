@@ -4,7 +4,6 @@ use camino::{Utf8Path, Utf8PathBuf};
 
 use crate::config::model::Config;
 use crate::nix::hash::Sha256;
-use crate::nix::store_path::StoreDir;
 use crate::plan::desired::Site;
 use crate::plan::time::Time;
 use crate::provider::binary_cache::folder::FolderStore;
@@ -79,10 +78,6 @@ impl Machine {
             user_conf: nix_conf::user_folder(&self.host, version),
             system_conf: nix_conf::system_folder(&self.host),
             system: self.host.system.clone(),
-            store: self
-                .store
-                .as_ref()
-                .map_or_else(|_| StoreDir::default(), |at| at.store.clone()),
         }
     }
 

@@ -15,3 +15,4 @@ pub mod observe;
 mod prune;
 mod push;
 mod secret;
+pub mod work;

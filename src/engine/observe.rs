@@ -36,8 +36,13 @@ pub fn observe(
     progress: &Progress,
     listener: Listener<'_>,
 ) -> Observed {
+    // What is read while looking, again and again in an apply, is no part of what is to be done.
+    let progress = &progress.unseen();
     listener(Event::Looking("the Nix store, the caches and the outputs"));
-    let store_dir = desired.site.store.clone();
+    let store_dir = machine
+        .store
+        .as_ref()
+        .map_or_else(|_| StoreDir::default(), |at| at.store.clone());
     let mut observed = thread::scope(|scope| {
         let nix = scope.spawn(|| settings(machine));
         let store = scope.spawn(|| local_store(desired, machine, progress));
@@ -47,6 +52,7 @@ pub fn observe(
         let lost = || Why("its observer broke".to_owned());
         Observed {
             now: machine.now(),
+            store_dir: store_dir.clone(),
             nix: nix.join().unwrap_or_else(|_| Observation::Unknown(lost())),
             store: store
                 .join()
@@ -76,7 +82,9 @@ pub fn observe(
     observed
 }
 
-fn settings(machine: &Machine) -> Observation<NixFacts> {
+/// The effective settings of Nix, and who the user is to it.
+#[must_use]
+pub fn settings(machine: &Machine) -> Observation<NixFacts> {
     match &machine.nix {
         Err(why) => Observation::Unknown(Why(why.clone())),
         Ok(None) => nix_conf::facts(&machine.host, None),

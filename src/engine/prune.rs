@@ -2,8 +2,8 @@
 
 use std::collections::BTreeSet;
 
-use super::apply::{Applying, Ended, failed};
 use super::machine::{Machine, sentence};
+use super::work::{Applying, Ended, failed};
 use crate::config::model::CacheName;
 use crate::nix::store_path::HashPart;
 use crate::plan::observed::{CacheContent, Observed};
@@ -28,7 +28,7 @@ pub(super) fn run(
         return Vec::new();
     };
     let store = Machine::folder(&cache.folder);
-    let store_dir = work.desired.site.store.clone();
+    let store_dir = observed.store_dir.clone();
     let index = work.machine.index(&cache.folder);
     let look = Look {
         store_dir: &store_dir,

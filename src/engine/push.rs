@@ -3,9 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use super::apply::{Applying, Ended, failed};
 use super::machine::{Machine, sentence};
 use super::secret::{self, NoSecret};
+use super::work::{Applying, Ended, failed};
 use crate::config::model::{CacheName, ClassName};
 use crate::config::rough::Rough;
 use crate::nix::content_address::ContentAddress;
@@ -176,10 +176,10 @@ impl Judge<'_> {
             detail.push(there);
         }
         let fresh = roots.iter().filter(|root| root.new).count();
-        match roots.len() - fresh {
-            0 => {}
-            1 => detail.push("1 root renewed".to_owned()),
-            many => detail.push(format!("{many} roots renewed")),
+        if roots.len() > fresh {
+            let renewed = roots.len() - fresh;
+            let roots = if renewed == 1 { "root" } else { "roots" };
+            detail.push(format!("{renewed} {roots} renewed"));
         }
         let effect = Effect {
             paths: done.uploaded.len() as u64,
@@ -217,7 +217,7 @@ fn batch(
         }
     }
     let details = details(work, items.iter().map(|(_, path)| *path))?;
-    let store_dir = work.desired.site.store.clone();
+    let store_dir = observed.store_dir.clone();
     let rely = reliance(work.desired, observed, name);
     let highest = work
         .desired

@@ -71,9 +71,7 @@ fn read(host: &Host, base: &Utf8Path, secret: &SecretRef) -> Result<String, NoSe
             let Some((program, arguments)) = words.split_first() else {
                 return Err(NoSecret::Missing);
             };
-            let program = host
-                .program(program)
-                .map_or_else(|| base.join(program), |found| found);
+            let program = host.program(program).unwrap_or_else(|| base.join(program));
             let output = Command::new(program)
                 .args(arguments.iter().cloned())
                 .environment(host.variables())

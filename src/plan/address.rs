@@ -8,6 +8,8 @@ use std::fmt;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::config::model::{CacheName, PinName};
+
 /// The four phases, in the order in which a plan is read.
 #[derive(
     Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema,
@@ -80,4 +82,70 @@ impl fmt::Display for Address {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(&self.0)
     }
+}
+
+/// The step that makes the folder of a cache.
+#[must_use]
+pub fn cache_address(cache: &CacheName) -> Address {
+    Address::new(Phase::Setup, cache.as_str(), "cache")
+}
+
+/// The step that makes the signing key of a cache.
+#[must_use]
+pub fn key_address(cache: &CacheName) -> Address {
+    Address::new(Phase::Setup, cache.as_str(), "signing-key")
+}
+
+/// The steps that make a cache usable; every push waits for them.
+#[must_use]
+pub fn cache_addresses(cache: &CacheName) -> Vec<Address> {
+    vec![cache_address(cache), key_address(cache)]
+}
+
+/// The step that writes our fragment of settings.
+#[must_use]
+pub fn fragment_address() -> Address {
+    Address::new(Phase::Setup, "nix", "fragment")
+}
+
+/// The step that makes nix.conf include the fragment.
+#[must_use]
+pub fn nix_conf_address() -> Address {
+    Address::new(Phase::Setup, "nix", "nix.conf")
+}
+
+/// The step that writes the tuning.
+#[must_use]
+pub fn tuning_address() -> Address {
+    Address::new(Phase::Optimize, "nix", "tuning")
+}
+
+/// The step that builds an output.
+#[must_use]
+pub fn build_address(installable: &str) -> Address {
+    Address::new(Phase::Push, "build", installable)
+}
+
+/// The step that pushes a class to a cache.
+#[must_use]
+pub fn push_address(cache: &CacheName, class: &str) -> Address {
+    Address::new(Phase::Push, cache.as_str(), class)
+}
+
+/// The step that writes the records of a pin.
+#[must_use]
+pub fn pin_address(cache: &CacheName, pin: &PinName) -> Address {
+    Address::new(Phase::Push, cache.as_str(), &format!("pin-{pin}"))
+}
+
+/// The step that deletes a class from a cache.
+#[must_use]
+pub fn prune_address(cache: &CacheName, class: &str) -> Address {
+    Address::new(Phase::Prune, cache.as_str(), class)
+}
+
+/// The step that deletes files that no narinfo names.
+#[must_use]
+pub fn sweep_address(cache: &CacheName) -> Address {
+    Address::new(Phase::Prune, cache.as_str(), "unnamed-files")
 }

@@ -116,6 +116,9 @@ impl<'a> Classifier<'a> {
     }
 
     /// Name of a class.
+    ///
+    /// # Panics
+    /// When the number is not one that a classifier of the same configuration gave.
     #[must_use]
     pub fn name_of(&self, id: ClassId) -> &'a ClassName {
         self.config

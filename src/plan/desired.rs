@@ -10,7 +10,6 @@ use crate::config::model::{
 };
 use crate::config::secret::SecretRef;
 use crate::nix::key::PublicKey;
-use crate::nix::store_path::StoreDir;
 
 /// Facts of this machine that paths in `cache.yaml` depend on.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -25,8 +24,6 @@ pub struct Site {
     pub system_conf: Utf8PathBuf,
     /// The system of this machine, such as `x86_64-linux`.
     pub system: String,
-    /// Directory of the store paths, whether or not there is a store to look into.
-    pub store: StoreDir,
 }
 
 /// What should be.
@@ -175,13 +172,33 @@ impl Desired {
         }
     }
 
+    /// The same for these phases alone (words or addresses; none: all): what only other phases want
+    /// is left out, so that nobody evaluates a flake to write a nix.conf.
+    #[must_use]
+    pub fn only(mut self, parts: &[String]) -> Self {
+        use super::address::Phase;
+        let has = |phase: Phase| {
+            let is = |part: &String| part.split('/').next() == Some(phase.word());
+            parts.is_empty() || parts.iter().any(is)
+        };
+        // A prune has to know what is wanted, too: that is what it spares.
+        if !has(Phase::Push) && !has(Phase::Prune) {
+            self.tops.clear();
+        }
+        if !has(Phase::Optimize) {
+            self.config.optimize.warm.clear();
+        }
+        self
+    }
+
     /// The *because* of a setting: a rule in words and where it stands.
     #[must_use]
     pub fn because(&self, rule: impl Into<String>, pointer: &str) -> Because {
         because(&self.config, rule, pointer)
     }
 
-    /// The classes of a cache that are pushed there.
+    /// Whether a class is pushed to a cache.
+    #[must_use]
     pub fn pushes(&self, cache: &CacheName, class: &ClassName) -> bool {
         self.config.push.enabled
             && self
@@ -374,7 +391,6 @@ mod tests {
             user_conf: "/home/me/.config/nix".into(),
             system_conf: "/etc/nix".into(),
             system: "x86_64-linux".to_owned(),
-            store: StoreDir::default(),
         };
         let name = |path: &str| name_of_directory(resolve(path, &site).as_str(), &site);
         assert_eq!(name("models/llama"), "models/llama");

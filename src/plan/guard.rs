@@ -131,21 +131,21 @@ fn brake(
     };
     let mut refusals = Vec::new();
     let share = allowed.share.unwrap_or(share);
-    if let Some(budget) = plan.caches.iter().find(|budget| &budget.cache == cache) {
-        for (part, whole, what) in [
-            (toll.paths, budget.paths, "paths"),
-            (toll.bytes, budget.bytes, "bytes"),
-        ] {
-            let deleted = share_of(part, whole);
-            if deleted > share {
-                refusals.push(refuse(
-                    "prune-share",
-                    format!(
-                        "{deleted} of the {what} of {cache} would be deleted; the limit is {share}"
-                    ),
-                    format!("raise prune.limits.share, or pass --allow share={deleted}"),
-                ));
-            }
+    // Without a budget nobody knows of how much: then whatever goes counts as all.
+    let budget = plan.caches.iter().find(|budget| &budget.cache == cache);
+    for (part, whole, what) in [
+        (toll.paths, budget.map_or(0, |budget| budget.paths), "paths"),
+        (toll.bytes, budget.map_or(0, |budget| budget.bytes), "bytes"),
+    ] {
+        let deleted = share_of(part, whole);
+        if deleted > share {
+            refusals.push(refuse(
+                "prune-share",
+                format!(
+                    "{deleted} of the {what} of {cache} would be deleted; the limit is {share}"
+                ),
+                format!("raise prune.limits.share, or pass --allow share={deleted}"),
+            ));
         }
     }
     if let Some(limit) = allowed.bytes.or(bytes)
@@ -186,3 +186,6 @@ fn share_of(part: u64, whole: u64) -> Share {
     let hundredths = (u128::from(part) * 10_000).div_ceil(u128::from(whole.max(1)));
     Share(u32::try_from(hundredths.min(10_000)).unwrap_or(10_000))
 }
+
+#[cfg(test)]
+mod tests;

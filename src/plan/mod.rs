@@ -16,6 +16,10 @@ pub mod observed;
 pub mod optimize;
 pub mod paths;
 pub mod pins;
+#[expect(
+    clippy::module_inception,
+    reason = "the layer is named after what it makes"
+)]
 pub mod plan;
 pub mod prune;
 pub mod push;
@@ -29,6 +33,8 @@ pub mod simulate;
 pub mod stages;
 pub mod step;
 pub mod summary;
+#[cfg(test)]
+mod testing;
 pub mod time;
 pub mod verdict;
 pub mod wanted;

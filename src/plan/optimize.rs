@@ -3,17 +3,19 @@
 //! Settings stand in `nanna-cache-tuning.conf`, which is ours and which `nanna-cache.conf` includes
 //! last; in a job of GitHub Actions they also go to the later steps, by the environment file.
 
+mod order;
+mod warm;
+
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
-use super::address::{Address, Phase};
+use super::address::{Address, Phase, tuning_address};
 use super::change::Changes;
 use super::desired::{ConfFiles, Desired, expand};
-use super::observed::{NixFacts, Observation, Observed, OutputFacts};
-use super::plan::{Advice, Asked, AskingOrder, Unknown};
+use super::observed::{NixFacts, Observation, Observed};
+use super::plan::Advice;
 use super::setup::{self, HEADER};
 use super::step::{Effect, Known, Op, Scope, Step};
-use super::wanted::is_upstream;
 use crate::config::model::{Jobs, NixConf};
 use crate::nix::store_path::{HashPart, StorePath};
 
@@ -24,11 +26,11 @@ pub fn plan(desired: &Desired, observed: &Observed) -> Changes {
     let settings = settings(desired, observed.nix.present());
     if let Some(conf) = &desired.conf {
         tuning_file(desired, observed, conf, &settings, &mut changes);
-        asking_order(desired, observed, conf, &mut changes);
+        order::compare(desired, observed, conf, &mut changes);
     }
     export(desired, observed, &settings, &mut changes);
     for installable in warm_outputs(desired) {
-        warm(desired, observed, &installable, &mut changes);
+        warm::step(desired, observed, &installable, &mut changes);
     }
     changes
 }
@@ -43,13 +45,18 @@ pub fn questions(desired: &Desired, observed: &Observed) -> BTreeSet<HashPart> {
         .collect()
 }
 
-/// The outputs to be warmed, `{system}` expanded.
+/// The outputs to be warmed on this machine: `{system}` stands for its own.
 #[must_use]
 pub fn warm_outputs(desired: &Desired) -> Vec<String> {
+    let own: Vec<String> = desired
+        .config
+        .systems
+        .iter()
+        .filter(|system| **system == desired.site.system)
+        .cloned()
+        .collect();
     let outputs = desired.config.optimize.warm.iter();
-    outputs
-        .flat_map(|output| expand(output, &desired.config.systems))
-        .collect()
+    outputs.flat_map(|output| expand(output, &own)).collect()
 }
 
 /// The settings that are tuned, as nix.conf names and writes them.
@@ -131,7 +138,7 @@ fn tuning_file(
         return;
     }
     changes.steps.push(Step {
-        address: Address::new(Phase::Optimize, "nix", "tuning"),
+        address: tuning_address(),
         phase: Phase::Optimize,
         scope: Scope::Machine,
         because: desired.because("the settings of optimize", "/optimize"),
@@ -196,66 +203,32 @@ fn same_value(effective: &str, wanted: &str) -> bool {
             .map(str::to_owned)
             .collect::<BTreeSet<_>>()
     };
-    // `auto` is printed as the number of CPUs.
-    wanted == "auto" || words(effective) == words(wanted)
+    // `auto` is printed as the number of CPUs, and a size in bytes.
+    wanted == "auto"
+        || words(effective) == words(wanted)
+        || bytes(wanted).is_some_and(|wanted| bytes(effective) == Some(wanted))
 }
 
-/// In which order Nix asks, before and after.
-fn asking_order(desired: &Desired, observed: &Observed, conf: &ConfFiles, changes: &mut Changes) {
-    if matches!(desired.config.setup.nix_conf, NixConf::Dir(_)) {
-        return;
-    }
-    let Some(nix) = observed.nix.present() else {
-        return;
+/// A number as Nix reads it, with `K`, `M`, `G` or `T` behind it.
+fn bytes(text: &str) -> Option<u64> {
+    let (digits, shift) = match text.char_indices().last()? {
+        (at, 'K' | 'k') => (&text[..at], 10),
+        (at, 'M' | 'm') => (&text[..at], 20),
+        (at, 'G' | 'g') => (&text[..at], 30),
+        (at, 'T' | 't') => (&text[..at], 40),
+        _ => (text, 0),
     };
-    let ours = setup::substituters(desired);
-    let bare = |url: &str| {
-        url.split('?')
-            .next()
-            .unwrap_or(url)
-            .trim_end_matches('/')
-            .to_owned()
-    };
-    let mut before: Vec<Asked> = nix
-        .substituters
-        .iter()
-        .map(|facts| Asked {
-            url: facts.url.clone(),
-            priority: facts.priority,
-        })
-        .collect();
-    let formerly = setup::included_substituters(observed, conf);
-    let mut after: Vec<Asked> = before
-        .iter()
-        .filter(|asked| !formerly.contains(&asked.url))
-        .filter(|asked| ours.iter().all(|(url, _)| bare(url) != bare(&asked.url)))
-        .cloned()
-        .collect();
-    after.extend(ours.iter().map(|(url, priority)| Asked {
-        url: url.clone(),
-        priority: Some(i64::from(*priority)),
-    }));
-    // A stable sort, as Nix's; what is not known comes last.
-    before.sort_by_key(|asked| asked.priority.unwrap_or(i64::MAX));
-    after.sort_by_key(|asked| asked.priority.unwrap_or(i64::MAX));
-    if let Some(first) = after.first()
-        && first.priority == Some(0)
-        && ours.iter().all(|(url, _)| url != &first.url)
-    {
-        changes.advice.push(Advice {
-            phase: Phase::Optimize,
-            about: first.url.clone(),
-            text:
-                "it has no Priority in its nix-cache-info, so Nix asks it before all others; give \
-                   it one where it is declared"
-                    .to_owned(),
-            lines: vec![format!("{}?priority=50", first.url)],
-            because: desired.because("the order of asking", "/caches"),
-        });
-    }
-    if before != after {
-        changes.order = Some(AskingOrder { before, after });
-    }
+    digits.parse::<u64>().ok()?.checked_mul(1 << shift)
+}
+
+/// Whether a line stands in the text, and no later one gives its setting another value.
+fn is_in_effect(text: &str, line: &str) -> bool {
+    let name = |line: &str| line.split('=').next().unwrap_or(line).trim().to_owned();
+    let last = text
+        .lines()
+        .rfind(|other| name(other) == name(line))
+        .map(str::trim);
+    last == Some(line)
 }
 
 /// Hands the settings to the later steps of a job.
@@ -276,11 +249,10 @@ fn export(
         lines.insert(0, format!("!include {}", conf.fragment));
     }
     let before = &observed.environment.nix_config;
-    let known: BTreeSet<&str> = before.lines().map(str::trim).collect();
     let missing: Vec<&str> = lines
         .iter()
         .map(String::as_str)
-        .filter(|line| !known.contains(line))
+        .filter(|line| !is_in_effect(before, line))
         .collect();
     if missing.is_empty() {
         return;
@@ -313,84 +285,5 @@ fn export(
     });
 }
 
-fn warm(desired: &Desired, observed: &Observed, installable: &str, changes: &mut Changes) {
-    let facts = match observed.outputs.get(installable) {
-        Some(Observation::Present(facts)) => facts,
-        Some(Observation::Unknown(why)) => {
-            changes.unknowns.push(Unknown {
-                what: installable.to_owned(),
-                why: why.clone(),
-                effect: "it is not warmed".to_owned(),
-            });
-            return;
-        }
-        Some(Observation::Absent) | None => return,
-    };
-    let elsewhere = facts
-        .system
-        .as_ref()
-        .is_some_and(|system| *system != desired.site.system);
-    if elsewhere || facts.outputs.is_empty() || is_local(observed, facts) {
-        return;
-    }
-    let cached = facts.outputs.values().all(|path| is_cached(observed, path));
-    if !cached {
-        advise_cold(desired, installable, changes);
-        return;
-    }
-    let mut waits_for = vec![
-        Address::new(Phase::Setup, "nix", "nix.conf"),
-        Address::new(Phase::Setup, "nix", "fragment"),
-        Address::new(Phase::Optimize, "nix", "tuning"),
-    ];
-    waits_for.sort();
-    changes.steps.push(Step {
-        address: Address::new(Phase::Optimize, "warm", installable),
-        phase: Phase::Optimize,
-        scope: Scope::Machine,
-        because: desired.because(
-            "it is to be warm before anything is built",
-            "/optimize/warm",
-        ),
-        effect: Effect {
-            paths: facts.outputs.len() as u64,
-            bytes: 0,
-        },
-        known: Known::Now,
-        revision: None,
-        waits_for,
-        op: Op::Warm {
-            installable: installable.to_owned(),
-            paths: facts.outputs.values().cloned().collect(),
-        },
-    });
-}
-
-fn is_local(observed: &Observed, facts: &OutputFacts) -> bool {
-    observed.store.present().is_some_and(|store| {
-        facts
-            .outputs
-            .values()
-            .all(|path| store.paths.row(&path.hash()).is_some())
-    })
-}
-
-fn is_cached(observed: &Observed, path: &StorePath) -> bool {
-    let mut caches = observed.caches.values().filter_map(Observation::present);
-    caches.any(|content| {
-        let row = content.paths.row(&path.hash());
-        row.is_some_and(|row| content.narinfos[row as usize].nar.is_some())
-    }) || is_upstream(observed, &path.hash())
-}
-
-fn advise_cold(desired: &Desired, installable: &str, changes: &mut Changes) {
-    changes.advice.push(Advice {
-        phase: Phase::Optimize,
-        about: installable.to_owned(),
-        text:
-            "it is to be warmed, but no declared cache has it: push it from a machine that built it"
-                .to_owned(),
-        lines: Vec::new(),
-        because: desired.because("it is listed in optimize.warm", "/optimize/warm"),
-    });
-}
+#[cfg(test)]
+mod tests;

@@ -5,7 +5,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::address::{Address, Phase};
+use super::address::{Address, Phase, build_address, cache_addresses, pin_address, push_address};
 use super::desired::{Cache, Desired};
 use super::observed::CacheContent;
 use super::record::PinRecord;
@@ -14,12 +14,6 @@ use super::verdict::Verdicts;
 use super::wanted::{Wanted, WantedBuild};
 use crate::config::model::{CacheName, PinName};
 use crate::nix::store_path::{HashPart, StorePath};
-
-/// The address of the step that writes the records of a pin.
-#[must_use]
-pub fn pin_address(cache: &CacheName, pin: &PinName) -> Address {
-    Address::new(Phase::Push, cache.as_str(), &format!("pin-{pin}"))
-}
 
 /// Plans the pins of one cache.
 #[must_use]
@@ -47,7 +41,10 @@ pub fn steps(
         let (add, remove) = match desired.config.pins.get(pin) {
             Some(declared) => {
                 let current = current(pin, wanted, verdicts);
-                revise(&current, &records, declared.revisions)
+                let (add, remove) = revise(&current, &records, declared.revisions);
+                // What a pin lacks here, another runner may have pinned: nothing of it ends.
+                let whole = is_whole(pin, wanted, verdicts);
+                (add, if whole { remove } else { Vec::new() })
             }
             None => (Vec::new(), ended(desired, &records)),
         };
@@ -64,11 +61,11 @@ pub fn steps(
         if add.is_empty() && remove.is_empty() {
             continue;
         }
-        let mut waits_for = super::setup::cache_addresses(name);
+        let mut waits_for = cache_addresses(name);
         let classes = desired.config.classes.keys();
-        waits_for.extend(classes.map(|class| super::push::push_address(name, class.as_str())));
+        waits_for.extend(classes.map(|class| push_address(name, class.as_str())));
         let builds: Vec<Address> = builds(pin, wanted)
-            .map(|build| super::push::build_address(&build.installable))
+            .map(|build| build_address(&build.installable))
             .collect();
         waits_for.extend(builds.iter().cloned());
         steps.push(Step {
@@ -117,12 +114,19 @@ fn current(pin: &PinName, wanted: &Wanted<'_>, verdicts: &Verdicts) -> BTreeSet<
         .collect()
 }
 
+/// Whether everything that a pin names is in the cache, or gets there.
+fn is_whole(pin: &PinName, wanted: &Wanted<'_>, verdicts: &Verdicts) -> bool {
+    let mut tops = wanted.tops.iter();
+    !wanted.open_pins.contains(pin)
+        && tops.all(|top| top.pin.as_ref() != Some(pin) || verdicts.kept.contains(top.row))
+}
+
 /// The builds that a pin waits for.
 fn builds<'w>(pin: &'w PinName, wanted: &'w Wanted<'_>) -> impl Iterator<Item = &'w WantedBuild> {
     wanted
         .builds
         .iter()
-        .filter(move |build| build.pin.as_ref() == Some(pin))
+        .filter(move |build| build.pins.contains(pin))
 }
 
 /// Which records to write and which to remove so that what is pinned now and the newest other
@@ -203,3 +207,6 @@ pub(super) fn remaining(
         .cloned()
         .collect()
 }
+
+#[cfg(test)]
+mod tests;

@@ -2,24 +2,22 @@
 //!
 //! Promise: nothing is deleted from a cache that could not be seen whole, and what stays is whole.
 
-use std::collections::{BTreeMap, BTreeSet};
+mod steps;
 
-use super::address::{Address, Phase};
+use super::address::Phase;
 use super::change::Changes;
-use super::class::{ClassId, Classifier};
+use super::class::Classifier;
 use super::desired::{Cache, Desired, TopSource};
-use super::need::{Need, Rules, need, recorded_classes};
-use super::observed::{CacheContent, Nar, Observation, Observed};
+use super::need::{Need, Rules, need};
+use super::observed::{CacheContent, Observation, Observed};
 use super::paths::Row;
 use super::plan::{Advice, CacheBudget, Refusal, Unknown};
-use super::record::{Intent, PrunePhase, Root};
-use super::step::{Effect, Known, Op, PathToDrop, Step};
+use super::record::{self, PrunePhase};
+use super::step::{Op, Step};
 use super::wanted::classifier;
-use super::{pins, push, record};
+use super::{pins, push};
 use crate::config::model::CacheName;
 use crate::config::rough::Rough;
-use crate::nix::closure::RowSet;
-use crate::nix::store_path::HashPart;
 
 /// Plans what goes from each cache, after the steps of `pushing` have been done.
 ///
@@ -78,18 +76,6 @@ pub fn look(
     Some(place.need(&Changes::default()))
 }
 
-/// The address of the step that deletes a class from a cache.
-#[must_use]
-pub fn prune_address(cache: &CacheName, class: &str) -> Address {
-    Address::new(Phase::Prune, cache.as_str(), class)
-}
-
-/// The address of the step that deletes files that no narinfo names.
-#[must_use]
-pub fn sweep_address(cache: &CacheName) -> Address {
-    Address::new(Phase::Prune, cache.as_str(), "unnamed-files")
-}
-
 fn is_unseen(observed: &Observed, source: &TopSource) -> bool {
     match source {
         TopSource::Output(output) => is_unknown(observed.outputs.get(output)),
@@ -101,7 +87,7 @@ fn is_unseen(observed: &Observed, source: &TopSource) -> bool {
 }
 
 fn is_unknown<T>(seen: Option<&Observation<T>>) -> bool {
-    seen.is_some_and(|seen| seen.unknown().is_some())
+    seen.is_none_or(|seen| seen.unknown().is_some())
 }
 
 struct Place<'a> {
@@ -204,6 +190,16 @@ impl Place<'_> {
                 self.content.damages.iter().take(5).cloned().collect(),
             );
         }
+        let dangling = self.dangling();
+        if !dangling.is_empty() {
+            advise(
+                format!(
+                    "{} paths cannot be fetched whole; a push that holds them repairs them:",
+                    dangling.len()
+                ),
+                dangling.into_iter().take(5).collect(),
+            );
+        }
         if need.unknown_class > 0 {
             advise(
                 format!(
@@ -226,6 +222,26 @@ impl Place<'_> {
         }
     }
 
+    /// Visible paths whose NAR is missing, or a path that they refer to: base names with the reason.
+    fn dangling(&self) -> Vec<String> {
+        let name = |row: Row| self.content.paths.base_name(row);
+        let mut found: Vec<String> = self
+            .content
+            .paths
+            .rows()
+            .filter(|row| self.content.narinfos[*row as usize].nar.is_none())
+            .map(|row| format!("{}: its NAR is missing", name(row)))
+            .collect();
+        // What an upstream was not asked for it may well have.
+        if self.desired.upstreams.is_empty() {
+            let lost = self.content.elsewhere.iter();
+            found.extend(lost.map(|(row, hash)| {
+                format!("{}: {hash}, to which it refers, is missing", name(*row))
+            }));
+        }
+        found
+    }
+
     fn refuse_busy(&self, steps: &[Step], changes: &mut Changes) {
         let active = self
             .content
@@ -244,214 +260,6 @@ impl Place<'_> {
                 ),
                 help: "wait for it, or pass --lock-timeout DURATION to wait here".to_owned(),
             });
-        }
-    }
-
-    fn steps(&self, need: &Need, pushing: &[Step]) -> Vec<Step> {
-        let mut dead = RowSet::new(self.content.paths.len());
-        for row in self
-            .content
-            .paths
-            .rows()
-            .filter(|row| !need.live.contains(*row))
-        {
-            dead.insert(row);
-        }
-        let recorded = recorded_classes(self.content, self.classifier);
-        let mut paths = self.paths_by_class(need, &dead, &recorded);
-        let mut roots: BTreeMap<ClassId, Vec<String>> = BTreeMap::new();
-        for number in &need.ended {
-            let root = &self.content.roots[*number];
-            if let Some(id) = self.classifier.id(&root.class) {
-                roots
-                    .entry(id)
-                    .or_default()
-                    .push(Root::key(&root.class, root.hash));
-            }
-        }
-        let classes: BTreeSet<ClassId> = paths.keys().chain(roots.keys()).copied().collect();
-        let mut steps: Vec<Step> = classes
-            .into_iter()
-            .map(|id| {
-                let paths = paths.remove(&id).unwrap_or_default();
-                let roots = roots.remove(&id).unwrap_or_default();
-                self.prune_step(id, paths, roots)
-            })
-            .collect();
-        steps.sort_by_key(|step| match &step.op {
-            Op::Prune { class, .. } => self
-                .classifier
-                .id(class)
-                .map(|id| (self.classifier.priority(id), id)),
-            _ => None,
-        });
-        let objects = self.unnamed(&dead, pushing);
-        if !objects.is_empty() {
-            steps.push(self.sweep_step(objects));
-        }
-        steps
-    }
-
-    fn paths_by_class(
-        &self,
-        need: &Need,
-        dead: &RowSet,
-        recorded: &BTreeMap<HashPart, ClassId>,
-    ) -> BTreeMap<ClassId, Vec<PathToDrop>> {
-        let mut counted: Vec<bool> = vec![false; self.content.nars.len()];
-        for row in self.content.paths.rows().filter(|row| !dead.contains(*row)) {
-            if let Some(nar) = self.content.narinfos[row as usize].nar {
-                counted[nar as usize] = true;
-            }
-        }
-        let mut paths: BTreeMap<ClassId, Vec<PathToDrop>> = BTreeMap::new();
-        let mut rows: Vec<Row> = dead.iter().collect();
-        rows.sort_unstable_by_key(|row| self.content.paths.hash(*row));
-        for row in rows {
-            let hash = self.content.paths.hash(row);
-            let id = recorded.get(&hash).copied().unwrap_or_else(|| {
-                self.classifier
-                    .class(hash, &self.content.paths.base_name(row))
-            });
-            let nar = self.content.narinfos[row as usize].nar;
-            let bytes = nar.map_or(0, |nar| {
-                let named_elsewhere = std::mem::replace(&mut counted[nar as usize], true);
-                if named_elsewhere {
-                    0
-                } else {
-                    self.content.nars[nar as usize].size
-                }
-            });
-            paths.entry(id).or_default().push(PathToDrop {
-                path: self.content.paths.path(row),
-                bytes,
-                reason: need.reason(row),
-            });
-        }
-        paths
-    }
-
-    fn prune_step(&self, id: ClassId, paths: Vec<PathToDrop>, roots: Vec<String>) -> Step {
-        let class = self.classifier.name_of(id);
-        let rule = format!("{class} is kept {}", self.classifier.retention(id));
-        Step {
-            address: prune_address(self.name, class.as_str()),
-            phase: Phase::Prune,
-            scope: self.cache.scope,
-            because: self
-                .desired
-                .because(rule, &format!("/artifacts/{class}/retention")),
-            effect: Effect {
-                paths: paths.len() as u64,
-                bytes: paths.iter().map(|path| path.bytes).sum(),
-            },
-            known: Known::Now,
-            revision: None,
-            waits_for: self.after_push(),
-            op: Op::Prune {
-                cache: self.name.clone(),
-                class: class.clone(),
-                paths,
-                roots,
-            },
-        }
-    }
-
-    fn after_push(&self) -> Vec<Address> {
-        let classes = self.desired.config.classes.keys();
-        let mut waits_for: Vec<Address> = classes
-            .map(|class| push::push_address(self.name, class.as_str()))
-            .collect();
-        waits_for.extend(
-            self.desired
-                .config
-                .pins
-                .keys()
-                .map(|pin| pins::pin_address(self.name, pin)),
-        );
-        waits_for
-    }
-
-    /// Files older than grace that no narinfo names now, left-overs, and records of dead pushes
-    /// whose paths are all gone, going, or covered.
-    fn unnamed(&self, dead: &RowSet, pushing: &[Step]) -> Vec<Nar> {
-        let grace = self.desired.config.prune.grace;
-        let old = |object: &Nar| self.content.now.since(object.modified) >= grace;
-        let mut named = vec![false; self.content.nars.len()];
-        for narinfo in &self.content.narinfos {
-            if let Some(nar) = narinfo.nar {
-                named[nar as usize] = true;
-            }
-        }
-        let nars = self.content.nars.iter().enumerate();
-        let nars = nars
-            .filter(|(number, nar)| !named[*number] && old(nar))
-            .map(|(_, nar)| nar);
-        let left = self.content.leftovers.iter().filter(|object| old(object));
-        let mut objects: Vec<Nar> = nars.chain(left).cloned().collect();
-        let covered = self.covered(pushing);
-        let intents = self.content.intents.iter();
-        objects.extend(
-            intents
-                .filter(|intent| self.is_spent(intent, dead, &covered))
-                .map(|intent| Nar {
-                    key: format!("{}/intents/{}.json", record::FOLDER, intent.id),
-                    size: 0,
-                    modified: intent.modified,
-                }),
-        );
-        objects.sort();
-        objects
-    }
-
-    fn covered(&self, pushing: &[Step]) -> RowSet {
-        let written = push::roots_to_write(pushing, self.name).map(|root| root.path.hash());
-        let recorded = self.content.roots.iter().map(|root| root.hash);
-        let rows = recorded
-            .chain(written)
-            .filter_map(|hash| self.content.paths.row(&hash));
-        self.content.paths.refs().reach(rows)
-    }
-
-    /// Whether the record of a dead push says nothing any more that would be missed: without it,
-    /// what it left behind would pass for foreign content and be kept.
-    fn is_spent(&self, intent: &Intent, dead: &RowSet, covered: &RowSet) -> bool {
-        let visible = intent
-            .absent
-            .iter()
-            .filter_map(|hash| self.content.paths.row(hash));
-        intent.gone
-            && visible
-                .into_iter()
-                .all(|row| dead.contains(row) || covered.contains(row))
-    }
-
-    fn sweep_step(&self, objects: Vec<Nar>) -> Step {
-        let classes = self.desired.config.classes.keys();
-        Step {
-            address: sweep_address(self.name),
-            phase: Phase::Prune,
-            scope: self.cache.scope,
-            because: self.desired.because(
-                format!(
-                    "no narinfo names them, and they are older than {}",
-                    self.desired.config.prune.grace
-                ),
-                "/prune/grace",
-            ),
-            effect: Effect {
-                paths: 0,
-                bytes: objects.iter().map(|object| object.size).sum(),
-            },
-            known: Known::Now,
-            revision: None,
-            waits_for: classes
-                .map(|class| prune_address(self.name, class.as_str()))
-                .collect(),
-            op: Op::Sweep {
-                cache: self.name.clone(),
-                objects,
-            },
         }
     }
 }
@@ -479,3 +287,6 @@ fn incoming(pushing: &[Step], cache: &CacheName) -> u64 {
         .map(|path| path.nar_size)
         .sum()
 }
+
+#[cfg(test)]
+mod tests;

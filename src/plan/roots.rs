@@ -149,3 +149,6 @@ pub(super) fn visit<I: Iterator<Item = Row>>(
         open.extend(references(row).filter(|to| seen.insert(*to)));
     }
 }
+
+#[cfg(test)]
+mod tests;

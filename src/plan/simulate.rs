@@ -4,25 +4,27 @@
 //! It is for tests of the core's promises (a second plan is empty, any prefix can be finished), and it is
 //! deliberately simpler than the real thing: nothing fails here, and nothing happens at once.
 
+mod cache;
+
 use std::collections::{BTreeMap, BTreeSet};
+
+use cache::table;
 
 use super::desired::Desired;
 use super::make;
 use super::observed::{
-    CacheContent, Capabilities, DirectoryFacts, Environment, FileFacts, LocalStore, Nar, Narinfo,
-    NixFacts, Observation, Observed, OutputFacts, Upstream, Why,
+    DirectoryFacts, Environment, FileFacts, LocalStore, NixFacts, Observation, Observed,
+    OutputFacts, Upstream, Why,
 };
-use super::paths::{Paths, Row};
 use super::plan::Plan;
-use super::record::{Intent, PinRecord, Root};
+use super::record::Root;
 use super::stages::{StageKind, stages};
 use super::step::{Op, Step};
 use super::time::Time;
 use crate::config::model::{CacheName, ClassName, PinName};
-use crate::nix::closure::Graph;
 use crate::nix::hash::Sha256;
 use crate::nix::key::PublicKey;
-use crate::nix::store_path::{HashPart, StorePath};
+use crate::nix::store_path::{HashPart, StoreDir, StorePath};
 
 /// A path with its references.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -111,7 +113,12 @@ impl World {
             let unseen = hidden(name.as_str());
             let upstream = Upstream {
                 unanswered: if unseen {
-                    self.store.keys().copied().collect()
+                    let outputs = self
+                        .outputs
+                        .values()
+                        .flat_map(|facts| facts.outputs.values());
+                    let outputs = outputs.map(StorePath::hash);
+                    self.store.keys().copied().chain(outputs).collect()
                 } else {
                     BTreeSet::new()
                 },
@@ -157,6 +164,7 @@ impl World {
             )
         });
         Observed {
+            store_dir: StoreDir::default(),
             now: self.now,
             nix: Observation::Present(NixFacts {
                 trusted: true,
@@ -209,8 +217,8 @@ impl World {
                 .collect();
             let late = stage.is_late(&plan.steps);
             let steps = match &stage.kind {
-                StageKind::Prune(_) => self.second_look(desired, &plan, steps),
-                kind if late => self.again(desired, &plan, kind, &steps),
+                StageKind::Prune(_) => self.second_look(desired, plan, steps),
+                kind if late => self.again(desired, plan, kind, &steps),
                 _ => steps,
             };
             if number == most {
@@ -401,123 +409,6 @@ impl World {
             }
         }
     }
-}
-
-impl SimCache {
-    fn add(&mut self, item: Item, now: Time) {
-        // Half as large when compressed; equal names stand for equal content, which shares a file.
-        let key = format!("nar/{}.nar.zst", item.path.name());
-        self.nars.insert(key.clone(), (item.nar_size / 2, now));
-        let narinfo = SimNarinfo {
-            item,
-            nar: key,
-            modified: now,
-        };
-        self.narinfos.insert(narinfo.item.path.hash(), narinfo);
-    }
-
-    /// Removes old NARs that no narinfo names, as a prune does after the narinfos.
-    fn drop_nars(&mut self, desired: &Desired, now: Time) {
-        let named: BTreeSet<&String> = self.narinfos.values().map(|narinfo| &narinfo.nar).collect();
-        let grace = desired.config.prune.grace;
-        self.nars
-            .retain(|key, (_, modified)| named.contains(key) || now.since(*modified) < grace);
-    }
-
-    fn content(&self, now: Time) -> CacheContent {
-        let nars: Vec<Nar> = self
-            .nars
-            .iter()
-            .map(|(key, (size, modified))| Nar {
-                key: key.clone(),
-                size: *size,
-                modified: *modified,
-            })
-            .collect();
-        let narinfo = |narinfo: &SimNarinfo| Narinfo {
-            nar: nars
-                .binary_search_by(|nar| nar.key.cmp(&narinfo.nar))
-                .ok()
-                .and_then(|at| u32::try_from(at).ok()),
-            modified: narinfo.modified,
-        };
-        let paths = table(self.narinfos.values().map(|narinfo| &narinfo.item));
-        let elsewhere = self
-            .narinfos
-            .values()
-            .filter_map(|narinfo| Some((paths.row(&narinfo.item.path.hash())?, narinfo)))
-            .flat_map(|(row, narinfo)| narinfo.item.references.iter().map(move |to| (row, *to)))
-            .filter(|(_, to)| !self.narinfos.contains_key(to))
-            .collect();
-        CacheContent {
-            capabilities: Capabilities {
-                list: true,
-                delete: true,
-                records: true,
-                sizes: true,
-                times: true,
-            },
-            info: self.info.clone(),
-            folders: self.info.is_some(),
-            narinfos: self.narinfos.values().map(narinfo).collect(),
-            paths,
-            elsewhere,
-            roots: self
-                .roots
-                .iter()
-                .map(|((class, hash), modified)| Root {
-                    class: class.clone(),
-                    hash: *hash,
-                    modified: *modified,
-                    path: None,
-                    attr: None,
-                })
-                .collect(),
-            pins: self
-                .pins
-                .iter()
-                .map(|((name, hash), (modified, project))| PinRecord {
-                    name: name.clone(),
-                    hash: *hash,
-                    modified: *modified,
-                    project: Some(project.clone()),
-                })
-                .collect(),
-            intents: self
-                .intents
-                .iter()
-                .map(|(id, absent)| Intent {
-                    id: id.clone(),
-                    modified: now,
-                    gone: true,
-                    paths: absent.clone(),
-                    absent: absent.clone(),
-                })
-                .collect(),
-            nars,
-            now,
-            ..CacheContent::default()
-        }
-    }
-}
-
-/// Items as a table, in their order; references to what is not among them are left out.
-fn table<'i>(items: impl Iterator<Item = &'i Item> + Clone) -> Paths {
-    let mut builder = Paths::builder(0);
-    for item in items.clone() {
-        builder.push(item.path.hash(), item.path.name(), item.nar_size);
-    }
-    let paths = builder.index();
-    let lists: Vec<Vec<Row>> = items
-        .map(|item| {
-            item.references
-                .iter()
-                .filter_map(|hash| paths.row(hash))
-                .collect()
-        })
-        .collect();
-    let graph = Graph::from_lists(lists).expect("references are looked up among the rows");
-    paths.with_refs(graph)
 }
 
 /// A NAR hash that stands for the content of a path.

@@ -87,3 +87,6 @@ pub fn stages(steps: &[Step]) -> Vec<Stage> {
     }
     stages
 }
+
+#[cfg(test)]
+mod tests;

@@ -104,14 +104,12 @@ pub fn judge(
             if let Some((name, _)) = upstream {
                 return First::Upstream(name.clone());
             }
-            match blocked(desired, wanted, row) {
-                Some(reason) => First::Blocked(reason),
-                None => {
-                    let class = wanted.classifier.name_of(wanted.class(row));
-                    First::Free {
-                        chosen: desired.pushes(cache, class),
-                    }
-                }
+            if let Some(reason) = blocked(desired, wanted, row) {
+                return First::Blocked(reason);
+            }
+            let class = wanted.classifier.name_of(wanted.class(row));
+            First::Free {
+                chosen: desired.pushes(cache, class),
             }
         })
         .collect();
@@ -218,3 +216,6 @@ fn reach_missing(wanted: &Wanted<'_>, first: &[First], from: Vec<Row>) -> RowSet
     }
     seen
 }
+
+#[cfg(test)]
+mod tests;

@@ -20,10 +20,9 @@ pub struct Progress {
 }
 
 impl Progress {
-    /// Counters of their own for work on the side (looking, while a push is counted); who asks this
-    /// work to stop, asks that, too.
+    /// Counters of their own that are told to stop with these: for work that is not shown.
     #[must_use]
-    pub fn aside(&self) -> Self {
+    pub fn unseen(&self) -> Self {
         Self {
             stop: Arc::clone(&self.stop),
             ..Self::default()
@@ -63,17 +62,21 @@ mod tests {
     use super::*;
 
     #[test]
-    fn work_aside_is_not_counted_and_expectations_change() {
-        let whole = Progress::default();
-        let aside = whole.aside();
-        Progress::add(&aside.paths_done, 3);
-        assert_eq!(whole.paths_done.load(Ordering::Relaxed), 0);
-        assert!(!aside.is_stopped());
-        whole.expect((0, 0), (5, 50));
-        whole.expect((2, 20), (3, 10));
-        assert_eq!(whole.paths_total.load(Ordering::Relaxed), 6);
-        assert_eq!(whole.bytes_total.load(Ordering::Relaxed), 40);
-        whole.stop();
-        assert!(aside.is_stopped());
+    fn expectations_change() {
+        let progress = Progress::default();
+        progress.expect((0, 0), (5, 50));
+        progress.expect((2, 20), (3, 10));
+        assert_eq!(progress.paths_total.load(Ordering::Relaxed), 6);
+        assert_eq!(progress.bytes_total.load(Ordering::Relaxed), 40);
+    }
+
+    #[test]
+    fn unseen_work_stops_too_and_is_not_counted() {
+        let shown = Progress::default();
+        let unseen = shown.unseen();
+        Progress::add(&unseen.paths_done, 3);
+        assert_eq!(shown.paths_done.load(Ordering::Relaxed), 0);
+        shown.stop();
+        assert!(unseen.is_stopped());
     }
 }

@@ -253,7 +253,6 @@ impl Case {
             user_conf: "/home/me/.config/nix".into(),
             system_conf: "/etc/nix".into(),
             system: "x86_64-linux".to_owned(),
-            store: nanna_cache::nix::store_path::StoreDir::default(),
         };
         let desired = Desired::new(config, site, Extra::default());
         let world = world(&mut dice, &desired);

@@ -163,7 +163,6 @@ push: { to: { dev: all } }
             user_conf: "/h/.config/nix".into(),
             system_conf: "/etc/nix".into(),
             system: "x86_64-linux".into(),
-            store: crate::nix::store_path::StoreDir::default(),
         };
         Desired::new(config, site, Extra::default())
     }
@@ -171,6 +170,7 @@ push: { to: { dev: all } }
     fn observed(now: Time) -> Observed {
         let why = || Observation::Unknown(Why("not looked at".into()));
         Observed {
+            store_dir: crate::nix::store_path::StoreDir::default(),
             now,
             nix: Observation::Absent,
             store: Observation::Unknown(Why("not looked at".into())),

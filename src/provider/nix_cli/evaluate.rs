@@ -108,6 +108,30 @@ impl Nix {
             .unwrap_or_else(std::sync::PoisonError::into_inner)
     }
 
+    /// The names in an attribute set of the flake in `base`, such as `packages.x86_64-linux`; none
+    /// where the flake has no such set.
+    ///
+    /// # Errors
+    /// The flake does not evaluate, or has something else there.
+    pub fn attribute_names(&self, set: &str, base: &Utf8Path) -> Result<Vec<String>, NixError> {
+        let what = format!("list `.#{set}`");
+        let command = self
+            .with_features(Some(base))
+            .args(["eval", "--json", "--no-write-lock-file"])
+            .args([&format!(".#{set}"), "--apply", "builtins.attrNames"]);
+        let text = match succeeded(&what, command.output()?) {
+            Ok(text) => text,
+            Err(error) if error.to_string().contains("does not provide attribute") => {
+                return Ok(Vec::new());
+            }
+            Err(error) => return Err(error),
+        };
+        serde_json::from_str(&text).map_err(|error| NixError::Answer {
+            what,
+            message: error.to_string(),
+        })
+    }
+
     /// The store path that an installable is, if it is one.
     fn store_path(&self, installable: &str) -> Option<StorePath> {
         let path = installable.split('^').next().unwrap_or_default();

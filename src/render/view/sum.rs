@@ -116,13 +116,13 @@ pub(super) fn sentence(plan: &Plan, sum: &Summary, notices: &[Notice], options: 
 
 /// What was compared.
 fn compared(plan: &Plan) -> String {
-    // A part of a plan may leave the caches out.
     let caches = plan.caches.len() as u64;
     match (plan.counts.compared, caches) {
         (0, 0) => "What could be compared is as `cache.yaml` says.".to_owned(),
         (0, caches) => {
             format!("Compared {} with `cache.yaml`.", things(caches, "cache"))
         }
+        // Only part of the plan was asked for, and how full caches are is another.
         (paths, 0) => format!(
             "Compared {} with `cache.yaml`.",
             things(paths, "wanted path")

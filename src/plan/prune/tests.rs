@@ -1,0 +1,306 @@
+//! What a prune deletes, what it leaves, and what it says.
+
+use super::*;
+use crate::plan::make;
+use crate::plan::observed::{Nar, Observed, Why};
+use crate::plan::plan::Plan;
+use crate::plan::record::{Intent, PruneRecord};
+use crate::plan::simulate::World;
+use crate::plan::step::PathToDrop;
+use crate::plan::testing::{addresses, ago, desired, dev, find, hash, names, world};
+
+const RETENTION: &str = "prune: { foreign: retention, grace: 24h }";
+
+fn plan_with(sections: &str, world: &World, change: impl Fn(&mut Observed)) -> Plan {
+    let desired = desired(sections);
+    let mut observed = world.observe(&desired);
+    change(&mut observed);
+    make::plan(&desired, &observed, "digest")
+}
+
+fn dropped<'p>(plan: &'p Plan, address: &str) -> &'p [PathToDrop] {
+    match &find(&plan.steps, address).op {
+        Op::Prune { paths, .. } => paths,
+        other => panic!("{other:?}"),
+    }
+}
+
+fn swept(plan: &Plan) -> Vec<&str> {
+    match &find(&plan.steps, "prune/dev/unnamed-files").op {
+        Op::Sweep { objects, .. } => objects.iter().map(|object| object.key.as_str()).collect(),
+        other => panic!("{other:?}"),
+    }
+}
+
+/// Dead paths of three classes: a-gold (needs low), a-silver, low.
+fn stale() -> World {
+    world()
+        .with_cached(400, &["a-gold 100 low", "a-silver 50", "low 7"])
+        .with_cached(0, &["young 1000"])
+        .with_roots(300, "gold", &["a-gold"])
+        .with_roots(300, "silver", &["a-silver"])
+}
+
+#[test]
+fn the_lowest_class_is_read_first_and_each_has_its_paths_roots_and_bytes() {
+    let plan = plan_with("", &stale(), |_| {});
+    assert_eq!(
+        addresses(&plan.steps),
+        ["prune/dev/dust", "prune/dev/silver", "prune/dev/gold"]
+    );
+    let gold = find(&plan.steps, "prune/dev/gold");
+    assert_eq!((gold.effect.paths, gold.effect.bytes), (1, 100));
+    assert_eq!(gold.because.rule, "gold is kept 100d");
+    let Op::Prune { paths, roots, .. } = &gold.op else {
+        panic!()
+    };
+    assert_eq!(names(paths.iter().map(|path| &path.path)), ["a-gold"]);
+    let key = format!("nanna-cache/v1/roots/gold/{}.json", hash("a-gold"));
+    assert_eq!(*roots, [key]);
+    let waits: Vec<_> = gold.waits_for.iter().map(ToString::to_string).collect();
+    assert_eq!(waits, ["push/dev/gold", "push/dev/silver", "push/dev/dust"]);
+    let budget = &plan.caches[0];
+    assert_eq!((budget.paths, budget.bytes), (4, 1_157));
+    assert_eq!(budget.bytes_after, 1_000);
+    assert_eq!((budget.tier, budget.max_size), (Some(3), None));
+}
+
+#[test]
+fn the_class_of_the_record_comes_before_that_of_the_name() {
+    let world = world()
+        .with_cached(400, &["a-gold"])
+        .with_roots(300, "dust", &["a-gold"]);
+    let plan = plan_with("", &world, |_| {});
+    assert_eq!(addresses(&plan.steps), ["prune/dev/dust"]);
+}
+
+#[test]
+fn the_bytes_of_a_shared_file_are_counted_where_it_goes() {
+    let shared = |with: &'static str| {
+        plan_with("", &stale(), move |observed| {
+            let content = dev(observed);
+            let row = |name| content.paths.row(&hash(name)).unwrap() as usize;
+            let (one, other) = (row("a-silver"), row(with));
+            content.narinfos[one].nar = content.narinfos[other].nar;
+        })
+    };
+    // A living path still names the file: nothing is won.
+    let living = shared("young");
+    assert_eq!(dropped(&living, "prune/dev/silver")[0].bytes, 0);
+    // Two dead paths: counted once.
+    let dead = shared("a-gold");
+    let bytes = |address| dropped(&dead, address)[0].bytes;
+    assert_eq!(bytes("prune/dev/silver") + bytes("prune/dev/gold"), 100);
+}
+
+#[test]
+fn a_cache_that_was_not_seen_whole_loses_nothing() {
+    let plan = plan_with("", &stale(), |observed| {
+        dev(observed).partial = Some(Why("a folder is closed".to_owned()));
+    });
+    assert!(plan.steps.is_empty());
+    assert_eq!(plan.unknowns.len(), 1);
+    assert_eq!(plan.unknowns[0].why.0, "a folder is closed");
+    assert_eq!(plan.caches[0].bytes_after, plan.caches[0].bytes);
+    let hidden = plan_with("", &stale().hide("dev"), |_| {});
+    assert!(hidden.steps.is_empty());
+    assert!(
+        hidden
+            .unknowns
+            .iter()
+            .any(|unknown| unknown.effect == "nothing is deleted from it")
+    );
+}
+
+#[test]
+fn a_prune_that_is_not_enabled_deletes_nothing() {
+    let plan = plan_with("prune: { enabled: false }", &stale(), |_| {});
+    assert!(plan.steps.is_empty());
+}
+
+#[test]
+fn another_prune_at_work_is_a_refusal_of_the_deletes() {
+    let busy = |gone, phase| {
+        plan_with("", &stale(), move |observed| {
+            dev(observed).prunes = vec![PruneRecord {
+                id: "p".to_owned(),
+                modified: ago(0),
+                gone,
+                phase,
+                paths: Vec::new(),
+            }];
+        })
+        .refusals
+    };
+    let refusals = busy(false, PrunePhase::Nars);
+    assert_eq!(refusals[0].code, "prune-busy");
+    assert_eq!(refusals[0].steps.len(), 3);
+    assert!(busy(true, PrunePhase::Paths).is_empty());
+    assert!(busy(false, PrunePhase::Ended).is_empty());
+    let idle = plan_with("", &world(), |observed| {
+        dev(observed).prunes = vec![PruneRecord {
+            id: "p".to_owned(),
+            modified: ago(0),
+            gone: false,
+            phase: PrunePhase::Paths,
+            paths: Vec::new(),
+        }];
+    });
+    assert!(
+        idle.refusals.is_empty(),
+        "nothing to delete, nothing to refuse"
+    );
+}
+
+#[test]
+fn damage_unknown_classes_and_too_small_a_limit_are_for_a_person() {
+    let sections = "caches:\n  dev: { type: file, tier: 3, path: /cache/dev, max-size: 999 B }\n";
+    let world = stale().with_roots(1, "unheard-of", &["low"]);
+    let plan = plan_with(sections, &world, |observed| {
+        dev(observed).damages = (0..7).map(|at| format!("damage {at}")).collect();
+    });
+    let advice: Vec<_> = plan
+        .advice
+        .iter()
+        .map(|advice| advice.text.as_str())
+        .collect();
+    assert_eq!(advice.len(), 3, "{advice:?}");
+    assert!(advice[0].starts_with("1 root records are of classes"));
+    assert_eq!(advice[1], "7 damaged objects are left alone:");
+    assert_eq!(plan.advice[1].lines.len(), 5);
+    assert!(
+        advice[2].contains("is 1007 B, more than its max-size of 999 B"),
+        "{advice:?}"
+    );
+    assert!(plan_with("", &stale(), |_| {}).advice.is_empty());
+}
+
+fn nar(key: &str, days: i64) -> Nar {
+    Nar {
+        key: key.to_owned(),
+        size: 10,
+        modified: ago(days),
+    }
+}
+
+#[test]
+fn files_that_nothing_names_go_when_they_are_as_old_as_grace() {
+    let plan = plan_with("", &world().with_cached(9, &["a"]), |observed| {
+        let content = dev(observed);
+        content.nars.extend([nar("nar/old", 1), nar("nar/new", 0)]);
+        let mut almost = nar("nar/almost", 1);
+        almost.modified.0 += 1;
+        content.nars.push(almost);
+        content.leftovers = vec![nar("tmp-old", 1), nar("tmp-new", 0)];
+    });
+    assert_eq!(swept(&plan), ["nar/old", "tmp-old"]);
+    let step = find(&plan.steps, "prune/dev/unnamed-files");
+    assert_eq!((step.effect.paths, step.effect.bytes), (0, 20));
+    assert_eq!(step.waits_for.len(), 3);
+    assert_eq!(plan.caches[0].bytes_after, 100 + 30 - 20);
+}
+
+#[test]
+fn the_record_of_a_dead_push_goes_when_nothing_would_be_missed() {
+    let with = |gone: bool, absent: &'static str, world: World| {
+        plan_with("", &world, move |observed| {
+            dev(observed).intents = vec![Intent {
+                id: "dead".to_owned(),
+                modified: ago(2),
+                gone,
+                paths: Vec::new(),
+                absent: absent.split_whitespace().map(hash).collect(),
+            }];
+        })
+    };
+    let has_step = |plan: &Plan| addresses(&plan.steps).contains(&"prune/dev/unnamed-files");
+    let key = ["nanna-cache/v1/intents/dead.json"];
+    let cached = |days| world().with_cached(days, &["a", "b 1 a"]);
+    assert_eq!(swept(&with(true, "nowhere", cached(9))), key);
+    assert_eq!(swept(&with(true, "a b", cached(9))), key, "they go with it");
+    let covered = cached(0).with_roots(1, "dust", &["b"]);
+    assert_eq!(swept(&with(true, "a", covered)), key, "a root reaches it");
+    assert!(!has_step(&with(true, "a", cached(0))), "young, not covered");
+    assert!(!has_step(&with(false, "nowhere", cached(9))), "still open");
+}
+
+#[test]
+fn what_could_not_be_seen_ends_no_retention() {
+    let sections = "push: { paths: [/g] }";
+    let with = |seen: Option<Observation<Vec<crate::nix::store_path::StorePath>>>| {
+        plan_with(sections, &stale(), |observed| {
+            if let Some(seen) = &seen {
+                observed.given.insert("/g".to_owned(), seen.clone());
+            }
+            dev(observed).nars.push(nar("nar/old", 3));
+            dev(observed).intents = vec![Intent {
+                id: "dead".to_owned(),
+                modified: ago(2),
+                gone: true,
+                paths: Vec::new(),
+                absent: Vec::new(),
+            }];
+        })
+    };
+    let prunes = |plan: &Plan| {
+        let all = addresses(&plan.steps).into_iter();
+        all.filter(|address| address.starts_with("prune/")).count()
+    };
+    let unknown = with(Some(Observation::Unknown(Why("closed".to_owned()))));
+    assert_eq!(prunes(&unknown), 1);
+    assert_eq!(swept(&unknown), ["nar/old"], "never a record");
+    assert_eq!(
+        find(&unknown.steps, "prune/dev/unnamed-files").effect.bytes,
+        10
+    );
+    assert_eq!(prunes(&with(None)), 1, "nobody looked");
+    assert_eq!(prunes(&with(Some(Observation::Absent))), 4);
+    // Also where the cache takes no pushes: the class, and so the retention, is not known.
+    let desired = desired("push: { enabled: false, paths: [/g] }");
+    let observed = stale().observe(&desired);
+    let plan = make::plan(&desired, &observed, "digest");
+    assert_eq!(prunes(&plan), 0);
+}
+
+#[test]
+fn the_second_look_finds_what_the_first_found() {
+    let desired = desired(RETENTION);
+    let mut observed = stale().observe(&desired);
+    let content = dev(&mut observed).clone();
+    let name = crate::plan::testing::cache("dev");
+    let need = look(&desired, &observed, &name, &content).unwrap();
+    assert_eq!(need.live.iter().count(), 1);
+    let other = crate::plan::testing::cache("nowhere");
+    assert!(look(&desired, &observed, &other, &content).is_none());
+}
+
+#[test]
+fn incoming_paths_count_against_max_size_and_in_the_sum() {
+    let sections = "caches:\n  dev: { type: file, tier: 3, path: /cache/dev, max-size: 250 B }\n  up: { type: upstream, url: https://up.example, public-keys: ['cache.nixos.org-1:6NCHdD59X431o0gWypbMrAURkbJ16ZPMQFGspcDShjY='] }\npush: { paths: [/g] }";
+    let world = world()
+        .with_store(&["new 151"])
+        .with_cached(9, &["a 100"])
+        .with_roots(1, "dust", &["a"]);
+    let with = |unasked: bool| {
+        plan_with(sections, &world, move |observed| {
+            let given = vec![crate::plan::testing::path("new")];
+            observed
+                .given
+                .insert("/g".to_owned(), Observation::Present(given));
+            let up = observed.upstreams.values_mut().next().unwrap();
+            up.unanswered.extend(unasked.then(|| hash("new")));
+        })
+    };
+    let plan = with(false);
+    assert_eq!(
+        names(
+            dropped(&plan, "prune/dev/dust")
+                .iter()
+                .map(|path| &path.path)
+        ),
+        ["a"]
+    );
+    assert_eq!(plan.caches[0].bytes_after, 151);
+    // Where an upstream may have it, it does not drive anything out.
+    assert_eq!(with(true).caches[0].bytes_after, 100);
+}

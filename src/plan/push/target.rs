@@ -1,0 +1,194 @@
+//! The push steps of one cache: a batch for each class, in the order of uploading, with its roots.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::ground;
+use crate::config::model::CacheName;
+use crate::nix::store_path::HashPart;
+use crate::plan::address::{Address, Phase, build_address, cache_addresses, push_address};
+use crate::plan::change::Changes;
+use crate::plan::class::ClassId;
+use crate::plan::desired::{Cache, Desired};
+use crate::plan::observed::CacheContent;
+use crate::plan::paths::Row;
+use crate::plan::roots::roots;
+use crate::plan::step::{Because, Effect, Known, Op, PathToPush, RootToWrite, Selector, Step};
+use crate::plan::verdict::{Verdict, Verdicts};
+use crate::plan::wanted::{Origin, Wanted, WantedBuild};
+
+/// One cache with all that was found out about it.
+pub(super) struct Target<'a> {
+    pub(super) desired: &'a Desired,
+    pub(super) name: &'a CacheName,
+    pub(super) cache: &'a Cache,
+    pub(super) content: &'a CacheContent,
+    pub(super) wanted: &'a Wanted<'a>,
+    pub(super) verdicts: &'a Verdicts,
+}
+
+/// What one step will hold.
+#[derive(Default)]
+struct Batch {
+    paths: Vec<PathToPush>,
+    selectors: Vec<Selector>,
+    roots: Vec<RootToWrite>,
+    because: Option<Because>,
+}
+
+impl Target<'_> {
+    /// Plans the steps, for the highest class first; returns their addresses.
+    pub(super) fn push_steps(&self, changes: &mut Changes) -> Vec<Address> {
+        let mut batches: BTreeMap<ClassId, Batch> = BTreeMap::new();
+        for (rank, row) in self.order().into_iter().enumerate() {
+            let Verdict::Push { unasked } = self.verdicts.of[row as usize] else {
+                continue;
+            };
+            batches
+                .entry(self.wanted.class(row))
+                .or_default()
+                .paths
+                .push(PathToPush {
+                    path: self.wanted.paths.path(row),
+                    nar_size: self.wanted.paths.nar_size(row),
+                    nar_hash: self.wanted.nar_hashes[row as usize],
+                    rank: u32::try_from(rank).unwrap_or(u32::MAX),
+                    directory: match &self.wanted.origins[row as usize] {
+                        Origin::Directory(directory) => Some(directory.clone()),
+                        Origin::Store | Origin::Cache => None,
+                    },
+                    unasked,
+                });
+        }
+        for (class, root) in self.roots() {
+            batches.entry(class).or_default().roots.push(root);
+        }
+        for build in &self.wanted.builds {
+            let Some(class) = self.class_of_build(build) else {
+                continue;
+            };
+            let batch = batches.entry(class).or_default();
+            batch.because.get_or_insert_with(|| build.because.clone());
+            batch.selectors.push(Selector {
+                installable: build.installable.clone(),
+                outputs: build.outputs.clone(),
+                closure: build.closure,
+            });
+        }
+        let mut batches: Vec<(ClassId, Batch)> = batches.into_iter().collect();
+        batches
+            .sort_by_key(|(id, _)| (std::cmp::Reverse(self.wanted.classifier.priority(*id)), *id));
+        let steps: Vec<Step> = batches
+            .into_iter()
+            .map(|(id, batch)| self.step(id, batch))
+            .collect();
+        let addresses = steps.iter().map(|step| step.address.clone()).collect();
+        changes.steps.extend(steps);
+        changes.compared += self.wanted.paths.len() as u64;
+        addresses
+    }
+
+    /// The class under which a build is shown: its own, or, where that does not go to this cache but parts
+    /// of its closure may, the highest that does.
+    fn class_of_build(&self, build: &WantedBuild) -> Option<ClassId> {
+        let classifier = &self.wanted.classifier;
+        let goes = |id: &ClassId| self.desired.pushes(self.name, classifier.name_of(*id));
+        let all = 0..self.desired.config.classes.len();
+        Some(build.class).filter(goes).or_else(|| {
+            all.filter(goes)
+                .max_by_key(|id| (classifier.priority(*id), std::cmp::Reverse(*id)))
+        })
+    }
+
+    /// The rows to push: what has the highest priority first, each after what it refers to, and the
+    /// closure of one top finished before that of the next of its priority.
+    fn order(&self) -> Vec<Row> {
+        let classifier = &self.wanted.classifier;
+        let mut tops: Vec<Row> = self.wanted.tops.iter().map(|top| top.row).collect();
+        tops.extend(self.verdicts.pushed.iter());
+        tops.sort_by_key(|row| std::cmp::Reverse(classifier.priority(self.wanted.class(*row))));
+        self.wanted
+            .paths
+            .refs()
+            .order_by_root(&tops, &self.verdicts.pushed)
+            .rows
+    }
+
+    fn roots(&self) -> Vec<(ClassId, RootToWrite)> {
+        let wanted = self.wanted;
+        let tops: Vec<(Row, ClassId)> = wanted
+            .tops
+            .iter()
+            .map(|top| (top.row, wanted.class(top.row)))
+            .collect();
+        let rows = roots(&ground(wanted, self.verdicts), &tops);
+        let known: BTreeSet<(&str, HashPart)> = self
+            .content
+            .roots
+            .iter()
+            .map(|root| (root.class.as_str(), root.hash))
+            .collect();
+        let attrs: BTreeMap<Row, &String> = wanted
+            .tops
+            .iter()
+            .rev()
+            .filter_map(|top| Some((top.row, top.attr.as_ref()?)))
+            .collect();
+        rows.into_iter()
+            .map(|(row, id)| {
+                let class = wanted.classifier.name_of(id);
+                let root = RootToWrite {
+                    path: wanted.paths.path(row),
+                    class: class.clone(),
+                    attr: attrs.get(&row).map(ToString::to_string),
+                    new: !known.contains(&(class.as_str(), wanted.paths.hash(row))),
+                };
+                (id, root)
+            })
+            .collect()
+    }
+
+    fn step(&self, id: ClassId, batch: Batch) -> Step {
+        let class = self.wanted.classifier.name_of(id);
+        let builds: Vec<Address> = batch
+            .selectors
+            .iter()
+            .map(|selector| build_address(&selector.installable))
+            .collect();
+        let mut waits_for = cache_addresses(self.name);
+        waits_for.extend(builds.iter().cloned());
+        let because = batch.because.unwrap_or_else(|| {
+            self.desired.because(
+                format!("{class} is pushed to {}", self.name),
+                &format!("/artifacts/{class}"),
+            )
+        });
+        Step {
+            address: push_address(self.name, class.as_str()),
+            phase: Phase::Push,
+            scope: self.cache.scope,
+            because,
+            effect: Effect {
+                paths: batch.paths.len() as u64,
+                bytes: batch.paths.iter().map(|path| path.nar_size).sum(),
+            },
+            known: if builds.is_empty() {
+                Known::Now
+            } else {
+                let cap = self.desired.config.push.max_after_build.0;
+                Known::After {
+                    steps: builds,
+                    cap: Some(cap),
+                }
+            },
+            revision: None,
+            waits_for,
+            op: Op::Push {
+                cache: self.name.clone(),
+                class: class.clone(),
+                paths: batch.paths,
+                selectors: batch.selectors,
+                roots: batch.roots,
+            },
+        }
+    }
+}

@@ -1,0 +1,160 @@
+//! What is left of a plan when only a part of it is asked for.
+
+use super::*;
+use crate::plan::plan::Refusal;
+use crate::plan::testing::{addresses, cache, desired, path, world};
+
+/// A cache to be made, a push, an export and a prune.
+fn whole() -> Plan {
+    let desired = desired(
+        "caches:
+  dev: { type: file, tier: 3, path: /cache/dev, nix-priority: 30 }
+  two: { type: file, tier: 2, path: /cache/two, nix-priority: 40 }
+push: { paths: [/g], exclude: ['-source$'] }
+optimize: { cores: 2 }
+",
+    );
+    let mut world = world()
+        .with_store(&["a", "x-source"])
+        .with_cached(400, &["old"])
+        .with_roots(300, "dust", &["old"]);
+    world.environment.github_env = Some("/env".to_owned());
+    let mut observed = world.observe(&desired);
+    let given = vec![path("a"), path("x-source")];
+    observed.given.insert(
+        "/g".to_owned(),
+        crate::plan::observed::Observation::Present(given),
+    );
+    let mut plan = crate::plan::make::plan(&desired, &observed, "digest");
+    for (code, steps) in [
+        ("all", vec![]),
+        ("push", vec!["push/dev/dust"]),
+        ("prune", vec!["prune/dev/dust", "prune/dev/gold"]),
+    ] {
+        let named = plan
+            .steps
+            .iter()
+            .filter(|step| steps.contains(&step.address.as_str()));
+        plan.refusals.push(Refusal {
+            steps: named.map(|step| step.address.clone()).collect(),
+            code: code.to_owned(),
+            text: String::new(),
+            help: String::new(),
+        });
+    }
+    plan
+}
+
+fn only(parts: &[&str]) -> Plan {
+    let selection = Selection {
+        only: parts.iter().map(ToString::to_string).collect(),
+        ..Selection::default()
+    };
+    assert!(!selection.is_all());
+    selection.apply(whole())
+}
+
+fn codes(plan: &Plan) -> Vec<&str> {
+    plan.refusals
+        .iter()
+        .map(|refusal| refusal.code.as_str())
+        .collect()
+}
+
+#[test]
+fn everything_is_everything() {
+    assert!(Selection::default().is_all());
+    assert_eq!(Selection::default().apply(whole()), whole());
+    assert_eq!(
+        addresses(&whole().steps),
+        [
+            "setup/two/cache",
+            "push/dev/dust",
+            "push/two/dust",
+            "optimize/job/NIX_CONFIG",
+            "prune/dev/dust"
+        ]
+    );
+}
+
+#[test]
+fn a_phase_keeps_its_steps_and_what_concerns_them() {
+    let push = only(&["push"]);
+    assert_eq!(addresses(&push.steps), ["push/dev/dust", "push/two/dust"]);
+    assert_eq!(codes(&push), ["all", "push"]);
+    assert_eq!(push.held_back.len(), 2);
+    assert!(push.caches.is_empty());
+    assert!(
+        push.advice
+            .iter()
+            .all(|advice| advice.phase.word() == "push")
+    );
+    assert_eq!(push.advice.len(), 2, "unsigned");
+
+    let prune = only(&["prune"]);
+    assert_eq!(addresses(&prune.steps), ["prune/dev/dust"]);
+    assert_eq!(codes(&prune), ["all", "prune"]);
+    assert!(prune.held_back.is_empty());
+    assert!(prune.advice.is_empty());
+    assert_eq!(prune.caches.len(), 1);
+
+    let mut plan = whole();
+    plan.order = Some(crate::plan::plan::AskingOrder {
+        before: Vec::new(),
+        after: Vec::new(),
+    });
+    let ordered = |part: &str| {
+        let selection = Selection {
+            only: vec![part.to_owned()],
+            ..Selection::default()
+        };
+        selection.apply(plan.clone()).order.is_some()
+    };
+    assert!(ordered("optimize/job"));
+    assert!(!ordered("setup"));
+}
+
+#[test]
+fn an_address_chooses_by_its_leading_parts() {
+    assert_eq!(addresses(&only(&["push/two"]).steps), ["push/two/dust"]);
+    assert_eq!(addresses(&only(&["push/two/"]).steps), ["push/two/dust"]);
+    assert!(only(&["push/t"]).steps.is_empty());
+    assert_eq!(
+        addresses(&only(&["setup", "prune/dev/dust"]).steps),
+        ["setup/two/cache", "prune/dev/dust"]
+    );
+}
+
+#[test]
+fn a_cache_takes_its_steps_and_those_of_no_cache() {
+    let selection = Selection {
+        caches: vec![cache("two")],
+        ..Selection::default()
+    };
+    let plan = selection.apply(whole());
+    assert_eq!(
+        addresses(&plan.steps),
+        [
+            "setup/two/cache",
+            "push/two/dust",
+            "optimize/job/NIX_CONFIG"
+        ]
+    );
+    assert_eq!(codes(&plan), ["all"]);
+    assert!(plan.held_back.iter().all(|held| held.cache == cache("two")));
+    assert_eq!(plan.held_back.len(), 1);
+    assert!(plan.caches.is_empty());
+}
+
+#[test]
+fn a_scope_takes_what_concerns_it() {
+    let with = |scope| {
+        let selection = Selection {
+            scope: Some(scope),
+            ..Selection::default()
+        };
+        addresses(&selection.apply(whole()).steps).len()
+    };
+    assert_eq!(with(Scope::Shared), 2);
+    assert_eq!(with(Scope::Machine), 3);
+}

@@ -1,0 +1,135 @@
+//! Cache folders and signing keys.
+
+use super::{KEY_MISSING, step};
+use crate::config::model::CacheName;
+use crate::config::secret::SecretRef;
+use crate::nix::cache_info::CacheInfo;
+use crate::nix::store_path::StoreDir;
+use crate::plan::address::{cache_address, key_address};
+use crate::plan::change::Changes;
+use crate::plan::desired::{Cache, Desired, Signing};
+use crate::plan::observed::{Observation, Observed};
+use crate::plan::plan::{Refusal, Unknown};
+use crate::plan::step::{Op, Scope};
+
+/// The folder of a cache, its `nix-cache-info`, and the folders that an opening Nix would make.
+pub(super) fn folder(
+    desired: &Desired,
+    observed: &Observed,
+    name: &CacheName,
+    cache: &Cache,
+    changes: &mut Changes,
+) {
+    let store_dir = observed.store_dir.clone();
+    let priority = i32::try_from(cache.nix_priority).unwrap_or(i32::MAX);
+    let wanted = CacheInfo::new(&store_dir, true, priority).to_string();
+    let (before, info) = match observed.caches.get(name) {
+        Some(Observation::Absent) => (None, wanted),
+        Some(Observation::Present(content)) => match &content.info {
+            None => (None, wanted),
+            Some(text) => match revised_info(text, &store_dir, priority) {
+                Ok(info) if info == *text && content.folders => return,
+                Ok(info) => (Some(text.clone()), info),
+                Err(text) => {
+                    changes.refusals.push(Refusal {
+                        steps: Vec::new(),
+                        code: "setup-other-store".to_owned(),
+                        text: format!("{} {text}", cache.folder),
+                        help: format!("give caches.{name}.path another folder"),
+                    });
+                    return;
+                }
+            },
+        },
+        // Push and prune name an unseen cache; setup has nothing to add.
+        Some(Observation::Unknown(_)) | None => return,
+    };
+    let because = desired.because(
+        format!("cache {name} is declared"),
+        &format!("/caches/{name}"),
+    );
+    let folder = cache.folder.to_string();
+    let op = Op::CreateCache {
+        cache: name.clone(),
+        folder,
+        before,
+        info,
+    };
+    changes
+        .steps
+        .push(step(cache_address(name), cache.scope, op, because));
+}
+
+/// The same cache info with our priority; whatever else stands in it stays.
+fn revised_info(text: &str, store_dir: &StoreDir, priority: i32) -> Result<String, String> {
+    // A priority that is no number makes Nix drop the cache; the other lines still count.
+    let readable: String = text
+        .split_inclusive('\n')
+        .filter(|line| CacheInfo::parse(line).is_ok())
+        .collect();
+    let Ok(mut info) = CacheInfo::parse(&readable) else {
+        return Ok(CacheInfo::new(store_dir, true, priority).to_string());
+    };
+    match info.store_dir() {
+        Some(dir) if dir != store_dir.as_str() => {
+            return Err(format!("is a cache of the store {dir}, not of {store_dir}"));
+        }
+        _ => {}
+    }
+    info.set_priority(priority);
+    Ok(info.to_string())
+}
+
+/// The signing key, made here if that is asked for.
+pub(super) fn key(
+    desired: &Desired,
+    observed: &Observed,
+    name: &CacheName,
+    signing: &Signing,
+    changes: &mut Changes,
+) {
+    let setting = format!("/caches/{name}/signing-key");
+    match observed.keys.get(name) {
+        Some(Observation::Unknown(why)) => changes.unknowns.push(Unknown {
+            what: format!("signing key of {name}"),
+            why: why.clone(),
+            effect: "nothing can be signed with it".to_owned(),
+        }),
+        Some(Observation::Absent) => {
+            let SecretRef::File(path) = &signing.secret else {
+                return;
+            };
+            if signing.generate && !observed.environment.ci {
+                let because = desired.because("the signing key is to be generated", &setting);
+                let op = Op::GenerateKey {
+                    cache: name.clone(),
+                    path: path.clone(),
+                    name: signing.name.clone(),
+                };
+                changes
+                    .steps
+                    .push(step(key_address(name), Scope::Machine, op, because));
+                return;
+            }
+            let (text, help) = if signing.generate {
+                (
+                    format!("the signing key {path} is missing, and keys are not generated in CI"),
+                    "a key made here would die with the job: hand it in as a secret (signing-key: { env: NAME })".to_owned(),
+                )
+            } else {
+                (
+                    format!("the signing key {path} is missing"),
+                    format!("put it there, or set caches.{name}.signing-key.generate to true"),
+                )
+            };
+            changes.refusals.push(Refusal {
+                // `make` puts what would be signed in the place of the key.
+                steps: vec![key_address(name)],
+                code: KEY_MISSING.to_owned(),
+                text,
+                help,
+            });
+        }
+        Some(Observation::Present(_)) | None => {}
+    }
+}

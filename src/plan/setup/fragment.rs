@@ -1,0 +1,140 @@
+//! `nanna-cache.conf`: the substituters and public keys that we add, in a file that is ours as a whole.
+
+use std::collections::BTreeSet;
+use std::fmt::Write as _;
+
+use super::{HEADER, Own, own_file, step};
+use crate::plan::address::{Address, fragment_address, key_address};
+use crate::plan::change::Changes;
+use crate::plan::desired::{ConfFiles, Desired};
+use crate::plan::observed::{Observation, Observed, Why};
+use crate::plan::plan::Unknown;
+use crate::plan::step::{Known, Op, Scope};
+
+/// Name of the tuning file beside nix.conf.
+const TUNING: &str = "nanna-cache-tuning.conf";
+
+/// The substituters that we add, with their priorities, in the order of asking.
+pub(in crate::plan) fn substituters(desired: &Desired) -> Vec<(String, u32)> {
+    let folders = desired
+        .caches
+        .values()
+        .map(|cache| (format!("file://{}", cache.folder), cache.nix_priority));
+    let upstreams = desired.upstreams.iter().map(|(name, upstream)| {
+        let setting = format!("/caches/{name}/nix-priority");
+        let given = desired.config.places.keys.contains_key(&setting);
+        let url = if given {
+            let sign = if upstream.url.contains('?') { '&' } else { '?' };
+            format!("{}{sign}priority={}", upstream.url, upstream.nix_priority)
+        } else {
+            upstream.url.clone()
+        };
+        (url, upstream.nix_priority)
+    });
+    let mut all: Vec<(String, u32)> = folders.chain(upstreams).collect();
+    all.sort_by_key(|(_, priority)| *priority);
+    all
+}
+
+/// The public keys that we add, and what is not known yet.
+pub(super) struct Keys {
+    pub(super) known: BTreeSet<String>,
+    generated: Vec<Address>,
+    unknown: Option<Why>,
+}
+
+pub(super) fn keys(desired: &Desired, observed: &Observed) -> Keys {
+    let mut keys = Keys {
+        known: BTreeSet::new(),
+        generated: Vec::new(),
+        unknown: None,
+    };
+    for (name, cache) in &desired.caches {
+        keys.known
+            .extend(cache.public_keys.iter().map(ToString::to_string));
+        let Some(signing) = &cache.signing else {
+            continue;
+        };
+        match observed.keys.get(name) {
+            Some(Observation::Present(key)) => {
+                keys.known.insert(key.to_string());
+            }
+            Some(Observation::Absent) if signing.generate && !observed.environment.ci => {
+                keys.generated.push(key_address(name));
+            }
+            // A declared public key stands in for a secret one that this machine does not have.
+            Some(Observation::Unknown(why)) if cache.public_keys.is_empty() => {
+                keys.unknown = Some(why.clone());
+            }
+            Some(Observation::Absent | Observation::Unknown(_)) | None => {}
+        }
+    }
+    for upstream in desired.upstreams.values() {
+        keys.known
+            .extend(upstream.public_keys.iter().map(ToString::to_string));
+    }
+    keys
+}
+
+fn fragment_text(desired: &Desired, keys: &Keys) -> String {
+    let mut text = HEADER.replace("{project}", &desired.config.project);
+    let substituters: Vec<String> = substituters(desired)
+        .into_iter()
+        .map(|(url, _)| url)
+        .collect();
+    if !substituters.is_empty() {
+        let _ = writeln!(text, "extra-substituters = {}", substituters.join(" "));
+    }
+    let mut words: Vec<String> = keys.known.iter().cloned().collect();
+    words.extend(
+        keys.generated
+            .iter()
+            .map(|step| format!("(known after {step})")),
+    );
+    if !words.is_empty() {
+        let _ = writeln!(text, "extra-trusted-public-keys = {}", words.join(" "));
+    }
+    let _ = writeln!(text, "!include {TUNING}");
+    text
+}
+
+pub(super) fn file(
+    desired: &Desired,
+    observed: &Observed,
+    conf: &ConfFiles,
+    changes: &mut Changes,
+) {
+    let path = conf.fragment.as_str();
+    let keys = keys(desired, observed);
+    if let Some(why) = &keys.unknown {
+        changes.unknowns.push(Unknown {
+            what: path.to_owned(),
+            why: why.clone(),
+            effect: "a public key is not known, so it is left as it is".to_owned(),
+        });
+        return;
+    }
+    let before = match own_file(path, observed.files.get(path), changes) {
+        Own::Write(before) => before,
+        Own::Leave => return,
+    };
+    let after = fragment_text(desired, &keys);
+    if before.as_deref() == Some(after.as_str()) {
+        return;
+    }
+    let because = desired.because("the declared caches, for Nix", "/setup/nix-conf");
+    let op = Op::WriteFile {
+        path: path.to_owned(),
+        before,
+        after,
+    };
+    let mut fragment = step(fragment_address(), Scope::Machine, op, because);
+    if !keys.generated.is_empty() {
+        fragment.waits_for.clone_from(&keys.generated);
+        fragment.known = Known::After {
+            steps: keys.generated,
+            cap: None,
+        };
+    }
+    changes.steps.push(fragment);
+}

@@ -1,0 +1,149 @@
+//! The one line in nix.conf that is ours.
+
+use std::collections::BTreeSet;
+
+use super::step;
+use crate::nix::conf::{ConfFile, Content, ensure_include};
+use crate::plan::address::{Phase, fragment_address, nix_conf_address};
+use crate::plan::change::Changes;
+use crate::plan::desired::{ConfFiles, Desired};
+use crate::plan::observed::{FileFacts, Observation, Observed};
+use crate::plan::plan::{Advice, Unknown};
+use crate::plan::step::{Op, Scope};
+
+/// Name of the settings fragment beside nix.conf.
+const FRAGMENT: &str = "nanna-cache.conf";
+
+/// The one line in nix.conf that is ours.
+pub(super) fn line(
+    desired: &Desired,
+    observed: &Observed,
+    conf: &ConfFiles,
+    changes: &mut Changes,
+) {
+    let path = conf.nix_conf.as_str();
+    let because = desired.because("nix.conf includes the fragment", "/setup/nix-conf");
+    let line = format!("!include {FRAGMENT}");
+    let (before, text) = match observed.files.get(path) {
+        Some(Observation::Absent) => (None, ""),
+        Some(Observation::Present(file)) => (Some(file.text.clone()), file.text.as_str()),
+        Some(Observation::Unknown(why)) => {
+            changes.unknowns.push(Unknown {
+                what: path.to_owned(),
+                why: why.clone(),
+                effect: "it is not edited".to_owned(),
+            });
+            return;
+        }
+        None => return,
+    };
+    let Some(after) = with_line(text, conf) else {
+        return;
+    };
+    if let Some(line) = first_malformed(text) {
+        changes.advice.push(Advice {
+            phase: Phase::Setup,
+            about: path.to_owned(),
+            text: format!(
+                "Nix refuses line {line} of it and does not start: mend that, then run again"
+            ),
+            lines: Vec::new(),
+            because,
+        });
+        return;
+    }
+    if let Some(Observation::Present(file)) = observed.files.get(path)
+        && let Some(why) = why_not_edit(file)
+    {
+        changes.advice.push(Advice {
+            phase: Phase::Setup,
+            about: path.to_owned(),
+            text: format!("{why}; add the line yourself where its owner keeps settings"),
+            lines: vec![format!("!include {}", conf.fragment)],
+            because,
+        });
+        return;
+    }
+    let op = Op::EditFile {
+        path: path.to_owned(),
+        before,
+        after,
+    };
+    let mut edit = step(nix_conf_address(), Scope::Machine, op, because);
+    edit.waits_for = vec![fragment_address()];
+    changes.steps.push(edit);
+    let daemon = observed.nix.present().is_some_and(|nix| nix.daemon);
+    if daemon && !conf.user {
+        changes.advice.push(Advice {
+            phase: Phase::Setup,
+            about: "nix-daemon".to_owned(),
+            text: format!("it reads {line} only when it starts: restart it after the apply"),
+            lines: vec!["systemctl restart nix-daemon".to_owned()],
+            because: desired.because("nix.conf changes", "/setup/nix-conf"),
+        });
+    }
+}
+
+/// The first line that Nix itself refuses; with one, the file is not in effect and not edited.
+fn first_malformed(text: &str) -> Option<usize> {
+    let file = ConfFile::parse(text);
+    let at = file
+        .lines()
+        .iter()
+        .position(|line| matches!(line.content, Content::Malformed(_)))?;
+    Some(at + 1)
+}
+
+/// The text with our line; `None`: it includes the fragment already, by its name or (where somebody else
+/// keeps the settings) by its whole path.
+fn with_line(text: &str, conf: &ConfFiles) -> Option<String> {
+    let whole = ConfFile::parse(text)
+        .includes_of(conf.fragment.as_str())
+        .next();
+    if whole.is_some() {
+        return None;
+    }
+    ensure_include(text, FRAGMENT)
+}
+
+fn why_not_edit(file: &FileFacts) -> Option<String> {
+    if let Some(managed) = &file.managed {
+        return Some(managed.clone());
+    }
+    (!file.writable).then(|| "this user may not write it".to_owned())
+}
+
+/// Whether nix.conf includes our fragment now.
+pub(in crate::plan) fn is_included(observed: &Observed, conf: &ConfFiles) -> bool {
+    let file = observed
+        .files
+        .get(conf.nix_conf.as_str())
+        .and_then(Observation::present);
+    file.is_some_and(|file| with_line(&file.text, conf).is_none())
+}
+
+/// The substituters that our fragment adds now.
+pub(in crate::plan) fn included_substituters(
+    observed: &Observed,
+    conf: &ConfFiles,
+) -> BTreeSet<String> {
+    added(observed, conf, "substituters").into_iter().collect()
+}
+
+/// The words that our fragment adds to a list setting now.
+pub(super) fn added(observed: &Observed, conf: &ConfFiles, setting: &str) -> Vec<String> {
+    if !is_included(observed, conf) {
+        return Vec::new();
+    }
+    let start = format!("extra-{setting} = ");
+    let file = observed
+        .files
+        .get(conf.fragment.as_str())
+        .and_then(Observation::present);
+    file.into_iter()
+        .flat_map(|file| file.text.lines())
+        .filter_map(|line| line.strip_prefix(&start))
+        .flat_map(str::split_whitespace)
+        .map(str::to_owned)
+        .collect()
+}

@@ -1,0 +1,290 @@
+//! Folders, keys and settings, to the byte.
+
+use super::*;
+use crate::plan::desired::Desired;
+use crate::plan::observed::{NixFacts, SettingFacts, Why};
+use crate::plan::step::Op;
+use crate::plan::testing::{addresses, cache, desired, dev, find, key, world};
+
+const SECTIONS: &str = "setup: { nix-conf: user }
+caches:
+  dev: { type: file, tier: 3, path: /cache/dev, nix-priority: 30, signing-key: { file: /keys/dev, generate: true } }
+  late: { type: upstream, url: 'https://late.example', nix-priority: 60, public-keys: ['cache.nixos.org-1:6NCHdD59X431o0gWypbMrAURkbJ16ZPMQFGspcDShjY='] }
+  up: { type: upstream, url: 'https://up.example', public-keys: ['cache.nixos.org-1:6NCHdD59X431o0gWypbMrAURkbJ16ZPMQFGspcDShjY='] }
+";
+const CONF: &str = "/home/me/.config/nix/nix.conf";
+const FRAGMENT: &str = "/home/me/.config/nix/nanna-cache.conf";
+const INFO: &str = "StoreDir: /nix/store\nWantMassQuery: 1\nPriority: 30\n";
+const UP_KEY: &str = "cache.nixos.org-1:6NCHdD59X431o0gWypbMrAURkbJ16ZPMQFGspcDShjY=";
+
+fn observed(desired: &Desired) -> Observed {
+    let mut world = world();
+    world.keys.insert(cache("dev"), key("dev-1"));
+    world.observe(desired)
+}
+
+fn file(text: &str) -> Observation<FileFacts> {
+    Observation::Present(FileFacts {
+        text: text.to_owned(),
+        mode: 0o644,
+        managed: None,
+        writable: true,
+    })
+}
+
+fn put(observed: &mut Observed, path: &str, seen: Observation<FileFacts>) {
+    observed.files.insert(path.to_owned(), seen);
+}
+
+fn texts<'c>(changes: &'c Changes, address: &str) -> (Option<&'c str>, &'c str) {
+    match &find(&changes.steps, address).op {
+        Op::WriteFile { before, after, .. } | Op::EditFile { before, after, .. } => {
+            (before.as_deref(), after)
+        }
+        Op::CreateCache { before, info, .. } => (before.as_deref(), info),
+        other => panic!("{other:?}"),
+    }
+}
+
+fn fragment_text() -> String {
+    format!(
+        "# Managed by nanna-cache from the cache.yaml of demo: edit that, not this; what is written\n\
+         # here by hand is overwritten.\n\
+         extra-substituters = file:///cache/dev https://up.example https://late.example?priority=60\n\
+         extra-trusted-public-keys = {UP_KEY} {}\n\
+         !include nanna-cache-tuning.conf\n",
+        key("dev-1")
+    )
+}
+
+#[test]
+fn the_fragment_and_the_line_that_includes_it() {
+    let desired = desired(SECTIONS);
+    let mut seen = observed(&desired);
+    put(&mut seen, CONF, file("# see nanna-cache.conf\ncores = 2"));
+    let changes = plan(&desired, &seen);
+    assert_eq!(
+        addresses(&changes.steps),
+        ["setup/nix/fragment", "setup/nix/nix.conf"]
+    );
+    assert_eq!(
+        texts(&changes, "setup/nix/fragment"),
+        (None, fragment_text().as_str())
+    );
+    let (before, after) = texts(&changes, "setup/nix/nix.conf");
+    assert_eq!(before, Some("# see nanna-cache.conf\ncores = 2"));
+    assert_eq!(
+        after,
+        "# see nanna-cache.conf\ncores = 2\n!include nanna-cache.conf\n"
+    );
+    let line = find(&changes.steps, "setup/nix/nix.conf");
+    assert_eq!(line.waits_for, [crate::plan::address::fragment_address()]);
+    assert_eq!(line.scope, Scope::Machine);
+
+    // Done: nothing is left, whichever way the fragment is named.
+    put(&mut seen, FRAGMENT, file(&fragment_text()));
+    for text in [
+        "!include nanna-cache.conf\n",
+        &format!("include {FRAGMENT}\n"),
+    ] {
+        put(&mut seen, CONF, file(text));
+        assert!(plan(&desired, &seen).steps.is_empty(), "{text}");
+    }
+}
+
+#[test]
+fn a_key_to_be_made_is_known_after_it() {
+    let desired = desired(SECTIONS);
+    let mut seen = observed(&desired);
+    seen.keys.insert(cache("dev"), Observation::Absent);
+    let changes = plan(&desired, &seen);
+    let Op::GenerateKey { path, name, .. } = &find(&changes.steps, "setup/dev/signing-key").op
+    else {
+        panic!()
+    };
+    assert_eq!((path.as_str(), name.as_str()), ("/keys/dev", "demo-dev-1"));
+    let fragment = find(&changes.steps, "setup/nix/fragment");
+    let after = vec![crate::plan::address::key_address(&cache("dev"))];
+    assert_eq!(fragment.waits_for, after);
+    assert_eq!(
+        fragment.known,
+        Known::After {
+            steps: after,
+            cap: None
+        }
+    );
+    assert!(
+        texts(&changes, "setup/nix/fragment")
+            .1
+            .contains(&format!("{UP_KEY} (known after setup/dev/signing-key)\n"))
+    );
+    // Not in CI, and not unless it is asked for.
+    seen.environment.ci = true;
+    let ci = plan(&desired, &seen);
+    assert_eq!(ci.refusals[0].code, "setup-key-missing");
+    assert!(ci.refusals[0].text.contains("not generated in CI"));
+    assert_eq!(find(&ci.steps, "setup/nix/fragment").known, Known::Now);
+    seen.environment.ci = false;
+    let plain = crate::plan::testing::desired(&SECTIONS.replace(", generate: true", ""));
+    let refused = plan(&plain, &seen);
+    assert_eq!(
+        refused.refusals[0].text,
+        "the signing key /keys/dev is missing"
+    );
+}
+
+#[test]
+fn an_unseen_key_leaves_the_fragment_alone() {
+    let desired = desired(SECTIONS);
+    let mut seen = observed(&desired);
+    let why = Why("closed".to_owned());
+    seen.keys.insert(cache("dev"), Observation::Unknown(why));
+    let changes = plan(&desired, &seen);
+    assert_eq!(addresses(&changes.steps), ["setup/nix/nix.conf"]);
+    assert_eq!(changes.unknowns.len(), 2);
+    // A declared public key stands in.
+    let public = SECTIONS.replace(
+        "nix-priority: 30,",
+        &format!("nix-priority: 30, public-keys: ['{}'],", key("pub-1")),
+    );
+    let changes = plan(&crate::plan::testing::desired(&public), &seen);
+    assert!(
+        texts(&changes, "setup/nix/fragment")
+            .1
+            .contains(&key("pub-1").to_string())
+    );
+}
+
+#[test]
+fn files_of_others_are_not_written() {
+    let desired = desired(SECTIONS);
+    let mut seen = observed(&desired);
+    put(&mut seen, FRAGMENT, file("cores = 1\n"));
+    let managed = FileFacts {
+        text: String::new(),
+        mode: 0o444,
+        managed: Some("it belongs to NixOS".to_owned()),
+        writable: false,
+    };
+    put(&mut seen, CONF, Observation::Present(managed.clone()));
+    let changes = plan(&desired, &seen);
+    assert!(changes.steps.is_empty());
+    assert_eq!(changes.refusals[0].code, "setup-foreign-file");
+    assert_eq!(changes.advice[0].lines, [format!("!include {FRAGMENT}")]);
+    assert!(changes.advice[0].text.starts_with("it belongs to NixOS;"));
+    let closed = FileFacts {
+        managed: None,
+        ..managed
+    };
+    put(&mut seen, CONF, Observation::Present(closed));
+    let text = &plan(&desired, &seen).advice[0].text;
+    assert!(text.starts_with("this user may not write it;"));
+    let why = || Observation::Unknown(Why("closed".to_owned()));
+    put(&mut seen, CONF, why());
+    put(&mut seen, FRAGMENT, why());
+    let hidden = plan(&desired, &seen);
+    assert!(hidden.steps.is_empty() && hidden.refusals.is_empty());
+    assert_eq!(hidden.unknowns.len(), 2);
+}
+
+#[test]
+fn the_cache_info_keeps_its_other_lines() {
+    let desired = desired(SECTIONS);
+    let with = |info: Option<&str>, folders: bool| {
+        let mut seen = observed(&desired);
+        dev(&mut seen).info = info.map(str::to_owned);
+        dev(&mut seen).folders = folders;
+        plan(&desired, &seen)
+    };
+    let step = "setup/dev/cache";
+    let absent = |changes: &Changes| !addresses(&changes.steps).contains(&step);
+    assert!(absent(&with(Some(INFO), true)));
+    assert_eq!(texts(&with(Some(INFO), false), step), (Some(INFO), INFO));
+    assert_eq!(texts(&with(None, false), step), (None, INFO));
+    let old = "StoreDir: /nix/store\nPriority: 5\nOwner: x\n";
+    let new = "StoreDir: /nix/store\nPriority: 30\nOwner: x\n";
+    assert_eq!(texts(&with(Some(old), true), step), (Some(old), new));
+    let broken = "Owner: x\nPriority: high\n";
+    assert_eq!(
+        texts(&with(Some(broken), true), step).1,
+        "Owner: x\nPriority: 30\n"
+    );
+    for other in [
+        "StoreDir: /gnu/store\n",
+        "Priority: high\nStoreDir: /gnu/store\n",
+    ] {
+        let refused = with(Some(other), true);
+        assert!(absent(&refused));
+        assert_eq!(refused.refusals[0].code, "setup-other-store");
+    }
+}
+
+fn nix(settings: &[(&str, &str)]) -> Observation<NixFacts> {
+    let setting = |(name, value): &(&str, &str)| {
+        let value = (*value).to_owned();
+        let facts = SettingFacts {
+            value,
+            origins: Vec::new(),
+        };
+        ((*name).to_owned(), facts)
+    };
+    Observation::Present(NixFacts {
+        daemon: true,
+        trusted: false,
+        user: "me".to_owned(),
+        settings: settings.iter().map(setting).collect(),
+        ..NixFacts::default()
+    })
+}
+
+#[test]
+fn an_untrusted_user_gets_the_exact_lines_for_the_administrator() {
+    let desired = desired(SECTIONS);
+    let mut seen = observed(&desired);
+    let lines = |seen: &Observed| -> Vec<String> {
+        let all = plan(&desired, seen).advice;
+        let about = |advice: &&crate::plan::plan::Advice| advice.about == "/etc/nix/nix.conf";
+        let mut all = all.iter().filter(about);
+        let lines = all.next().map(|advice| advice.lines.clone());
+        lines.unwrap_or_default()
+    };
+    assert!(lines(&seen).is_empty(), "trusted");
+    let own = key("dev-1").to_string();
+    seen.nix = nix(&[
+        ("substituters", "https://up.example/"),
+        ("trusted-public-keys", UP_KEY),
+    ]);
+    let expected = [
+        "extra-trusted-substituters = file:///cache/dev https://late.example?priority=60"
+            .to_owned(),
+        format!("extra-trusted-public-keys = {own}"),
+    ];
+    assert_eq!(lines(&seen), expected);
+
+    // What our own fragment adds does not count, until it stands elsewhere as well.
+    put(&mut seen, FRAGMENT, file(&fragment_text()));
+    put(&mut seen, CONF, file("!include nanna-cache.conf\n"));
+    let effective =
+        "https://up.example file:///cache/dev https://up.example https://late.example?priority=60";
+    let keys = format!("{UP_KEY} {UP_KEY} {own}");
+    seen.nix = nix(&[("substituters", effective), ("trusted-public-keys", &keys)]);
+    assert_eq!(lines(&seen), expected);
+    let keys = format!("{keys} {own}");
+    let trusted = "file:///cache/dev https://late.example?priority=60";
+    seen.nix = nix(&[
+        ("substituters", effective),
+        ("trusted-substituters", trusted),
+        ("trusted-public-keys", &keys),
+    ]);
+    assert!(lines(&seen).is_empty(), "the administrator has done it");
+}
+
+#[test]
+fn a_daemon_reads_the_settings_of_the_machine_when_it_starts() {
+    let desired = desired(&SECTIONS.replace("nix-conf: user", "nix-conf: system"));
+    let mut seen = observed(&desired);
+    seen.nix = nix(&[]);
+    let changes = plan(&desired, &seen);
+    assert_eq!(changes.advice.len(), 1);
+    assert_eq!(changes.advice[0].lines, ["systemctl restart nix-daemon"]);
+}

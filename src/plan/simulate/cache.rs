@@ -1,0 +1,130 @@
+//! A cache of a world: what is written to it, and how an observer sees it.
+
+use std::collections::BTreeSet;
+
+use super::{Item, SimCache, SimNarinfo};
+use crate::nix::closure::Graph;
+use crate::plan::desired::Desired;
+use crate::plan::observed::{CacheContent, Capabilities, Nar, Narinfo};
+use crate::plan::paths::{Paths, Row};
+use crate::plan::record::{Intent, PinRecord, Root};
+use crate::plan::time::Time;
+
+impl SimCache {
+    /// Writes a path: its NAR and its narinfo.
+    pub(super) fn add(&mut self, item: Item, now: Time) {
+        // Half as large when compressed; equal names stand for equal content, which shares a file.
+        let key = format!("nar/{}.nar.zst", item.path.name());
+        self.nars.insert(key.clone(), (item.nar_size / 2, now));
+        let narinfo = SimNarinfo {
+            item,
+            nar: key,
+            modified: now,
+        };
+        self.narinfos.insert(narinfo.item.path.hash(), narinfo);
+    }
+
+    /// Removes old NARs that no narinfo names, as a prune does after the narinfos.
+    pub(super) fn drop_nars(&mut self, desired: &Desired, now: Time) {
+        let named: BTreeSet<&String> = self.narinfos.values().map(|narinfo| &narinfo.nar).collect();
+        let grace = desired.config.prune.grace;
+        self.nars
+            .retain(|key, (_, modified)| named.contains(key) || now.since(*modified) < grace);
+    }
+
+    /// What an observer sees.
+    pub(super) fn content(&self, now: Time) -> CacheContent {
+        let nars: Vec<Nar> = self
+            .nars
+            .iter()
+            .map(|(key, (size, modified))| Nar {
+                key: key.clone(),
+                size: *size,
+                modified: *modified,
+            })
+            .collect();
+        let narinfo = |narinfo: &SimNarinfo| Narinfo {
+            nar: nars
+                .binary_search_by(|nar| nar.key.cmp(&narinfo.nar))
+                .ok()
+                .and_then(|at| u32::try_from(at).ok()),
+            modified: narinfo.modified,
+        };
+        let paths = table(self.narinfos.values().map(|narinfo| &narinfo.item));
+        let elsewhere = self
+            .narinfos
+            .values()
+            .filter_map(|narinfo| Some((paths.row(&narinfo.item.path.hash())?, narinfo)))
+            .flat_map(|(row, narinfo)| narinfo.item.references.iter().map(move |to| (row, *to)))
+            .filter(|(_, to)| !self.narinfos.contains_key(to))
+            .collect();
+        CacheContent {
+            capabilities: Capabilities {
+                list: true,
+                delete: true,
+                records: true,
+                sizes: true,
+                times: true,
+            },
+            info: self.info.clone(),
+            folders: self.info.is_some(),
+            narinfos: self.narinfos.values().map(narinfo).collect(),
+            paths,
+            elsewhere,
+            roots: self
+                .roots
+                .iter()
+                .map(|((class, hash), modified)| Root {
+                    class: class.clone(),
+                    hash: *hash,
+                    modified: *modified,
+                    path: None,
+                    attr: None,
+                })
+                .collect(),
+            pins: self
+                .pins
+                .iter()
+                .map(|((name, hash), (modified, project))| PinRecord {
+                    name: name.clone(),
+                    hash: *hash,
+                    modified: *modified,
+                    project: Some(project.clone()),
+                })
+                .collect(),
+            intents: self
+                .intents
+                .iter()
+                .map(|(id, absent)| Intent {
+                    id: id.clone(),
+                    modified: now,
+                    gone: true,
+                    paths: absent.clone(),
+                    absent: absent.clone(),
+                })
+                .collect(),
+            nars,
+            now,
+            ..CacheContent::default()
+        }
+    }
+}
+
+/// Items as a table, in their order; references to what is not among them are left out.
+pub(super) fn table<'i>(items: impl Iterator<Item = &'i Item> + Clone) -> Paths {
+    let mut builder = Paths::builder(0);
+    for item in items.clone() {
+        builder.push(item.path.hash(), item.path.name(), item.nar_size);
+    }
+    let paths = builder.index();
+    let lists: Vec<Vec<Row>> = items
+        .map(|item| {
+            item.references
+                .iter()
+                .filter_map(|hash| paths.row(hash))
+                .collect()
+        })
+        .collect();
+    let graph = Graph::from_lists(lists).expect("references are looked up among the rows");
+    paths.with_refs(graph)
+}
