@@ -46,6 +46,7 @@ pub(super) fn run(context: &Context, command: &Command) -> Result<Option<Exit>, 
         now: None,
     };
     let machine = Machine::new(context.host.clone(), options);
+    check_mark(&machine, &extra)?;
     let (desired, digest) = desired(loaded, &machine, extra);
     let desired = desired.only(&only);
     let selection = args.selection(only);
@@ -79,6 +80,15 @@ pub(super) fn run(context: &Context, command: &Command) -> Result<Option<Exit>, 
         },
     )?;
     Ok(Some(exit))
+}
+
+/// A mark that nobody made is a mistake; without it, nothing would be new.
+fn check_mark(machine: &Machine, extra: &Extra) -> Result<(), Failure> {
+    if let (Some(mark), Ok(store)) = (&extra.mark, &machine.store) {
+        let found = machine.marks().load(mark, store);
+        found.map_err(|error| Failure::of(&error))?;
+    }
+    Ok(())
 }
 
 /// Resolves a configuration for a machine; also gives its digest.

@@ -32,6 +32,9 @@ use crate::transfer::progress::Progress;
 /// The refusal of a plan while another prune is at work.
 const PRUNE_BUSY: &str = "prune-busy";
 
+/// Seconds by which the clocks of two machines may differ.
+const CLOCKS: i64 = 300;
+
 /// What was asked for.
 pub(super) struct Request<'a> {
     /// The flags.
@@ -194,6 +197,14 @@ fn saved(request: &Request<'_>) -> Result<Option<Plan>, Failure> {
     if plan.config != request.digest {
         let text = format!("apply the plan `{path}`: cache.yaml has changed since it was made");
         return Err(Failure::new(Exit::Stale, text).help("plan again"));
+    }
+    // Retention ends by the saved time: a file must not make it later than it is.
+    if plan.now.0 > request.host.now().saturating_add(CLOCKS) {
+        let text = format!(
+            "apply the plan `{path}`: it was made for {}, which is in the future",
+            plan.now
+        );
+        return Err(Failure::new(Exit::Stale, text).help("plan again, or set the clock"));
     }
     Ok(Some(plan))
 }

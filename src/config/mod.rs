@@ -11,6 +11,7 @@ pub mod model;
 mod nearest;
 pub mod problem;
 mod raw;
+pub mod rough;
 mod rules;
 pub mod schema;
 pub mod secret;

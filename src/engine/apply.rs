@@ -24,8 +24,10 @@ use super::journal::Entry;
 use super::machine::{Machine, sentence};
 use super::observe::observe;
 use super::work::{Applying, Ended, failed};
-use super::{prune, push};
+use super::{build, prune, push};
+use crate::config::rough::Rough;
 use crate::config::secret::SecretRef;
+use crate::config::units::Size;
 use crate::nix::key::SecretKey;
 use crate::plan::address::Address;
 use crate::plan::guard::ApprovedPlan;
@@ -62,6 +64,7 @@ pub fn apply(
     let mut applied = Applied::default();
     let mut broken: Vec<Address> = Vec::new();
     let clock = SystemClock::new();
+    work.progress.expect(counted(&[]), counted(&plan.steps));
     for stage in stages(&plan.steps) {
         let steps: Vec<Step> = stage
             .steps
@@ -69,7 +72,9 @@ pub fn apply(
             .map(|at| plan.steps[*at].clone())
             .collect();
         let began = clock.elapsed();
+        let promised = counted(&steps);
         let ended = if let Some(why) = reason_to_skip(work, &steps, &broken) {
+            work.progress.expect(promised, counted(&[]));
             skip(&steps, &why)
         } else {
             let steps = if stage.is_late(&plan.steps) {
@@ -78,6 +83,8 @@ pub fn apply(
             } else {
                 Ok(steps)
             };
+            let known = steps.as_deref().unwrap_or_default();
+            work.progress.expect(promised, counted(known));
             match steps {
                 Ok(steps) => run(work, &stage.kind, &steps, &observed)?,
                 Err(ended) => ended,
@@ -93,6 +100,17 @@ pub fn apply(
         }
     }
     Ok(applied)
+}
+
+/// What of steps is counted while they run: paths, and bytes that are read.
+fn counted(steps: &[Step]) -> (u64, u64) {
+    steps
+        .iter()
+        .fold((0, 0), |(paths, bytes), step| match &step.op {
+            Op::Push { paths: more, .. } => (paths + more.len() as u64, bytes + step.effect.bytes),
+            Op::Prune { paths: more, .. } => (paths + more.len() as u64, bytes),
+            _ => (paths, bytes),
+        })
 }
 
 fn outcome_of(ended: &Ended, duration: Duration) -> StepOutcome {
@@ -183,12 +201,11 @@ fn again(
         .unwrap_or(work.desired.config.push.max_after_build.0);
     let more = bytes(&steps).saturating_sub(bytes(old));
     if more > cap {
-        let size = crate::config::units::Size;
         let why = format!(
             "after the build {} of NAR would be pushed beyond what the plan named; the limit \
              (push.limits.after-build) is {}",
-            size(more),
-            size(cap)
+            Rough(more),
+            Size(cap)
         );
         return Err(old.iter().map(|step| failed(step, &why)).collect());
     }
@@ -215,7 +232,7 @@ fn run(
     let ended = match kind {
         StageKind::Push(cache) => push::run(work, observed, cache, &all),
         StageKind::Prune(cache) => prune::run(work, observed, cache, &all),
-        StageKind::Build => build(work, &all),
+        StageKind::Build => build::run(work, observed, &all),
         StageKind::Single(_) => all.iter().map(|step| single(work, step)).collect(),
     };
     for one in &ended {
@@ -229,85 +246,6 @@ fn run(
         (work.listener)(Event::Ended { step, outcome });
     }
     Ok(ended)
-}
-
-/// Builds all outputs in one go; if that fails, one by one, to tell which it was.
-fn build(work: &Applying<'_>, steps: &[&Step]) -> Vec<Ended> {
-    let nix = match &work.machine.nix {
-        Ok(Some(nix)) => nix,
-        Ok(None) => {
-            return steps
-                .iter()
-                .map(|step| failed(step, "there is no Nix here"))
-                .collect();
-        }
-        Err(why) => return steps.iter().map(|step| failed(step, why)).collect(),
-    };
-    let names: Vec<String> = steps
-        .iter()
-        .filter_map(|step| match &step.op {
-            Op::Build { installable, .. } => Some(installable.clone()),
-            _ => None,
-        })
-        .collect();
-    let stopped = || work.progress.is_stopped();
-    let run = |names: &[String]| {
-        let mut line = |line: &str| (work.listener)(Event::Line(line.to_owned()));
-        let config = &work.desired.config;
-        nix.build(
-            names,
-            &config.flake,
-            &work.desired.site.base,
-            None,
-            &stopped,
-            &mut line,
-        )
-    };
-    let done = |step: &Step| {
-        Ended::new(
-            step,
-            Outcome::Done {
-                effect: step.effect,
-                detail: String::new(),
-            },
-        )
-    };
-    match run(&names) {
-        Ok(_) => steps.iter().map(|step| done(step)).collect(),
-        Err(error) if error.is_stopped() => skip_all(steps, "stopped"),
-        Err(error) if names.len() == 1 => steps
-            .iter()
-            .map(|step| failed(step, &sentence(&error)))
-            .collect(),
-        Err(_) => steps
-            .iter()
-            .zip(&names)
-            .map(|(step, name)| match run(std::slice::from_ref(name)) {
-                Ok(_) => done(step),
-                Err(error) if error.is_stopped() => Ended::new(
-                    step,
-                    Outcome::Skipped {
-                        why: "stopped".to_owned(),
-                    },
-                ),
-                Err(error) => failed(step, &sentence(&error)),
-            })
-            .collect(),
-    }
-}
-
-fn skip_all(steps: &[&Step], why: &str) -> Vec<Ended> {
-    steps
-        .iter()
-        .map(|step| {
-            Ended::new(
-                step,
-                Outcome::Skipped {
-                    why: why.to_owned(),
-                },
-            )
-        })
-        .collect()
 }
 
 fn single(work: &Applying<'_>, step: &Step) -> Ended {

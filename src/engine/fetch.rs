@@ -6,7 +6,7 @@ use super::machine::{Machine, sentence};
 use super::secret;
 use crate::config::model::CacheName;
 use crate::nix::store_path::{StoreDir, StorePath};
-use crate::plan::desired::Desired;
+use crate::plan::desired::{Desired, name_of_directory, resolve};
 use crate::plan::observed::Observation;
 use crate::provider::binary_cache::fetch::{self as from_cache, FetchError};
 use crate::transfer::progress::Progress;
@@ -73,9 +73,11 @@ pub fn fetch(
                 continue;
             }
         };
-        let absolute = crate::plan::desired::resolve(name, &desired.site);
+        // However the directory is written here, it is recorded by one name.
+        let full = resolve(name, &desired.site);
+        let recorded = name_of_directory(full.as_str(), &desired.site);
         let found = if found.is_empty() {
-            from_cache::find(&store, absolute.as_str()).unwrap_or_default()
+            from_cache::find(&store, &recorded).unwrap_or_default()
         } else {
             found
         };

@@ -4,6 +4,7 @@
 //! what to do is in the plan, and what is known only after a step is planned again by the same function.
 
 pub mod apply;
+mod build;
 pub mod confirm;
 pub mod event;
 mod explore;

@@ -37,10 +37,6 @@ pub(super) fn run(
     };
     let grace = work.desired.config.prune.grace;
     let candidates = candidates(work, steps);
-    let paths = candidates.paths.len() as u64;
-    work.progress
-        .paths_total
-        .fetch_add(paths, std::sync::atomic::Ordering::Relaxed);
     let result = wait_for_others(work, |work| {
         let mut decide = |content: &CacheContent| decide(work, observed, name, content);
         run_prune(

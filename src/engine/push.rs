@@ -7,6 +7,7 @@ use super::machine::{Machine, sentence};
 use super::secret::{self, NoSecret};
 use super::work::{Applying, Ended, failed};
 use crate::config::model::{CacheName, ClassName};
+use crate::config::rough::Rough;
 use crate::nix::content_address::ContentAddress;
 use crate::nix::key::SecretKey;
 use crate::nix::store_path::{HashPart, StoreDir, StorePath};
@@ -19,7 +20,6 @@ use crate::provider::binary_cache::pins;
 use crate::provider::binary_cache::push::{Batch, Item, PushDone, PushError, push};
 use crate::provider::nix_store::{self, Details};
 use crate::sys::clock::SystemClock;
-use crate::transfer::progress::Progress;
 
 /// Runs the push steps and pins of one cache; one outcome per step.
 pub(super) fn run(
@@ -36,9 +36,6 @@ pub(super) fn run(
         Err(why) => return steps.iter().map(|step| failed(step, &why)).collect(),
     };
     let store = Machine::folder(&cache.folder);
-    let uploading = batch.items.iter().map(|item| item.nar_size).sum::<u64>();
-    Progress::add(&work.progress.paths_total, batch.items.len() as u64);
-    Progress::add(&work.progress.bytes_total, uploading);
     let result = if batch.items.is_empty() && batch.roots.is_empty() {
         Ok(PushDone::default())
     } else {
@@ -169,13 +166,14 @@ impl Judge<'_> {
         let done = self.done.classes.get(class).cloned().unwrap_or_default();
         let mut detail = Vec::new();
         if done.file_bytes > 0 {
-            detail.push(format!(
-                "{} uploaded",
-                crate::config::units::Size(done.file_bytes)
-            ));
+            detail.push(format!("{} uploaded", Rough(done.file_bytes)));
         }
         if !done.present.is_empty() {
-            detail.push(format!("{} were there already", done.present.len()));
+            let there = match done.present.len() {
+                1 => "1 was there already".to_owned(),
+                many => format!("{many} were there already"),
+            };
+            detail.push(there);
         }
         let fresh = roots.iter().filter(|root| root.new).count();
         if roots.len() > fresh {

@@ -342,6 +342,22 @@ pub fn expand(installable: &str, systems: &[String]) -> Vec<String> {
     }
 }
 
+/// The name under which a directory (in full) is recorded: relative to the folder of `cache.yaml`, else to the home
+/// folder, so that it means the same on another machine; else in full.
+#[must_use]
+pub fn name_of_directory(directory: &str, site: &Site) -> String {
+    let path = Utf8Path::new(directory);
+    if let Ok(rest) = path.strip_prefix(resolve(".", site))
+        && !rest.as_str().is_empty()
+    {
+        return rest.to_string();
+    }
+    match path.strip_prefix(resolve("~", site)) {
+        Ok(rest) => Utf8Path::new("~").join(rest).to_string(),
+        Err(_) => directory.to_owned(),
+    }
+}
+
 /// Resolves `~` and paths relative to the folder of `cache.yaml`; `.` and `..` go, symlinks stay.
 #[must_use]
 pub fn resolve(path: &str, site: &Site) -> Utf8PathBuf {
@@ -361,4 +377,27 @@ pub fn resolve(path: &str, site: &Site) -> Utf8PathBuf {
         }
     }
     clean
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_directory_has_one_name_on_every_machine() {
+        let site = Site {
+            home: "/home/me".into(),
+            base: "/home/me/x/../project".into(),
+            user_conf: "/home/me/.config/nix".into(),
+            system_conf: "/etc/nix".into(),
+            system: "x86_64-linux".to_owned(),
+        };
+        let name = |path: &str| name_of_directory(resolve(path, &site).as_str(), &site);
+        assert_eq!(name("models/llama"), "models/llama");
+        assert_eq!(name("./models//llama/"), "models/llama");
+        assert_eq!(name("/home/me/project/models/llama"), "models/llama");
+        assert_eq!(name("~/models"), "~/models");
+        assert_eq!(name("../models"), "~/models");
+        assert_eq!(name("/data/models"), "/data/models");
+    }
 }

@@ -7,6 +7,7 @@ use super::desired::Desired;
 use super::plan::{Plan, Refusal};
 use super::step::{Op, Step};
 use crate::config::model::{CacheName, PruneLimits};
+use crate::config::rough::Rough;
 use crate::config::units::{Share, Size};
 
 /// A plan that may be applied. Only [`approve`] makes one.
@@ -154,7 +155,7 @@ fn brake(
             "prune-bytes",
             format!(
                 "{} would be deleted from {cache}; the limit is {limit}",
-                Size(toll.bytes)
+                Rough(toll.bytes)
             ),
             "raise prune.limits.bytes, or pass --allow bytes=SIZE".to_owned(),
         ));

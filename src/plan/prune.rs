@@ -17,7 +17,7 @@ use super::step::{Op, Step};
 use super::wanted::classifier;
 use super::{pins, push};
 use crate::config::model::CacheName;
-use crate::config::units::Size;
+use crate::config::rough::Rough;
 
 /// Plans what goes from each cache, after the steps of `pushing` have been done.
 ///
@@ -214,8 +214,8 @@ impl Place<'_> {
                 format!(
                     "what must stay (pins, open and present pushes, young paths, foreign content) is \
                      {}, more than its max-size of {}",
-                    Size(bytes),
-                    Size(limit)
+                    Rough(bytes),
+                    limit
                 ),
                 Vec::new(),
             );

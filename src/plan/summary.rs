@@ -3,6 +3,8 @@
 //! One rule matters to exit codes: writing an existing root again (a renewal) is no change, so a
 //! plan that only renews is a plan without changes. A new root is a change.
 
+use std::collections::BTreeSet;
+
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -154,9 +156,15 @@ impl Summary {
     /// Counts some steps; what is no step stays zero.
     pub fn of_steps<'a>(steps: impl IntoIterator<Item = &'a Step>) -> Self {
         let mut sum = Self::default();
+        // One build may be awaited by several caches and classes.
+        let mut later = BTreeSet::new();
         for step in steps {
             sum.add(step);
+            if let (Op::Push { selectors, .. }, Known::After { .. }) = (&step.op, &step.known) {
+                later.extend(selectors.iter().map(|selector| &selector.installable));
+            }
         }
+        sum.push_later = number(later.len());
         sum
     }
 
@@ -176,17 +184,9 @@ impl Summary {
             Kind::Push | Kind::Renew | Kind::Delete => {}
         }
         match &step.op {
-            Op::Push {
-                paths,
-                selectors,
-                roots,
-                ..
-            } => {
+            Op::Push { paths, roots, .. } => {
                 self.push_paths += number(paths.len());
                 self.push_bytes += paths.iter().map(|path| path.nar_size).sum::<u64>();
-                if matches!(step.known, Known::After { .. }) {
-                    self.push_later += number(selectors.len());
-                }
                 let new = number(roots.iter().filter(|root| root.new).count());
                 self.roots_new += new;
                 self.roots_renewed += number(roots.len()) - new;

@@ -138,6 +138,7 @@ impl<'a> Wanted<'a> {
     #[must_use]
     pub fn resolve(desired: &'a Desired, observed: &Observed, cache: &CacheContent) -> Self {
         let mut search = Search {
+            site: &desired.site,
             observed,
             cache,
             store: observed.store.present(),

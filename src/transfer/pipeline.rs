@@ -315,8 +315,9 @@ impl Worker<'_> {
                 block,
                 limit: job.nar_size,
                 abandoned: self.abandoned,
+                progress: settings.progress,
             };
-            out = write_nar(&job.root, out, settings.progress).map_err(TreeOrIo::Tree)?;
+            out = write_nar(&job.root, out, &settings.progress.unseen()).map_err(TreeOrIo::Tree)?;
             out.push().map_err(TreeOrIo::Io)?;
             let (size, nar_hash) = (out.hasher.len(), out.hasher.finish());
             if size != job.nar_size || nar_hash != job.nar_hash {
@@ -341,7 +342,7 @@ impl Worker<'_> {
             TreeOrIo::Tree(TreeError::Output { source, .. }) | TreeOrIo::Io(source)
                 if source.kind() == io::ErrorKind::FileTooLarge =>
             {
-                match super::tree::hash_tree(&job.root, settings.progress) {
+                match super::tree::hash_tree(&job.root, &settings.progress.unseen()) {
                     Ok((found, found_size)) => mismatch(job, found, found_size),
                     Err(error) => error.into(),
                 }

@@ -40,6 +40,17 @@ impl Progress {
         self.stop.load(Ordering::SeqCst)
     }
 
+    /// Takes paths and bytes that were expected back, and expects others instead.
+    pub fn expect(&self, before: (u64, u64), after: (u64, u64)) {
+        for (total, before, after) in [
+            (&self.paths_total, before.0, after.0),
+            (&self.bytes_total, before.1, after.1),
+        ] {
+            total.fetch_add(after, Ordering::Relaxed);
+            total.fetch_sub(before, Ordering::Relaxed);
+        }
+    }
+
     /// Adds to a counter.
     pub fn add(counter: &AtomicU64, amount: u64) {
         counter.fetch_add(amount, Ordering::Relaxed);
@@ -49,6 +60,15 @@ impl Progress {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn expectations_change() {
+        let progress = Progress::default();
+        progress.expect((0, 0), (5, 50));
+        progress.expect((2, 20), (3, 10));
+        assert_eq!(progress.paths_total.load(Ordering::Relaxed), 6);
+        assert_eq!(progress.bytes_total.load(Ordering::Relaxed), 40);
+    }
 
     #[test]
     fn unseen_work_stops_too_and_is_not_counted() {

@@ -271,7 +271,7 @@ impl Subject<'_> {
         match row {
             None => Verdict::NotWanted,
             Some(row) => Verdict::Kept {
-                why: self.why_kept(content, row, roots),
+                why: self.why_kept(name, content, row, roots),
             },
         }
     }
@@ -298,11 +298,20 @@ impl Subject<'_> {
             .map(|refusal| Why(refusal.text.clone()))
     }
 
-    fn why_kept(&self, content: &CacheContent, row: Row, roots: &[RootReach]) -> String {
+    fn why_kept(
+        &self,
+        name: &CacheName,
+        content: &CacheContent,
+        row: Row,
+        roots: &[RootReach],
+    ) -> String {
         let rules = &self.desired.config.prune;
         let modified = content.narinfos[row as usize].modified;
         if !rules.enabled {
             return "prune is not enabled".to_owned();
+        }
+        if let Need::Pinned { pin } = self.need(name, content, Some(row), roots) {
+            return format!("the pin {pin} reaches it");
         }
         if content.now.since(modified) < rules.grace {
             return format!("it was written less than {} (prune.grace) ago", rules.grace);

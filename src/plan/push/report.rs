@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::target::Target;
-use crate::config::units::Size;
+use crate::config::rough::Rough;
 use crate::plan::address::{Address, Phase};
 use crate::plan::change::Changes;
 use crate::plan::observed::Why;
@@ -84,7 +84,7 @@ impl Target<'_> {
                 text: format!(
                     "{} of NAR would be pushed to {} though the upstreams that may have it could not \
                      be asked; the limit is {cap}",
-                    Size(unasked),
+                    Rough(unasked),
                     self.name
                 ),
                 help: "raise push.limits.unasked, or pass --allow unasked=SIZE".to_owned(),

@@ -6,7 +6,7 @@ use super::{WantedBuild, is_upstream};
 use crate::config::model::{ClosureKind, PinName};
 use crate::nix::closure::RowSet;
 use crate::nix::store_path::{HashPart, StorePath};
-use crate::plan::desired::{Desired, Top, TopSource};
+use crate::plan::desired::{Desired, Site, Top, TopSource, name_of_directory};
 use crate::plan::observed::{
     CacheContent, DirectoryFacts, LocalStore, Observation, Observed, OutputFacts,
 };
@@ -22,6 +22,7 @@ pub(super) struct Found {
 }
 
 pub(super) struct Search<'o> {
+    pub(super) site: &'o Site,
     pub(super) observed: &'o Observed,
     pub(super) cache: &'o CacheContent,
     pub(super) store: Option<&'o LocalStore>,
@@ -155,7 +156,8 @@ impl Search<'_> {
             Some(Observation::Present(directories)) => {
                 for directory in directories {
                     self.directories.insert(directory.path.hash(), directory);
-                    self.found(top, directory.path.hash(), Some(&directory.directory));
+                    let name = name_of_directory(&directory.directory, self.site);
+                    self.found(top, directory.path.hash(), Some(&name));
                 }
             }
             Some(Observation::Unknown(why)) => self.unseen(glob, why.0.clone()),
@@ -199,9 +201,14 @@ impl Search<'_> {
         let Some(mark) = &desired.extra.mark else {
             return;
         };
-        let Some(store) = self.store else { return };
+        let what = format!("what is new since mark {mark}");
+        let Some(store) = self.store else {
+            let why = self.observed.store.unknown();
+            let why = why.map_or("there is no Nix store here", |why| why.0.as_str());
+            return self.unseen(&what, why.to_owned());
+        };
         let Some(rows) = &store.since_mark else {
-            return self.missing(mark, "there is no such mark; `nanna-cache mark` makes it");
+            return self.unseen(&what, "there is no such mark; `nanna-cache mark` makes it");
         };
         let mut fresh = RowSet::new(store.paths.len());
         for row in rows {

@@ -75,7 +75,8 @@ impl Built {
 
 impl Nix {
     /// Builds installables (see [`Nix::evaluate`] for `flake` and `base`), whatever that takes, and
-    /// says what has been built, in an order of Nix's own choice. With `link`, result links of
+    /// says what has been built, in an order of Nix's own choice. What fails keeps nothing else from being
+    /// built. With `link`, result links of
     /// that name (then `link-1` and so on) keep it from the garbage collector. `on_line` gets the
     /// lines of the log.
     ///
@@ -94,7 +95,7 @@ impl Nix {
         let what = format!("build {}", shown(&names));
         let mut command = self
             .with_features(Some(base))
-            .args(["build", "--json", "--no-write-lock-file"])
+            .args(["build", "--json", "--no-write-lock-file", "--keep-going"])
             .args(["--log-format", "raw-with-logs"]);
         command = match link {
             Some(link) => command.args(["--out-link", link.as_str()]),

@@ -17,6 +17,7 @@ pub(super) struct NarOut<'a, W: Write> {
     /// More bytes than these are refused.
     pub(super) limit: u64,
     pub(super) abandoned: &'a AtomicBool,
+    pub(super) progress: &'a Progress,
 }
 
 impl<W: Write> NarOut<'_, W> {
@@ -29,6 +30,8 @@ impl<W: Write> NarOut<'_, W> {
             return Err(io::Error::other("given up"));
         }
         self.stream.write(self.block)?;
+        // Counted here and not where files are read: totals are sizes of NARs.
+        Progress::add(&self.progress.bytes_done, self.block.len() as u64);
         self.block.clear();
         Ok(())
     }
