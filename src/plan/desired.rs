@@ -343,3 +343,6 @@ pub fn resolve(path: &str, site: &Site) -> Utf8PathBuf {
     }
     clean
 }
+
+#[cfg(test)]
+mod tests;

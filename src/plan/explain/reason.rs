@@ -349,3 +349,6 @@ fn hidden(name: &CacheName, why: &Why) -> CacheVerdict {
         verdict: Verdict::Undecided { why: why.clone() },
     }
 }
+
+#[cfg(test)]
+mod tests;
