@@ -257,6 +257,7 @@ fn an_explanation_gives_reasons() {
         "path": "ivdsi7k2110sa5dkz830w8y523sr23ry-openssl-3.4.1",
         "nar_size": 7_340_032,
         "in_store": true,
+        "gc_roots": ["/home/me/project/result", "/nix/var/nix/profiles/per-user/me/profile-3-link"],
         "wanted_by": [{ "what": ".#nanna-coder", "because": { "rule": "an output of build-artifacts", "line": 40 } }],
         "class": {
             "class": "system-packages", "priority": 20, "retention": 15_552_000,

@@ -129,9 +129,9 @@ fn colour_adds_nothing_but_colour() {
     for folder in scenarios() {
         let plan = load(&folder);
         let shown = view(&folder, &plan, Detail::Full);
-        let plain = text::plan(&shown, Layout::new(Some(120), Palette::PLAIN));
+        let bare = text::plan(&shown, Layout::new(Some(120), Palette::PLAIN));
         let coloured = text::plan(&shown, Layout::new(Some(120), Palette::COLOUR));
-        assert_ne!(plain, coloured);
+        assert_ne!(bare, coloured);
         let stripped = anstream::adapter::strip_str(&coloured).to_string();
         let ends_trimmed = |text: &str| {
             text.lines()
@@ -141,7 +141,7 @@ fn colour_adds_nothing_but_colour() {
         };
         assert_eq!(
             ends_trimmed(&stripped),
-            ends_trimmed(&plain),
+            ends_trimmed(&bare),
             "{}",
             folder.display()
         );

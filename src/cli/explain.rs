@@ -35,12 +35,33 @@ pub(super) fn run(context: &Context, args: &Explain) -> Result<Exit, Failure> {
         .iter()
         .map(|name| CacheName::new(name.as_str()))
         .collect();
-    let explanation = explain(&desired, &observed, &plan, &path, &only);
+    let mut explanation = explain(&desired, &observed, &plan, &path, &only);
+    explanation.gc_roots = gc_roots(&machine, &observed, &path);
     context.output.result(&match args.format {
         AnswerFormat::Text => render::text(&explanation, context.output.results()),
         AnswerFormat::Json => render::json(&explanation),
     })?;
     Ok(Exit::Done)
+}
+
+/// The links that keep a path in the local store; none where they cannot be seen.
+fn gc_roots(machine: &Machine, observed: &Observed, path: &StorePath) -> Vec<String> {
+    let (Some(store), Ok(location)) = (observed.store.present(), &machine.store) else {
+        return Vec::new();
+    };
+    let Some(row) = store.paths.row(&path.hash()) else {
+        return Vec::new();
+    };
+    let keeping = store.paths.refs().reversed().reach([row]);
+    let roots = nix_store::roots(location);
+    let roots = roots.present().into_iter().flatten();
+    roots
+        .filter(|root| {
+            let from = store.paths.row(&root.path.hash());
+            from.is_some_and(|from| keeping.contains(from))
+        })
+        .map(|root| root.link.to_string())
+        .collect()
 }
 
 /// The path that is meant: a store path, a base name, a hash part that some place knows, a

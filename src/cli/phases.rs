@@ -20,7 +20,7 @@ use crate::exit::Exit;
 use crate::nix::hash::Sha256;
 use crate::plan::desired::{Desired, Extra};
 use crate::plan::guard::ApprovedPlan;
-use crate::plan::observed::{Observed, Why};
+use crate::plan::observed::{Observation, Observed, Why};
 use crate::plan::plan::Plan;
 use crate::plan::report::{FORMAT, Remaining, Report};
 use crate::plan::time::Time;
@@ -47,6 +47,7 @@ pub(super) fn run(context: &Context, command: &Command) -> Result<Option<Exit>, 
     };
     let machine = Machine::new(context.host.clone(), options);
     let (desired, digest) = desired(loaded, &machine, extra);
+    let desired = desired.only(&only);
     let selection = args.selection(only);
     let machine = RefCell::new(machine);
     let tell = |event: Event| tell(context, event);
@@ -62,12 +63,9 @@ pub(super) fn run(context: &Context, command: &Command) -> Result<Option<Exit>, 
         &request,
         |now: Option<Time>| {
             machine.borrow_mut().options.now = now;
-            Ok(observe(
-                &desired,
-                &machine.borrow(),
-                &Progress::default(),
-                &tell,
-            ))
+            let observed = observe(&desired, &machine.borrow(), &Progress::default(), &tell);
+            check_typed(&desired, &observed)?;
+            Ok(observed)
         },
         |approved, observed, progress| {
             let patience = Duration::from_secs(args.lock_timeout.0);
@@ -87,6 +85,18 @@ pub(super) fn run(context: &Context, command: &Command) -> Result<Option<Exit>, 
 pub(super) fn desired(loaded: Loaded, machine: &Machine, extra: Extra) -> (Desired, String) {
     let site = machine.site(&loaded.base);
     (Desired::new(loaded.config, site, extra), loaded.digest)
+}
+
+/// In `cache.yaml` a path that is not there (yet) is an unknown; what was just typed is a slip.
+fn check_typed(desired: &Desired, observed: &Observed) -> Result<(), Failure> {
+    let is_absent = |path: &&String| observed.given.get(*path) == Some(&Observation::Absent);
+    match desired.extra.paths.iter().find(is_absent) {
+        None => Ok(()),
+        Some(path) => {
+            let text = format!("push `{path}`: there is no such path");
+            Err(Failure::new(Exit::Failed, text))
+        }
+    }
 }
 
 fn tell(context: &Context, event: Event) {
@@ -116,7 +126,12 @@ impl Work<'_> {
         let plan = approved.plan();
         let began = Time(self.machine.host.now());
         let path = self.machine.journal(&self.desired.config);
-        let (journal, left) = Journal::begin(&path, began).map_err(|error| Failure::of(&error))?;
+        let (journal, left) = Journal::begin(&path, began).map_err(|error| {
+            Failure::of(&error).help(
+                "nothing is applied that is not written down first; XDG_STATE_HOME can name \
+                 another folder, which must be writable",
+            )
+        })?;
         if let Some(left) = left {
             let steps: Vec<String> = left.steps.iter().map(ToString::to_string).collect();
             let doing = if steps.is_empty() {

@@ -29,6 +29,9 @@ use crate::sys::file;
 use crate::sys::host::Host;
 use crate::transfer::progress::Progress;
 
+/// The refusal of a plan while another prune is at work.
+const PRUNE_BUSY: &str = "prune-busy";
+
 /// What was asked for.
 pub(super) struct Request<'a> {
     /// The flags.
@@ -59,6 +62,10 @@ pub(super) fn run(
     let observed = observe(saved.as_ref().map(|saved| saved.now))?;
     let whole = crate::plan::make::plan(request.desired, &observed, request.digest);
     let mut plan = request.selection.apply(whole.clone());
+    if request.args.apply && request.args.lock_timeout.0 > 0 {
+        // Applying waits for it.
+        plan.refusals.retain(|refusal| refusal.code != PRUNE_BUSY);
+    }
     plan.refusals = guard::check(request.desired, &plan, &request.args.allowances());
     if let Some(saved) = &saved {
         fresh(saved, &plan)?;
@@ -269,7 +276,7 @@ pub fn exit_of_plan(args: &PlanArgs, plan: &Plan) -> Exit {
 
 /// Another prune at work is a refusal of its own kind: waiting helps.
 fn exit_of_refusals(refusals: &[Refusal]) -> Exit {
-    if refusals.iter().all(|refusal| refusal.code == "prune-busy") {
+    if refusals.iter().all(|refusal| refusal.code == PRUNE_BUSY) {
         Exit::Busy
     } else {
         Exit::Refused

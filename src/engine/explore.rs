@@ -8,7 +8,7 @@ use camino::Utf8Path;
 use super::event::{Event, Listener};
 use super::machine::{Machine, sentence};
 use crate::config::model::CacheName;
-use crate::nix::store_path::{HashPart, StoreDir, StorePath};
+use crate::nix::store_path::{HashPart, StorePath};
 use crate::plan::desired::{Desired, TopSource};
 use crate::plan::observed::{Observation, Observed, Upstream, Why};
 use crate::plan::{optimize, push};
@@ -62,10 +62,7 @@ pub(super) fn upstreams(
     }
     listener(Event::Looking("upstreams"));
     let details = details(observed, machine, &wanted);
-    let store = observed
-        .store
-        .present()
-        .map_or_else(StoreDir::default, |store| store.dir.clone());
+    let store = observed.store_dir.clone();
     let http = http::Options::of(&machine.host);
     let settings = Settings {
         refresh: machine.options.refresh,

@@ -81,17 +81,28 @@ impl Journal {
         if let Some(folder) = path.parent() {
             std::fs::create_dir_all(folder).map_err(io("create the folder of"))?;
         }
-        let (left, anew) = match file::read_if_there(path.as_std_path(), MAX) {
-            Ok(bytes) => (bytes.as_deref().and_then(left_open), false),
-            Err(_) => (None, true),
-        };
         let mut options = File::options();
-        options
-            .create(true)
-            .append(!anew)
-            .write(true)
-            .truncate(anew);
+        options.create(true).append(true);
         let file = options.open(path).map_err(io("open"))?;
+        // Every run holds the lock while it lives: who gets it alone is the only one, so whatever
+        // the newest run left open is left for good, and an overgrown journal may begin anew.
+        let alone = file.try_lock().is_ok();
+        let mut left = None;
+        if alone {
+            match file::read_if_there(path.as_std_path(), MAX) {
+                Ok(bytes) => {
+                    let bytes = bytes.unwrap_or_default();
+                    left = left_open(&bytes);
+                    if !bytes.is_empty() && !bytes.ends_with(b"\n") {
+                        // A crash cut a line off; ours must not hang on to it.
+                        (&file).write_all(b"\n").map_err(io("write"))?;
+                    }
+                }
+                Err(_) => file.set_len(0).map_err(io("begin anew"))?,
+            }
+            file.unlock().map_err(io("unlock"))?;
+        }
+        file.lock_shared().map_err(io("lock"))?;
         let mut random = [0; 8];
         getrandom::fill(&mut random)
             .map_err(|error| io("name a run of")(std::io::Error::other(error.to_string())))?;
@@ -200,7 +211,19 @@ mod tests {
         journal
             .write(Time(10), None, Entry::End { result: None })
             .unwrap();
-        let (_, left) = Journal::begin(&path, Time(11)).unwrap();
+        drop(journal);
+        let (alive, left) = Journal::begin(&path, Time(11)).unwrap();
         assert_eq!(left, None);
+        // A run that is still alive has not left anything.
+        assert_eq!(Journal::begin(&path, Time(12)).unwrap().1, None);
+        drop(alive);
+        let (_, left) = Journal::begin(&path, Time(13)).unwrap();
+        assert_eq!(
+            left,
+            Some(Open {
+                time: Time(12),
+                steps: Vec::new()
+            })
+        );
     }
 }

@@ -36,6 +36,8 @@ pub fn observe(
     progress: &Progress,
     listener: Listener<'_>,
 ) -> Observed {
+    // What is read while looking, again and again in an apply, is no part of what is to be done.
+    let progress = &progress.unseen();
     listener(Event::Looking("the Nix store, the caches and the outputs"));
     let store_dir = machine
         .store
@@ -50,6 +52,7 @@ pub fn observe(
         let lost = || Why("its observer broke".to_owned());
         Observed {
             now: machine.now(),
+            store_dir: store_dir.clone(),
             nix: nix.join().unwrap_or_else(|_| Observation::Unknown(lost())),
             store: store
                 .join()

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use super::machine::{Machine, sentence};
 use super::work::{Applying, Ended, failed};
 use crate::config::model::CacheName;
-use crate::nix::store_path::{HashPart, StoreDir};
+use crate::nix::store_path::HashPart;
 use crate::plan::observed::{CacheContent, Observed};
 use crate::plan::prune;
 use crate::plan::record::Root;
@@ -28,10 +28,7 @@ pub(super) fn run(
         return Vec::new();
     };
     let store = Machine::folder(&cache.folder);
-    let store_dir = observed
-        .store
-        .present()
-        .map_or_else(StoreDir::default, |store| store.dir.clone());
+    let store_dir = observed.store_dir.clone();
     let index = work.machine.index(&cache.folder);
     let look = Look {
         store_dir: &store_dir,

@@ -19,6 +19,7 @@ use crate::provider::binary_cache::pins;
 use crate::provider::binary_cache::push::{Batch, Item, PushDone, PushError, push};
 use crate::provider::nix_store::{self, Details};
 use crate::sys::clock::SystemClock;
+use crate::transfer::progress::Progress;
 
 /// Runs the push steps and pins of one cache; one outcome per step.
 pub(super) fn run(
@@ -36,9 +37,8 @@ pub(super) fn run(
     };
     let store = Machine::folder(&cache.folder);
     let uploading = batch.items.iter().map(|item| item.nar_size).sum::<u64>();
-    work.progress
-        .bytes_total
-        .fetch_add(uploading, std::sync::atomic::Ordering::Relaxed);
+    Progress::add(&work.progress.paths_total, batch.items.len() as u64);
+    Progress::add(&work.progress.bytes_total, uploading);
     let result = if batch.items.is_empty() && batch.roots.is_empty() {
         Ok(PushDone::default())
     } else {
@@ -179,7 +179,9 @@ impl Judge<'_> {
         }
         let fresh = roots.iter().filter(|root| root.new).count();
         if roots.len() > fresh {
-            detail.push(format!("{} roots renewed", roots.len() - fresh));
+            let renewed = roots.len() - fresh;
+            let roots = if renewed == 1 { "root" } else { "roots" };
+            detail.push(format!("{renewed} {roots} renewed"));
         }
         let effect = Effect {
             paths: done.uploaded.len() as u64,
@@ -217,10 +219,7 @@ fn batch(
         }
     }
     let details = details(work, items.iter().map(|(_, path)| *path))?;
-    let store_dir = observed
-        .store
-        .present()
-        .map_or_else(StoreDir::default, |store| store.dir.clone());
+    let store_dir = observed.store_dir.clone();
     let rely = reliance(work.desired, observed, name);
     let highest = work
         .desired

@@ -172,6 +172,25 @@ impl Desired {
         }
     }
 
+    /// The same for these phases alone (words or addresses; none: all): what only other phases want
+    /// is left out, so that nobody evaluates a flake to write a nix.conf.
+    #[must_use]
+    pub fn only(mut self, parts: &[String]) -> Self {
+        use super::address::Phase;
+        let has = |phase: Phase| {
+            let is = |part: &String| part.split('/').next() == Some(phase.word());
+            parts.is_empty() || parts.iter().any(is)
+        };
+        // A prune has to know what is wanted, too: that is what it spares.
+        if !has(Phase::Push) && !has(Phase::Prune) {
+            self.tops.clear();
+        }
+        if !has(Phase::Optimize) {
+            self.config.optimize.warm.clear();
+        }
+        self
+    }
+
     /// The *because* of a setting: a rule in words and where it stands.
     #[must_use]
     pub fn because(&self, rule: impl Into<String>, pointer: &str) -> Because {

@@ -31,6 +31,10 @@ pub struct Explanation {
     pub nar_size: Option<u64>,
     /// Whether the local Nix store has it; `None`: could not be seen.
     pub in_store: Option<bool>,
+    /// Links of the garbage collector that keep it in the local store, sorted; none: it goes with
+    /// the next collection.
+    #[serde(default)]
+    pub gc_roots: Vec<String>,
     /// What asks for it to be pushed: outputs, directories, pins, given paths.
     pub wanted_by: Vec<Wanted>,
     /// Its class.

@@ -1,11 +1,11 @@
 //! Puts the phases together: `(desired, observed) → Plan`.
 
-use super::address::Phase;
+use super::address::{Phase, key_address};
 use super::change::Changes;
 use super::desired::Desired;
 use super::observed::Observed;
-use super::plan::{Counts, FORMAT, Plan};
-use super::step::Op;
+use super::plan::{Advice, Counts, FORMAT, Plan, Refusal};
+use super::step::{Because, Op};
 use super::{optimize, prune, push, setup};
 
 /// Makes the plan. The same inputs give the same plan, byte for byte.
@@ -57,8 +57,20 @@ pub fn plan(desired: &Desired, observed: &Observed, config: &str) -> Plan {
             effect: "which settings are in effect is not compared".to_owned(),
         });
     }
+    for (name, upstream) in &observed.upstreams {
+        if let Some(why) = &upstream.why
+            && !upstream.unanswered.is_empty()
+        {
+            all.unknowns.push(super::plan::Unknown {
+                what: name.to_string(),
+                why: why.clone(),
+                effect: "what it may have counts as absent there, marked `?`".to_owned(),
+            });
+        }
+    }
     all.unknowns.sort();
     all.unknowns.dedup();
+    narrow_to_signed(&mut all);
     all.refusals.sort();
     all.refusals.dedup();
     all.advice.sort();
@@ -88,6 +100,36 @@ pub fn plan(desired: &Desired, observed: &Observed, config: &str) -> Plan {
         refusals: all.refusals,
         advice: all.advice,
     }
+}
+
+/// Without a key, what it would sign must not be done. All else may: a job that is given no secrets
+/// can still be set up and tuned.
+fn narrow_to_signed(all: &mut Changes) {
+    for refusal in &mut all.refusals {
+        if refusal.code != setup::KEY_MISSING {
+            continue;
+        }
+        let signed = all.steps.iter().filter(|step| match &step.op {
+            Op::Push { cache, .. } => {
+                step.is_change() && refusal.steps.contains(&key_address(cache))
+            }
+            _ => false,
+        });
+        refusal.steps = signed.map(|step| step.address.clone()).collect();
+    }
+    let idle = |refusal: &Refusal| refusal.code == setup::KEY_MISSING && refusal.steps.is_empty();
+    let (idle, rest) = std::mem::take(&mut all.refusals)
+        .into_iter()
+        .partition(idle);
+    all.refusals = rest;
+    all.advice
+        .extend(idle.into_iter().map(|refusal: Refusal| Advice {
+            phase: Phase::Setup,
+            about: "signing key".to_owned(),
+            text: format!("{}: {}", refusal.text, refusal.help),
+            lines: Vec::new(),
+            because: Because::default(),
+        }));
 }
 
 /// The order of reading: by phase; within a phase as planned.

@@ -13,7 +13,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::class::{ClassId, Classifier};
 use super::observed::CacheContent;
 use super::paths::Row;
-use super::record::{PinRecord, Root};
+use super::record::{PinRecord, PrunePhase, Root};
 use super::roots::visit;
 use super::step::DropReason;
 use super::time::Time;
@@ -227,6 +227,22 @@ fn foreign_rows(content: &CacheContent, rules: &Rules<'_>, until: &mut [Option<T
         .filter_map(|hash| content.paths.row(hash))
     {
         covered.insert(row);
+    }
+    // A prune that died or was stopped took the tops first, so what it left of their closures no
+    // record reaches any more; it was ours nevertheless. What somebody wrote since then is not.
+    for prune in &content.prunes {
+        if !prune.gone && prune.phase != PrunePhase::Ended {
+            continue;
+        }
+        for row in prune
+            .paths
+            .iter()
+            .filter_map(|hash| content.paths.row(hash))
+        {
+            if content.narinfos[row as usize].modified < prune.modified {
+                covered.insert(row);
+            }
+        }
     }
     let mut kept = Vec::new();
     for row in content.paths.rows().filter(|row| !covered.contains(*row)) {

@@ -56,6 +56,8 @@ pub struct Observed {
     pub now: Time,
     /// The Nix at hand.
     pub nix: Observation<NixFacts>,
+    /// Directory of store paths here, usually `/nix/store`; known also where there is no store.
+    pub store_dir: StoreDir,
     /// The local Nix store.
     pub store: Observation<LocalStore>,
     /// Our writable caches.

@@ -45,13 +45,18 @@ pub fn questions(desired: &Desired, observed: &Observed) -> BTreeSet<HashPart> {
         .collect()
 }
 
-/// The outputs to be warmed, `{system}` expanded.
+/// The outputs to be warmed on this machine: `{system}` stands for its own.
 #[must_use]
 pub fn warm_outputs(desired: &Desired) -> Vec<String> {
+    let own: Vec<String> = desired
+        .config
+        .systems
+        .iter()
+        .filter(|system| **system == desired.site.system)
+        .cloned()
+        .collect();
     let outputs = desired.config.optimize.warm.iter();
-    outputs
-        .flat_map(|output| expand(output, &desired.config.systems))
-        .collect()
+    outputs.flat_map(|output| expand(output, &own)).collect()
 }
 
 /// The settings that are tuned, as nix.conf names and writes them.

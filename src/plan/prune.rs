@@ -10,6 +10,7 @@ use super::class::Classifier;
 use super::desired::{Cache, Desired, TopSource};
 use super::need::{Need, Rules, need};
 use super::observed::{CacheContent, Observation, Observed};
+use super::paths::Row;
 use super::plan::{Advice, CacheBudget, Refusal, Unknown};
 use super::record::{self, PrunePhase};
 use super::step::{Op, Step};
@@ -189,6 +190,16 @@ impl Place<'_> {
                 self.content.damages.iter().take(5).cloned().collect(),
             );
         }
+        let dangling = self.dangling();
+        if !dangling.is_empty() {
+            advise(
+                format!(
+                    "{} paths cannot be fetched whole; a push that holds them repairs them:",
+                    dangling.len()
+                ),
+                dangling.into_iter().take(5).collect(),
+            );
+        }
         if need.unknown_class > 0 {
             advise(
                 format!(
@@ -209,6 +220,26 @@ impl Place<'_> {
                 Vec::new(),
             );
         }
+    }
+
+    /// Visible paths whose NAR is missing, or a path that they refer to: base names with the reason.
+    fn dangling(&self) -> Vec<String> {
+        let name = |row: Row| self.content.paths.base_name(row);
+        let mut found: Vec<String> = self
+            .content
+            .paths
+            .rows()
+            .filter(|row| self.content.narinfos[*row as usize].nar.is_none())
+            .map(|row| format!("{}: its NAR is missing", name(row)))
+            .collect();
+        // What an upstream was not asked for it may well have.
+        if self.desired.upstreams.is_empty() {
+            let lost = self.content.elsewhere.iter();
+            found.extend(lost.map(|(row, hash)| {
+                format!("{}: {hash}, to which it refers, is missing", name(*row))
+            }));
+        }
+        found
     }
 
     fn refuse_busy(&self, steps: &[Step], changes: &mut Changes) {

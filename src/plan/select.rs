@@ -74,7 +74,7 @@ impl Selection {
             if !phases.contains(&"push") {
                 plan.held_back.clear();
             }
-            if !phases.contains(&"prune") {
+            if !phases.contains(&"prune") && !phases.contains(&"push") {
                 plan.caches.clear();
             }
             if !phases.contains(&"optimize") {

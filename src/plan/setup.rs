@@ -21,9 +21,12 @@ use super::step::{Because, Effect, Known, Op, Scope, Step};
 /// First line of every file that is ours as a whole.
 pub const MARKER: &str = "# Managed by nanna-cache";
 
+/// Code of the refusal to push without the key that was declared.
+pub(super) const KEY_MISSING: &str = "setup-key-missing";
+
 /// The head of such a file.
-pub(super) const HEADER: &str = "# Managed by nanna-cache from the cache.yaml of {project}: edit that, not this; what is written\n\
-     # here by hand is overwritten.\n";
+pub(super) const HEADER: &str =
+    "# Managed by nanna-cache (project {project}): edit cache.yaml instead of this.\n";
 
 /// Plans cache folders, keys and nix.conf.
 #[must_use]

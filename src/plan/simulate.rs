@@ -24,7 +24,7 @@ use super::time::Time;
 use crate::config::model::{CacheName, ClassName, PinName};
 use crate::nix::hash::Sha256;
 use crate::nix::key::PublicKey;
-use crate::nix::store_path::{HashPart, StorePath};
+use crate::nix::store_path::{HashPart, StoreDir, StorePath};
 
 /// A path with its references.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -164,6 +164,7 @@ impl World {
             )
         });
         Observed {
+            store_dir: StoreDir::default(),
             now: self.now,
             nix: Observation::Present(NixFacts {
                 trusted: true,

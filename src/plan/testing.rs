@@ -64,7 +64,7 @@ pub(crate) fn desired_with(sections: &str, extra: Extra) -> Desired {
 pub(crate) fn site() -> Site {
     Site {
         home: "/home/me".into(),
-        base: "/work/project".into(),
+        base: "/home/me/project".into(),
         user_conf: "/home/me/.config/nix".into(),
         system_conf: "/etc/nix".into(),
         system: "x86_64-linux".to_owned(),

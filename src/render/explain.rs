@@ -4,7 +4,7 @@ use super::json;
 use super::layout::{safe, wrap};
 use super::style::Role;
 use super::text::Layout;
-use super::units::{duration, list, size};
+use super::units::{duration, list, size, things};
 use super::view::{drop_reason, held_words};
 use crate::plan::explain::{CacheVerdict, Explanation, Need, RootReach, Verdict};
 use crate::plan::step::Because;
@@ -77,11 +77,20 @@ impl Page {
             self.put("  size      ", &format!("{} NAR", size(bytes)));
         }
         let store = match explanation.in_store {
-            Some(true) => "in the local Nix store",
-            Some(false) => "not in the local Nix store",
-            None => "unknown: the local Nix store could not be seen",
+            Some(true) => match explanation.gc_roots.as_slice() {
+                [] => "in the local Nix store, where no link keeps it from the garbage collector"
+                    .to_owned(),
+                [only] => format!("in the local Nix store, kept there by {}", safe(only)),
+                [first, rest @ ..] => format!(
+                    "in the local Nix store, kept there by {} and {}",
+                    safe(first),
+                    things(rest.len() as u64, "more link")
+                ),
+            },
+            Some(false) => "not in the local Nix store".to_owned(),
+            None => "unknown: the local Nix store could not be seen".to_owned(),
         };
-        self.put("  store     ", store);
+        self.put("  store     ", &store);
         let class = &explanation.class;
         let mut text = format!(
             "{}: {}; priority {}, retention {}",

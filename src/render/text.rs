@@ -264,18 +264,30 @@ impl Page {
             DIFF_LINES
         };
         for line in lines.iter().take(shown) {
-            let text = if self.detail == Detail::Full {
-                line.text.clone()
+            let room = self.layout.width.saturating_sub(10);
+            // A key or URL that somebody is asked to trust has to be read whole: broken, not shortened.
+            let rows = if self.detail == Detail::Full || width(&line.text) <= room {
+                vec![line.text.clone()]
             } else {
-                shorten(&line.text, self.layout.width.saturating_sub(10))
+                let rows = wrap(&line.text, room.saturating_sub(2));
+                rows.iter()
+                    .map(|row| shorten(row, room.saturating_sub(2)))
+                    .collect()
             };
             let role = match line.sign {
                 '+' => Role::Create,
                 '-' => Role::Delete,
                 _ => Role::Faint,
             };
-            let line = self.paint(role, &format!("{} {text}", line.sign));
-            self.put(&format!("        {line}"));
+            for (number, text) in rows.iter().enumerate() {
+                let sign = if number == 0 {
+                    format!("{} ", line.sign)
+                } else {
+                    "    ".to_owned()
+                };
+                let row = self.paint(role, &format!("{sign}{text}"));
+                self.put(&format!("        {row}"));
+            }
         }
         if lines.len() > shown {
             let more = units::things((lines.len() - shown) as u64, "more line");

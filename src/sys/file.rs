@@ -118,8 +118,20 @@ pub fn is_running(process: u32) -> bool {
 /// # Errors
 /// It cannot be read, or is larger.
 pub fn read(path: &Path, limit: u64) -> Result<Vec<u8>, FileError> {
+    if waits_for_a_writer(path) {
+        let error = io::Error::new(io::ErrorKind::InvalidInput, "it is a FIFO, not a file");
+        return Err(FileError::io("open", path, error));
+    }
     let file = File::open(path).map_err(|e| FileError::io("open", path, e))?;
     read_open(&file, path, limit)
+}
+
+/// Opening a FIFO waits until somebody writes, perhaps for ever. The pipes that a shell hands in
+/// under `/dev/fd` have their writer.
+fn waits_for_a_writer(path: &Path) -> bool {
+    use std::os::unix::fs::FileTypeExt as _;
+    let handed_in = path.starts_with("/dev") || path.starts_with("/proc");
+    !handed_in && path.metadata().is_ok_and(|meta| meta.file_type().is_fifo())
 }
 
 /// As [`read`], but no file is no error.

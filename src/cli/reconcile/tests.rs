@@ -170,6 +170,7 @@ push: { to: { dev: all } }
     fn observed(now: Time) -> Observed {
         let why = || Observation::Unknown(Why("not looked at".into()));
         Observed {
+            store_dir: crate::nix::store_path::StoreDir::default(),
             now,
             nix: Observation::Absent,
             store: Observation::Unknown(Why("not looked at".into())),

@@ -58,6 +58,7 @@ pub fn explain(
             Observation::Unknown(_) => None,
             _ => Some(row.is_some()),
         },
+        gc_roots: Vec::new(),
         wanted_by,
         class: subject.class(),
         upstreams: subject.upstreams(),

@@ -4,7 +4,7 @@ use crate::nix::store_path::StorePath;
 use crate::plan::address::{Address, Phase, fragment_address, nix_conf_address, tuning_address};
 use crate::plan::change::Changes;
 use crate::plan::desired::Desired;
-use crate::plan::observed::{Observation, Observed, OutputFacts};
+use crate::plan::observed::{Observation, Observed, OutputFacts, Why};
 use crate::plan::plan::{Advice, Unknown};
 use crate::plan::step::{Effect, Known, Op, Scope, Step};
 use crate::plan::wanted::is_upstream;
@@ -37,7 +37,14 @@ pub(super) fn step(
     }
     let cached = facts.outputs.values().all(|path| is_cached(observed, path));
     if !cached {
-        advise_cold(desired, installable, changes);
+        match unanswered(observed, facts) {
+            Some(why) => changes.unknowns.push(Unknown {
+                what: installable.to_owned(),
+                why,
+                effect: "whether a cache has it is not known; it is not warmed".to_owned(),
+            }),
+            None => advise_cold(desired, installable, changes),
+        }
         return;
     }
     let mut waits_for = vec![nix_conf_address(), fragment_address(), tuning_address()];
@@ -79,6 +86,17 @@ fn is_cached(observed: &Observed, path: &StorePath) -> bool {
         let row = content.paths.row(&path.hash());
         row.is_some_and(|row| content.narinfos[row as usize].nar.is_some())
     }) || is_upstream(observed, &path.hash())
+}
+
+/// Why an upstream that may have the output could not say so.
+fn unanswered(observed: &Observed, facts: &OutputFacts) -> Option<Why> {
+    let asked = |path: &StorePath| path.hash();
+    observed.upstreams.iter().find_map(|(name, upstream)| {
+        let mut hashes = facts.outputs.values().map(asked);
+        let missed = hashes.any(|hash| upstream.unanswered.contains(&hash));
+        let why = upstream.why.as_ref().filter(|_| missed)?;
+        Some(Why(format!("{name}: {}", why.0)))
+    })
 }
 
 fn advise_cold(desired: &Desired, installable: &str, changes: &mut Changes) {

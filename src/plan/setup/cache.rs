@@ -1,6 +1,6 @@
 //! Cache folders and signing keys.
 
-use super::step;
+use super::{KEY_MISSING, step};
 use crate::config::model::CacheName;
 use crate::config::secret::SecretRef;
 use crate::nix::cache_info::CacheInfo;
@@ -20,10 +20,7 @@ pub(super) fn folder(
     cache: &Cache,
     changes: &mut Changes,
 ) {
-    let store_dir = observed
-        .store
-        .present()
-        .map_or_else(StoreDir::default, |store| store.dir.clone());
+    let store_dir = observed.store_dir.clone();
     let priority = i32::try_from(cache.nix_priority).unwrap_or(i32::MAX);
     let wanted = CacheInfo::new(&store_dir, true, priority).to_string();
     let (before, info) = match observed.caches.get(name) {
@@ -117,7 +114,7 @@ pub(super) fn key(
             let (text, help) = if signing.generate {
                 (
                     format!("the signing key {path} is missing, and keys are not generated in CI"),
-                    "a key made here would die with the job: hand it in as a secret".to_owned(),
+                    "a key made here would die with the job: hand it in as a secret (signing-key: { env: NAME })".to_owned(),
                 )
             } else {
                 (
@@ -126,8 +123,9 @@ pub(super) fn key(
                 )
             };
             changes.refusals.push(Refusal {
-                steps: Vec::new(),
-                code: "setup-key-missing".to_owned(),
+                // `make` puts what would be signed in the place of the key.
+                steps: vec![key_address(name)],
+                code: KEY_MISSING.to_owned(),
                 text,
                 help,
             });

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::step;
-use crate::nix::conf::{ConfFile, ensure_include};
+use crate::nix::conf::{ConfFile, Content, ensure_include};
 use crate::plan::address::{Phase, fragment_address, nix_conf_address};
 use crate::plan::change::Changes;
 use crate::plan::desired::{ConfFiles, Desired};
@@ -40,6 +40,18 @@ pub(super) fn line(
     let Some(after) = with_line(text, conf) else {
         return;
     };
+    if let Some(line) = first_malformed(text) {
+        changes.advice.push(Advice {
+            phase: Phase::Setup,
+            about: path.to_owned(),
+            text: format!(
+                "Nix refuses line {line} of it and does not start: mend that, then run again"
+            ),
+            lines: Vec::new(),
+            because,
+        });
+        return;
+    }
     if let Some(Observation::Present(file)) = observed.files.get(path)
         && let Some(why) = why_not_edit(file)
     {
@@ -70,6 +82,16 @@ pub(super) fn line(
             because: desired.because("nix.conf changes", "/setup/nix-conf"),
         });
     }
+}
+
+/// The first line that Nix itself refuses; with one, the file is not in effect and not edited.
+fn first_malformed(text: &str) -> Option<usize> {
+    let file = ConfFile::parse(text);
+    let at = file
+        .lines()
+        .iter()
+        .position(|line| matches!(line.content, Content::Malformed(_)))?;
+    Some(at + 1)
 }
 
 /// The text with our line; `None`: it includes the fragment already, by its name or (where somebody else

@@ -184,6 +184,9 @@ impl Search<'_> {
             } else if let Some(rows) = self.cached([path].into_iter()) {
                 self.remote.extend(rows);
                 self.found(top, path.hash(), None);
+            } else if let Some(why) = self.observed.store.unknown() {
+                let why = format!("whether it is valid is not known: {}", why.0);
+                self.unseen(&path.to_string(), why);
             } else {
                 let why = "it is neither valid in the local store nor in the cache";
                 self.missing(&path.to_string(), why);

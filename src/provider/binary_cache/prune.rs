@@ -345,7 +345,8 @@ impl Prune<'_> {
     fn end(mut self, result: Result<(), PruneError>) -> Result<PruneDone, PruneError> {
         if !self.unanswered {
             self.body.phase = PrunePhase::Ended;
-            (self.body.paths, self.body.roots, self.body.nars) = Default::default();
+            self.body.paths = self.left();
+            (self.body.roots, self.body.nars) = Default::default();
             let numbers = [
                 ("deleted-paths", self.done.paths.len() as u64),
                 ("deleted-objects", self.done.objects.len() as u64),
@@ -370,6 +371,17 @@ impl Prune<'_> {
     }
 
     /// Removes records of prunes that were over long ago.
+    /// What was to go and did not, after some of it went: the next prune has to know that it is no
+    /// foreign content, though the paths by whose records it could be told are gone.
+    fn left(&self) -> String {
+        let gone: HashSet<HashPart> = self.done.paths.iter().copied().collect();
+        if gone.is_empty() {
+            return String::new();
+        }
+        let all = records::unlist(&self.body.paths).unwrap_or_default();
+        records::list(all.into_iter().filter(|hash| !gone.contains(hash)))
+    }
+
     fn tidy(&mut self) -> Result<(), StoreError> {
         let now = self.held.now();
         let old = |prune: &records::Found<PruneBody>| {
@@ -382,11 +394,21 @@ impl Prune<'_> {
             over && known && now.since(prune.meta.modified).0 > KEPT.as_secs()
         };
         let prunes = records::prunes(self.store.view())?;
-        let keys: Vec<String> = prunes
-            .into_iter()
-            .filter(old)
-            .map(|prune| prune.key)
-            .collect();
+        let mut keys = Vec::new();
+        for prune in prunes.into_iter().filter(old) {
+            let paths = prune
+                .body
+                .ok()
+                .and_then(|body| records::unlist(&body.paths));
+            // While some of what it left is there, only this record tells whose it is.
+            let mut holds = false;
+            for hash in paths.unwrap_or_default() {
+                holds = holds || self.store.view().head(&narinfo_key(hash))?.is_some();
+            }
+            if !holds {
+                keys.push(prune.key);
+            }
+        }
         self.store.delete(&keys).into_iter().collect()
     }
 }

@@ -79,7 +79,7 @@ fn fill(plan: &Plan, step: &Step, line: &mut Line, notes: &mut Vec<String>) {
         } => {
             line.label = safe(folder);
             notes.push(match before {
-                None => format!("new folder of {}", safe(cache.as_str())),
+                None => format!("new folder for the cache {}", safe(cache.as_str())),
                 Some(_) => format!("`nix-cache-info` of {}", safe(cache.as_str())),
             });
             line.diff = file_diff(before.as_deref(), info);
@@ -104,7 +104,7 @@ fn fill(plan: &Plan, step: &Step, line: &mut Line, notes: &mut Vec<String>) {
         }
         Op::Build { installable, drv } => {
             line.label = safe(installable);
-            notes.push("built here, because no cache has it".to_owned());
+            notes.push("built here: no cache that answered has it".to_owned());
             line.items = drv.iter().map(|drv| plain(Symbol::Work, drv)).collect();
         }
         Op::Push { .. } | Op::Pin { .. } | Op::Prune { .. } | Op::Sweep { .. } => {
@@ -214,9 +214,11 @@ fn push(
     }
     let new = roots.iter().filter(|root| root.new).count() as u64;
     if paths.is_empty() && selectors.is_empty() && new > 0 {
-        notes.push("all there; only the record that keeps them is new".to_owned());
-    }
-    if new > 0 {
+        notes.push(format!(
+            "all there; only {} to keep them",
+            things(new, "new root")
+        ));
+    } else if new > 0 {
         notes.push(things(new, "new root"));
     }
     line.items = paths.iter().map(pushed).collect();

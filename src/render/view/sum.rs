@@ -122,6 +122,11 @@ fn compared(plan: &Plan) -> String {
         (0, caches) => {
             format!("Compared {} with `cache.yaml`.", things(caches, "cache"))
         }
+        // Only part of the plan was asked for, and how full caches are is another.
+        (paths, 0) => format!(
+            "Compared {} with `cache.yaml`.",
+            things(paths, "wanted path")
+        ),
         (paths, caches) => format!(
             "Compared {} in {} with `cache.yaml`.",
             things(paths, "wanted path"),

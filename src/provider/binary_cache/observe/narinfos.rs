@@ -208,6 +208,10 @@ impl Work<'_> {
                     }
                 }
             }
+            if self.progress.is_stopped() {
+                segment.unsure = Some(Why("it was interrupted".to_owned()));
+                continue;
+            }
             match self.view.get(&key, SMALL_OBJECT) {
                 Ok(Some(object)) => {
                     changed = true;
@@ -221,7 +225,6 @@ impl Work<'_> {
                 Err(error) => segment.unsure = Some(why(&error)),
             }
         }
-        Progress::add(&self.progress.paths_done, segment.slots.len() as u64);
         // Entries that are no longer of any object are a change, too.
         let mut entries = Cursor::new(&old);
         changed |= std::iter::from_fn(|| entries.pop()).count() != kept;
