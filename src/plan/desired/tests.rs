@@ -8,12 +8,12 @@ fn paths_are_resolved_without_looking() {
     for (given, expected) in [
         ("~", "/home/me"),
         ("~/x", "/home/me/x"),
-        ("~other/x", "/work/project/~other/x"),
-        ("x/./y", "/work/project/x/y"),
-        ("../y", "/work/y"),
+        ("~other/x", "/home/me/project/~other/x"),
+        ("x/./y", "/home/me/project/x/y"),
+        ("../y", "/home/me/y"),
         ("../../../../y", "/y"),
         ("/a/../b/", "/b"),
-        (".", "/work/project"),
+        (".", "/home/me/project"),
     ] {
         assert_eq!(resolve(given, &site()), expected, "{given}");
     }
@@ -47,7 +47,7 @@ fn only_tier_three_is_of_the_machine() {
     assert_eq!(two.signing.as_ref().unwrap().secret, secret);
     assert_eq!(
         desired.caches[&cache("three")].folder,
-        "/work/project/three"
+        "/home/me/project/three"
     );
 }
 
@@ -62,7 +62,7 @@ fn the_settings_files_stand_beside_nix_conf() {
     assert_eq!(system.fragment, "/etc/nix/nanna-cache.conf");
     assert!(!system.user);
     let dir = conf("{ dir: out }").unwrap();
-    assert_eq!(dir.tuning, "/work/project/out/nanna-cache-tuning.conf");
+    assert_eq!(dir.tuning, "/home/me/project/out/nanna-cache-tuning.conf");
     assert!(dir.user);
 }
 
@@ -95,12 +95,12 @@ pins: { v1: { output: '.#v1' }, v2: { path: p }, v3: { paths-from: list } }
         [
             "Output(\".#x86_64-linux.a\") gold: an output of gold",
             "Output(\".#aarch64-linux.a\") gold: an output of gold",
-            "Directory(\"/work/project/models/*\") gold: a directory of gold",
+            "Directory(\"/home/me/project/models/*\") gold: a directory of gold",
             "Path(\"/p\") : listed in push.paths",
-            "Path(\"/work/project/result\") : given on the command line",
+            "Path(\"/home/me/project/result\") : given on the command line",
             "Output(\".#v1\") v1: pinned as v1",
-            "Path(\"/work/project/p\") v2: pinned as v2",
-            "PathsFrom(\"/work/project/list\") v3: pinned as v3",
+            "Path(\"/home/me/project/p\") v2: pinned as v2",
+            "PathsFrom(\"/home/me/project/list\") v3: pinned as v3",
         ]
     );
     assert!(desired.pushes(&cache("dev"), &class("gold")));
