@@ -48,9 +48,7 @@ fn texts<'c>(changes: &'c Changes, address: &str) -> (Option<&'c str>, &'c str) 
 
 fn fragment_text() -> String {
     format!(
-        "# Managed by nanna-cache from the cache.yaml of demo: edit that, not this; what is written\n\
-         # here by hand is overwritten.\n\
-         extra-substituters = file:///cache/dev https://up.example https://late.example?priority=60\n\
+        "# Managed by nanna-cache (project demo): edit cache.yaml instead of this.\nextra-substituters = file:///cache/dev https://up.example https://late.example?priority=60\n\
          extra-trusted-public-keys = {UP_KEY} {}\n\
          !include nanna-cache-tuning.conf\n",
         key("dev-1")
