@@ -149,3 +149,6 @@ pub fn prune_address(cache: &CacheName, class: &str) -> Address {
 pub fn sweep_address(cache: &CacheName) -> Address {
     Address::new(Phase::Prune, cache.as_str(), "unnamed-files")
 }
+
+#[cfg(test)]
+mod tests;

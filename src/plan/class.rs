@@ -146,3 +146,6 @@ impl<'a> Classifier<'a> {
         self.get(id).priority
     }
 }
+
+#[cfg(test)]
+mod tests;

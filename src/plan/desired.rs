@@ -380,24 +380,4 @@ pub fn resolve(path: &str, site: &Site) -> Utf8PathBuf {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_directory_has_one_name_on_every_machine() {
-        let site = Site {
-            home: "/home/me".into(),
-            base: "/home/me/x/../project".into(),
-            user_conf: "/home/me/.config/nix".into(),
-            system_conf: "/etc/nix".into(),
-            system: "x86_64-linux".to_owned(),
-        };
-        let name = |path: &str| name_of_directory(resolve(path, &site).as_str(), &site);
-        assert_eq!(name("models/llama"), "models/llama");
-        assert_eq!(name("./models//llama/"), "models/llama");
-        assert_eq!(name("/home/me/project/models/llama"), "models/llama");
-        assert_eq!(name("~/models"), "~/models");
-        assert_eq!(name("../models"), "~/models");
-        assert_eq!(name("/data/models"), "/data/models");
-    }
-}
+mod tests;

@@ -261,3 +261,6 @@ impl Head {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -214,3 +214,6 @@ impl Summary {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

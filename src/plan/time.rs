@@ -49,3 +49,6 @@ impl<'de> Deserialize<'de> for Time {
         Ok(Self(stamp.as_second()))
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -359,3 +359,6 @@ fn hidden(name: &CacheName, why: &Why) -> CacheVerdict {
         verdict: Verdict::Undecided { why: why.clone() },
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -83,8 +83,7 @@ fn a_phase_keeps_its_steps_and_what_concerns_them() {
     assert_eq!(addresses(&push.steps), ["push/dev/dust", "push/two/dust"]);
     assert_eq!(codes(&push), ["all", "push"]);
     assert_eq!(push.held_back.len(), 2);
-    // The heading of a push says what kind of cache it is, and how many were compared.
-    assert_eq!(push.caches.len(), 1);
+    assert_eq!(push.caches.len(), 1, "how full it gets");
     assert!(only(&["setup"]).caches.is_empty());
     assert!(
         push.advice

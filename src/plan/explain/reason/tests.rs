@@ -1,0 +1,166 @@
+//! The answer for one path, in each case.
+
+use super::*;
+use crate::plan::make;
+use crate::plan::record::Intent;
+use crate::plan::simulate::World;
+use crate::plan::step::DropReason;
+use crate::plan::testing::{ago, cache, desired, dev, hash, path, world};
+
+fn explained(
+    sections: &str,
+    world: &World,
+    name: &str,
+    change: impl Fn(&mut Observed),
+) -> Explanation {
+    let desired = desired(sections);
+    let mut observed = world.observe(&desired);
+    let given = Observation::Present(vec![path("top")]);
+    observed.given.insert("/g".to_owned(), given);
+    change(&mut observed);
+    let plan = make::plan(&desired, &observed, "digest");
+    explain(&desired, &observed, &plan, &path(name), &[])
+}
+
+const GIVEN: &str = "push: { paths: [/g], exclude: ['-source$'] }";
+
+fn closure() -> World {
+    world().with_store(&["top 9 low", "low 5", "x-source 1"])
+}
+
+fn verdict(world: &World, name: &str) -> Verdict {
+    explained(GIVEN, world, name, |_| {})
+        .caches
+        .remove(0)
+        .verdict
+}
+
+fn kept(verdict: Verdict) -> String {
+    match verdict {
+        Verdict::Kept { why } => why,
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn a_path_that_is_pushed() {
+    let all = explained(GIVEN, &closure(), "low", |_| {});
+    assert_eq!((all.nar_size, all.in_store), (Some(5), Some(true)));
+    assert_eq!(all.wanted_by.len(), 1);
+    assert_eq!(all.wanted_by[0].what, path("top").to_string());
+    assert_eq!(all.class.class.as_str(), "dust");
+    assert_eq!(all.upstreams[0].has, Some(false));
+    assert_eq!(all.caches[0].present, Some(false));
+    assert_eq!(all.caches[0].need, Need::Unreached);
+    let Verdict::Pushed { because } = &all.caches[0].verdict else {
+        panic!("{all:?}")
+    };
+    assert_eq!(because.rule, "listed in push.paths");
+}
+
+#[test]
+fn a_path_that_is_there_or_upstream_or_not_wanted() {
+    let there = closure().with_cached(3, &["low 5"]);
+    assert!(kept(verdict(&there, "low")).starts_with("it is wanted"));
+    let upstream = closure().with_upstream(&["low"]);
+    assert_eq!(
+        verdict(&upstream, "low"),
+        Verdict::HeldBack {
+            reason: HeldReason::Upstream(cache("up")),
+            needs: None
+        }
+    );
+    assert_eq!(verdict(&closure(), "x-source"), Verdict::NotWanted);
+    let all = explained(GIVEN, &closure(), "x-source", |_| {});
+    assert_eq!(all.upstreams[0].has, None, "it was not asked");
+}
+
+#[test]
+fn a_path_that_is_held_back_with_what_it_needs() {
+    let world = world().with_store(&["top 9 x-source", "x-source 1"]);
+    assert_eq!(
+        verdict(&world, "top"),
+        Verdict::HeldBack {
+            reason: HeldReason::NeedsHeld,
+            needs: Some(path("x-source"))
+        }
+    );
+}
+
+#[test]
+fn a_path_that_goes_and_one_whose_prune_is_refused() {
+    let world = world()
+        .with_cached(400, &["old 1 below", "below"])
+        .with_roots(30, "dust", &["old"])
+        .with_roots(60, "silver", &["old"]);
+    let all = explained(GIVEN, &world, "below", |_| {});
+    let there = &all.caches[0];
+    assert_eq!(there.present, Some(true));
+    assert_eq!(there.priority, Some(50));
+    assert_eq!(there.roots.len(), 2);
+    assert_eq!(there.roots[0].until, ago(10), "the longest first");
+    assert_eq!(there.need, Need::Until { time: ago(10) });
+    assert_eq!(
+        there.verdict,
+        Verdict::Deleted {
+            reason: DropReason::NeedEnded(ago(10))
+        }
+    );
+    let busy = explained(GIVEN, &world, "below", |observed| {
+        dev(observed).prunes = vec![crate::plan::record::PruneRecord {
+            id: "p".to_owned(),
+            modified: ago(0),
+            gone: false,
+            phase: crate::plan::record::PrunePhase::Paths,
+            paths: Vec::new(),
+        }];
+    });
+    assert!(
+        matches!(&busy.caches[0].verdict, Verdict::Undecided { why } if why.0.starts_with("another prune"))
+    );
+}
+
+#[test]
+fn why_a_path_stays() {
+    let old = || world().with_cached(400, &["a"]);
+    let rooted = |days, name: &str| kept(verdict(&old().with_roots(days, "dust", &[name]), "a"));
+    assert!(rooted(3, "a").starts_with("a root that is within"));
+    assert!(kept(verdict(&old(), "a")).starts_with("no record of ours"));
+    let young = world().with_cached(0, &["a"]);
+    assert!(kept(verdict(&young, "a")).starts_with("it was written less than"));
+    let off = explained("prune: { enabled: false }", &old(), "a", |_| {});
+    assert_eq!(kept(off.caches[0].verdict.clone()), "prune is not enabled");
+    let relied = explained(
+        GIVEN,
+        &old().with_roots(300, "dust", &["a"]),
+        "a",
+        |observed| {
+            dev(observed).intents = vec![Intent {
+                id: "i".to_owned(),
+                modified: ago(0),
+                gone: false,
+                paths: vec![hash("a")],
+                absent: Vec::new(),
+            }];
+        },
+    );
+    assert!(kept(relied.caches[0].verdict.clone()).starts_with("a push that is under way"));
+    let pinned = old()
+        .with_pin(3, "other", "v1", "a")
+        .with_roots(300, "dust", &["a"]);
+    let all = explained(GIVEN, &pinned, "a", |_| {});
+    assert!(matches!(&all.caches[0].need, Need::Pinned { pin } if pin.as_str() == "v1"));
+    assert!(kept(all.caches[0].verdict.clone()).starts_with("something that is kept"));
+}
+
+#[test]
+fn what_cannot_be_seen_is_said() {
+    let hidden = explained(GIVEN, &closure().hide("dev"), "low", |_| {});
+    assert_eq!(hidden.caches[0].present, None);
+    assert!(matches!(
+        hidden.caches[0].verdict,
+        Verdict::Undecided { .. }
+    ));
+    let dark = explained(GIVEN, &closure().hide("up").hide("store"), "low", |_| {});
+    assert_eq!((dark.in_store, dark.upstreams[0].has), (None, None));
+}

@@ -1,0 +1,79 @@
+//! Each kind of step is counted once, and a renewal is no change.
+
+use super::*;
+use crate::plan::observed::{Nar, Observation};
+use crate::plan::testing::{ago, desired, dev, path, world};
+
+#[test]
+fn a_whole_plan_is_counted() {
+    let desired = desired(
+        "push: { paths: [/g] }
+pins: { v1: { path: /g }, old: { path: /h } }
+optimize: { cores: 2, warm: ['.#w'] }
+artifacts:
+  gold: { priority: 100, retention: 100d, outputs: ['.#later'] }
+  dust: { priority: 10, retention: 10d, default: true }
+",
+    );
+    let mut world = world()
+        .with_output(".#later", &["later"])
+        .with_output(".#w", &["w"])
+        .with_upstream(&["w"])
+        .with_store(&["a 70 b", "b 30"])
+        .with_cached(400, &["x 10", "y 5"])
+        .with_roots(300, "dust", &["x", "y"])
+        .with_roots(1, "dust", &["a"]);
+    world.environment.github_env = Some("/env".to_owned());
+    let mut observed = world.observe(&desired);
+    let given = Observation::Present(vec![path("a")]);
+    observed.given.insert("/g".to_owned(), given);
+    observed.given.insert("/h".to_owned(), Observation::Absent);
+    dev(&mut observed).nars.push(Nar {
+        key: "nar/old".to_owned(),
+        size: 3,
+        modified: ago(9),
+    });
+    let plan = crate::plan::make::plan(&desired, &observed, "digest");
+    let sum = Summary::of(&plan);
+    let expected = Summary {
+        changes: 8,
+        create: 1,
+        change: 0,
+        build: 1,
+        fetch: 1,
+        push_paths: 2,
+        push_bytes: 100,
+        push_later: 1,
+        roots_new: 0,
+        roots_renewed: 1,
+        pin: 1,
+        unpin: 0,
+        delete_paths: 2,
+        delete_files: 1,
+        delete_bytes: 18,
+        roots_ended: 2,
+        unknown: 1,
+        refused: 0,
+        advice: 1,
+    };
+    assert_eq!(sum, expected);
+    assert!(!sum.is_empty());
+}
+
+#[test]
+fn a_plan_that_only_renews_changes_nothing() {
+    let desired = desired("push: { paths: [/g] }");
+    let world = world().with_cached(1, &["a"]).with_roots(1, "dust", &["a"]);
+    let with = |class: &'static str| {
+        let mut observed = world.observe(&desired);
+        let given = Observation::Present(vec![path("a")]);
+        observed.given.insert("/g".to_owned(), given);
+        for root in &mut dev(&mut observed).roots {
+            root.class = crate::plan::testing::class(class);
+        }
+        Summary::of(&crate::plan::make::plan(&desired, &observed, "digest"))
+    };
+    assert!(with("dust").is_empty());
+    assert_eq!(with("dust").roots_renewed, 1);
+    assert_eq!(with("gold").changes, 1, "a new record is a change");
+}
