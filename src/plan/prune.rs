@@ -18,6 +18,7 @@ use super::wanted::classifier;
 use super::{pins, push};
 use crate::config::model::CacheName;
 use crate::config::rough::Rough;
+use crate::config::units::Size;
 
 /// Plans what goes from each cache, after the steps of `pushing` have been done.
 ///
@@ -215,7 +216,7 @@ impl Place<'_> {
                     "what must stay (pins, open and present pushes, young paths, foreign content) is \
                      {}, more than its max-size of {}",
                     Rough(bytes),
-                    limit
+                    Size(limit)
                 ),
                 Vec::new(),
             );

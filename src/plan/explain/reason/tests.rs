@@ -150,7 +150,7 @@ fn why_a_path_stays() {
         .with_roots(300, "dust", &["a"]);
     let all = explained(GIVEN, &pinned, "a", |_| {});
     assert!(matches!(&all.caches[0].need, Need::Pinned { pin } if pin.as_str() == "v1"));
-    assert!(kept(all.caches[0].verdict.clone()).starts_with("something that is kept"));
+    assert_eq!(kept(all.caches[0].verdict.clone()), "the pin v1 reaches it");
 }
 
 #[test]
