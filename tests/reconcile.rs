@@ -14,14 +14,19 @@ use nanna_cache::plan::simulate::World;
 use nanna_cache::plan::stages::stages;
 use nanna_cache::plan::step::Op;
 use proptest::prelude::*;
+use proptest::test_runner::RngSeed;
 use world::{Case, Traits};
 
 /// Cases of each property.
 const CASES: u32 = 1_000;
 
+/// The same worlds each time, so that a failure is a change's own; `NANNA_SEED=7 NANNA_CASES=20000`
+/// looks at others.
 fn config() -> ProptestConfig {
+    let number = |name: &str| std::env::var(name).ok().and_then(|text| text.parse().ok());
     ProptestConfig {
-        cases: CASES,
+        cases: number("NANNA_CASES").map_or(CASES, |cases| u32::try_from(cases).unwrap()),
+        rng_seed: RngSeed::Fixed(number("NANNA_SEED").unwrap_or(1)),
         ..ProptestConfig::default()
     }
 }
