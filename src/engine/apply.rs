@@ -25,6 +25,7 @@ use super::machine::{Machine, sentence};
 use super::observe::observe;
 use super::work::{Applying, Ended, failed};
 use super::{build, prune, push};
+use crate::config::model::CacheName;
 use crate::config::rough::Rough;
 use crate::config::secret::SecretRef;
 use crate::config::units::Size;
@@ -32,7 +33,7 @@ use crate::nix::key::SecretKey;
 use crate::plan::address::Address;
 use crate::plan::guard::ApprovedPlan;
 use crate::plan::make;
-use crate::plan::observed::Observed;
+use crate::plan::observed::{Observation, Observed};
 use crate::plan::plan::Plan;
 use crate::plan::report::{Outcome, StepOutcome};
 use crate::plan::stages::{Stage, StageKind, stages};
@@ -170,6 +171,13 @@ fn skip(steps: &[Step], why: &str) -> Vec<Ended> {
         .collect()
 }
 
+/// Why the cache or the store cannot be seen, if so.
+fn hidden(observed: &Observed, cache: &CacheName) -> Option<String> {
+    let seen = observed.caches.get(cache).and_then(Observation::unknown);
+    let why = seen.or_else(|| observed.store.unknown())?;
+    Some(why.0.clone())
+}
+
 /// The steps of a late stage as they are known now, or why they do not run.
 fn again(
     work: &Applying<'_>,
@@ -186,6 +194,25 @@ fn again(
         _ => old.iter().any(|old| old.address == step.address),
     };
     let steps: Vec<Step> = fresh.steps.iter().filter(belongs).cloned().collect();
+    // What only now comes to light may be what must not be done.
+    let refused = fresh.refusals.iter().find(|refusal| {
+        let named = |address: &Address| steps.iter().any(|step| step.address == *address);
+        refusal.code != "prune-busy"
+            && (refusal.steps.is_empty() || refusal.steps.iter().any(named))
+    });
+    if let Some(refusal) = refused {
+        let why = format!("{}; {}", refusal.text, refusal.help);
+        return Err(old.iter().map(|step| failed(step, &why)).collect());
+    }
+    let is_push = |step: &&Step| matches!(step.op, Op::Push { .. });
+    if let StageKind::Push(cache) = &stage.kind
+        && old.iter().any(|step| is_push(&step))
+        && !steps.iter().any(|step| is_push(&step))
+        && let Some(why) = hidden(observed, cache)
+    {
+        let why = format!("after the build it could not be seen what to push: {why}");
+        return Err(old.iter().map(|step| failed(step, &why)).collect());
+    }
     let bytes = |steps: &[Step]| -> u64 {
         let pushes = steps
             .iter()

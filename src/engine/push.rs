@@ -16,8 +16,8 @@ use crate::plan::observed::Observed;
 use crate::plan::push::reliance;
 use crate::plan::report::Outcome;
 use crate::plan::step::{Effect, Op, PathToPush, RootToWrite, Step};
-use crate::provider::binary_cache::pins;
 use crate::provider::binary_cache::push::{Batch, Item, PushDone, PushError, push};
+use crate::provider::binary_cache::{narinfo_key, pins};
 use crate::provider::nix_store::{self, Details};
 use crate::sys::clock::SystemClock;
 
@@ -101,6 +101,14 @@ impl Judge<'_> {
                     |path: &&StorePath| self.done.failed.iter().any(|failed| failed.path == **path);
                 if let Some(path) = add.iter().find(lost) {
                     return failed(step, &format!("{path} could not be pushed"));
+                }
+                // A pin of what is not there would only take the place of one that is.
+                let absent = |path: &&StorePath| {
+                    let there = store.head(&narinfo_key(path.hash()));
+                    !matches!(there, Ok(Some(_)))
+                };
+                if let Some(path) = add.iter().find(absent) {
+                    return failed(step, &format!("{path} is not in the cache"));
                 }
                 let project = &work.desired.config.project;
                 let because = Some(step.because.rule.as_str());

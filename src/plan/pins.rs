@@ -40,8 +40,12 @@ pub fn steps(
         let records = recorded.remove(pin).unwrap_or_default();
         let (add, remove) = match desired.config.pins.get(pin) {
             Some(declared) => {
-                let current = current(pin, wanted, verdicts);
-                let (add, remove) = revise(&current, &records, declared.revisions);
+                // A name may be another project's, too: its records are left alone, and count as kept.
+                let (ours, others): (Vec<&PinRecord>, Vec<&PinRecord>) =
+                    records.iter().partition(|record| is_ours(desired, record));
+                let mut current = current(pin, wanted, verdicts);
+                current.retain(|path| others.iter().all(|other| other.hash != path.hash()));
+                let (add, remove) = revise(&current, &ours, declared.revisions);
                 // What a pin lacks here, another runner may have pinned: nothing of it ends.
                 let whole = is_whole(pin, wanted, verdicts);
                 (add, if whole { remove } else { Vec::new() })
@@ -164,11 +168,15 @@ fn revise(
     (add, remove)
 }
 
+fn is_ours(desired: &Desired, record: &PinRecord) -> bool {
+    record.project.as_deref() == Some(desired.config.project.as_str())
+}
+
 /// The records of a pin that is no longer declared, if this project wrote them.
 fn ended(desired: &Desired, records: &[&PinRecord]) -> Vec<HashPart> {
     records
         .iter()
-        .filter(|record| record.project.as_deref() == Some(desired.config.project.as_str()))
+        .filter(|record| is_ours(desired, record))
         .map(|record| record.hash)
         .collect()
 }

@@ -108,7 +108,12 @@ impl FolderStore {
         each: &mut dyn FnMut(Listed<'_>),
     ) -> Result<(), StoreError> {
         let _lock = self.lock_records(LockKind::Exclusive, false)?;
-        for entry in self.place.entries(folder)?.iter().filter(|e| !e.folder) {
+        for entry in self
+            .place
+            .entries(folder)?
+            .iter()
+            .filter(|e| !e.folder && file::temporary_owner(&e.name).is_none())
+        {
             let key = format!("{folder}/{}", entry.name);
             let Some(file) = self.place.open(&key)? else {
                 continue;

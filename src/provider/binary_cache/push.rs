@@ -242,9 +242,9 @@ struct Push<'a> {
 impl Push<'_> {
     fn attempt(&mut self) -> Result<(), Early> {
         let view = self.store.view();
+        // What an upstream has and the cache has, too, is relied on in the cache all the same.
         let closure = self.batch.closure.iter().copied();
         let relies: HashSet<HashPart> = closure
-            .filter(|hash| !self.batch.upstream.contains(hash))
             .chain(self.batch.items.iter().map(|item| item.path.hash()))
             .collect();
         let mut body = self.intent(&relies);

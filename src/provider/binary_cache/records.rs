@@ -287,7 +287,16 @@ pub fn condemned(record: &Found<PruneBody>, now: Time) -> Condemned {
     match body.phase {
         PrunePhase::Ended => Condemned::Nothing,
         PrunePhase::Paths => match unlist(&body.paths) {
-            Some(paths) => Condemned::Paths(paths.into_iter().collect()),
+            Some(paths) => {
+                // A root that it will delete must not be written by a push meanwhile.
+                let roots = body.roots.split(' ').filter_map(root_of);
+                Condemned::Paths(
+                    paths
+                        .into_iter()
+                        .chain(roots.map(|(_, hash)| hash))
+                        .collect(),
+                )
+            }
             None => Condemned::Everything,
         },
         PrunePhase::Nars => Condemned::Nars(
