@@ -3,6 +3,7 @@
 use super::args::{AnswerFormat, Explain};
 use super::context::Context;
 use super::error::Failure;
+use super::meant::check_names;
 use super::phases::desired;
 use crate::config::model::CacheName;
 use crate::engine::machine::{Machine, Options};
@@ -20,6 +21,7 @@ use crate::transfer::progress::Progress;
 
 pub(super) fn run(context: &Context, args: &Explain) -> Result<Exit, Failure> {
     let loaded = context.load()?;
+    check_names(&args.cache, &loaded.config)?;
     let options = Options {
         store: args.store.clone(),
         ..Options::default()

@@ -59,8 +59,16 @@ impl<'a> Meant<'a> {
 /// # Errors
 /// A name of `--cache` is not declared.
 pub(super) fn check_caches(args: &PlanArgs, config: &Config) -> Result<(), Failure> {
+    check_names(&args.cache, config)
+}
+
+/// The same for any list of names.
+///
+/// # Errors
+/// A name is not declared.
+pub(super) fn check_names(names: &[String], config: &Config) -> Result<(), Failure> {
     let is_unknown = |name: &&String| !config.caches.contains_key(&CacheName::new(name.as_str()));
-    let Some(name) = args.cache.iter().find(is_unknown) else {
+    let Some(name) = names.iter().find(is_unknown) else {
         return Ok(());
     };
     let known: Vec<String> = config

@@ -111,6 +111,7 @@ fn carry_out(
         output.must_say("Declined. Nothing has been changed.\n");
         return Ok(Exit::Refused);
     }
+    let is_unsure = !(plan.unknowns.is_empty() && plan.advice.is_empty());
     let approved = match guard::approve(request.desired, plan, &request.args.allowances()) {
         Ok(approved) => approved,
         Err(refusals) => return Ok(exit_of_refusals(&refusals)),
@@ -123,7 +124,8 @@ fn carry_out(
     let mut done = done?;
     done.interrupted = done.interrupted.or_else(|| watch.caught());
     output.result(&reported(request.args.format, &done, output))?;
-    let strict = if request.args.strict && done.remaining != Remaining::Converged {
+    let unsure = is_unsure || done.remaining != Remaining::Converged;
+    let strict = if request.args.strict && unsure {
         Exit::Check
     } else {
         Exit::Done
