@@ -271,3 +271,18 @@ fn a_mark_is_kept_and_a_bad_name_refused() {
     assert_eq!(ran.code, Some(1), "{ran}");
     assert!(ran.stderr.starts_with("error: failed to "), "{ran}");
 }
+
+#[test]
+fn bash_completes_what_stands_after_a_command() {
+    let script = Bed::new().run(&["completions", "bash"]).stdout;
+    // Every name that the script sets is one that it knows what to do for.
+    let set: Vec<&str> = script
+        .lines()
+        .filter_map(|line| line.trim().strip_prefix("cmd=\"nanna")?.strip_suffix('"'))
+        .collect();
+    assert!(set.len() > 10, "{set:?}");
+    for name in set {
+        let label = format!("nanna{name})");
+        assert!(script.lines().any(|line| line.trim() == label), "{label}");
+    }
+}
