@@ -131,3 +131,21 @@ fn steps_of_a_kind_add_up() {
     };
     assert_eq!(Summary::of_steps(&twice), expected);
 }
+
+#[test]
+fn to_put_away_records_alone_is_no_change() {
+    let sweep = |keys: &[&str]| {
+        let objects = keys.iter().map(|key| Nar {
+            key: (*key).to_owned(),
+            size: 1,
+            modified: ago(9),
+        });
+        Op::Sweep {
+            cache: cache("dev"),
+            objects: objects.collect(),
+        }
+    };
+    let record = format!("{}/intents/x.json", crate::plan::record::FOLDER);
+    assert_eq!(sweep(&[&record]).kind(), Kind::Renew);
+    assert_eq!(sweep(&[&record, "nar/x"]).kind(), Kind::Delete);
+}
