@@ -37,7 +37,7 @@ pub(super) fn compare(
             priority: facts.priority,
         })
         .collect();
-    let formerly = setup::included_substituters(observed, conf);
+    let formerly = setup::included_substituters(desired, observed, conf);
     let mut after: Vec<Asked> = before
         .iter()
         .filter(|asked| !formerly.contains(&asked.url))
