@@ -7,8 +7,8 @@ use crate::plan::simulate::World;
 use crate::plan::testing::{desired, desired_with, dev, hash, names, path, world};
 
 const ONE_OUTPUT: &str = "artifacts:
-  gold: { priority: 100, retention: 100d, outputs: ['.#a'] }
   dust: { priority: 10, retention: 10d, default: true }
+  gold: { priority: 100, retention: 100d, outputs: ['.#a'] }
 ";
 const PINNED: &str = "pins: { v1: { output: '.#a' } }";
 const GIVEN: &str = "push: { paths: [/g] }";
