@@ -134,7 +134,7 @@ fn without_its_key_a_push_is_refused_and_no_other() {
     let [refusal] = &plan.refusals[..] else {
         panic!("{:?}", plan.refusals)
     };
-    assert_eq!(refusal.code, setup::KEY_MISSING);
+    assert_eq!(refusal.code, setup::key::MISSING);
     let refused: Vec<_> = refusal.steps.iter().map(ToString::to_string).collect();
     assert_eq!(refused, ["push/one/dust"]);
     find(&plan.steps, "push/two/dust");
@@ -171,6 +171,6 @@ fn other_refusals_stay_as_they_are() {
     world.cache("two").info = Some("StoreDir: /elsewhere\n".to_owned());
     let plan = plan_given(&desired, &world, "a");
     let codes: Vec<_> = plan.refusals.iter().map(|refusal| &refusal.code).collect();
-    assert_eq!(codes, ["setup-other-store", setup::KEY_MISSING]);
+    assert_eq!(codes, ["setup-other-store", setup::key::MISSING]);
     assert!(plan.refusals[0].steps.is_empty());
 }

@@ -308,9 +308,11 @@ fn what_our_fragment_adds_counts_only_where_it_is_included() {
     let conf = desired.conf.clone().unwrap();
     let mut seen = observed(&desired);
     put(&mut seen, FRAGMENT, file(&fragment_text()));
-    assert!(included_substituters(&seen, &conf).is_empty());
+    assert!(included_substituters(&desired, &seen, &conf).is_empty());
     put(&mut seen, CONF, file("!include nanna-cache.conf\n"));
-    let added: Vec<_> = included_substituters(&seen, &conf).into_iter().collect();
+    let added: Vec<_> = included_substituters(&desired, &seen, &conf)
+        .into_iter()
+        .collect();
     let expected = "file:///cache/dev https://late.example?priority=60 https://up.example";
     assert_eq!(added.join(" "), expected);
 }
