@@ -299,3 +299,6 @@ pub struct Environment {
     /// Identity of the run, for records.
     pub run: Option<String>,
 }
+
+#[cfg(test)]
+mod tests;

@@ -76,9 +76,7 @@ pub fn questions(observed: &Observed) -> BTreeSet<HashPart> {
 fn asked_of(content: &CacheContent) -> BTreeSet<HashPart> {
     let mut lowest = BTreeSet::new();
     for (_, hash) in &content.elsewhere {
-        if lowest.len() < ASKED || lowest.last().is_some_and(|last| hash < last) {
-            lowest.insert(*hash);
-        }
+        lowest.insert(*hash);
         if lowest.len() > ASKED {
             lowest.pop_last();
         }
