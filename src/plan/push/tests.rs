@@ -247,13 +247,19 @@ fn a_push_relies_on_what_its_tops_reach() {
     observed
         .given
         .insert("/g".to_owned(), Observation::Present(vec![path("a")]));
-    let found = reliance(&desired, &observed, &cache("dev"));
+    let changes = plan(&desired, &observed);
+    let roots: Vec<_> = roots_to_write(&changes.steps, &cache("dev"))
+        .cloned()
+        .collect();
+    let found = reliance(&desired, &observed, &cache("dev"), &roots);
     let set = |words: &[&str]| words.iter().map(|word| hash(word)).collect::<BTreeSet<_>>();
     assert_eq!(
         found.closure.into_iter().collect::<BTreeSet<_>>(),
         set(&["a", "b"])
     );
     assert_eq!(found.upstream, [hash("up")]);
-    let changes = plan(&desired, &observed);
     assert_eq!(changes.relied_on[&cache("dev")].len(), 2);
+    // What is not pushed, because only a part of the plan was chosen, is not relied on either.
+    let none = reliance(&desired, &observed, &cache("dev"), &[]);
+    assert!(none.closure.is_empty(), "{none:?}");
 }
