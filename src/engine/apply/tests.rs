@@ -57,7 +57,7 @@ setup: {{ nix-conf: none }}
 push: {{ to: {{ dev: all }} }}
 ",
             self.path(),
-            two = two.replace("@", self.path().as_str()),
+            two = two.replace('@', self.path().as_str()),
         );
         let Ok((config, _)) = crate::config::read("cache.yaml", text.as_bytes()) else {
             panic!("{text}")
