@@ -16,6 +16,7 @@ use nanna_cache::provider::binary_cache::observe::Look;
 use nanna_cache::provider::binary_cache::prune::{
     Candidates, Decision, PruneDone, PruneError, prune, prune_into,
 };
+use nanna_cache::provider::binary_cache::terms::Terms;
 use nanna_cache::provider::binary_cache::{CacheStore, IfThere, Put};
 use nanna_cache::sys::clock::{Clock, SystemClock};
 use nanna_cache::transfer::progress::Progress;
@@ -67,7 +68,16 @@ fn run_into(
     let (clock, progress) = (SystemClock::new(), Progress::default());
     let look = Look::new(&dir);
     let with = (&clock as &dyn Clock, &progress);
-    prune_into(store, candidates, &look, GRACE, &mut decide, with, done)
+    prune_into(
+        &Terms::STANDARD,
+        store,
+        candidates,
+        &look,
+        GRACE,
+        &mut decide,
+        with,
+        done,
+    )
 }
 
 fn all(content: &CacheContent) -> Candidates {

@@ -9,6 +9,7 @@ use cache_support::{batched, check, class, dying, look, path, world};
 use nanna_cache::plan::observed::Observation;
 use nanna_cache::provider::binary_cache::CacheStore;
 use nanna_cache::provider::binary_cache::push::{ClassDone, PushDone, PushError, push_into};
+use nanna_cache::provider::binary_cache::terms::Terms;
 use nanna_cache::sys::clock::SystemClock;
 use nanna_cache::transfer::progress::Progress;
 
@@ -60,7 +61,14 @@ fn abort_at_every_call_leaves_it_whole_and_a_rerun_converges() {
         let (store, _) = dying(&world.cache(), at);
         let (clock, progress) = (SystemClock::new(), Progress::default());
         let mut done = PushDone::default();
-        let result = push_into(&store, &batch, &clock, &progress, &mut done);
+        let result = push_into(
+            &Terms::STANDARD,
+            &store,
+            &batch,
+            &clock,
+            &progress,
+            &mut done,
+        );
         drop(store);
         let there = check(&world.cache()).len();
         visible.insert(there);

@@ -40,6 +40,12 @@ pub(super) fn batch(
             roots.extend(wanted.iter().cloned());
         }
     }
+    // Renewing roots signs nothing.
+    let keys = if items.is_empty() {
+        Arc::new([])
+    } else {
+        keys(work, cache)?
+    };
     let details = details(work, items.iter().map(|(_, path)| *path))?;
     let store_dir = observed.store_dir.clone();
     let rely = reliance(work.desired, observed, name, &roots);
@@ -70,7 +76,7 @@ pub(super) fn batch(
         roots,
         closure: rely.closure,
         upstream: rely.upstream.into_iter().collect(),
-        keys: keys(work, cache)?,
+        keys,
         compression: cache.compression,
         grace: work.desired.config.prune.grace,
         commit: observed.environment.commit.clone(),
