@@ -145,6 +145,7 @@ fn abort_at_every_call_leaves_it_whole_and_a_rerun_converges() {
         calls.load(Ordering::SeqCst)
     };
     let mut left = std::collections::BTreeSet::new();
+    let mut told = std::collections::BTreeSet::new();
     for at in 0..calls {
         let copy = copy_of(&world);
         let cache = copy.path().join("cache");
@@ -155,8 +156,9 @@ fn abort_at_every_call_leaves_it_whole_and_a_rerun_converges() {
         drop(store);
         let there = check(&cache).len();
         left.insert(there);
-        // What is gone is told, whatever ended it.
-        assert_eq!(done.paths.len(), 30 - there, "after call {at}");
+        // What is known to be gone is told, whatever ended it; a delete that failed may have come through.
+        assert!(done.paths.len() <= 30 - there, "after call {at}");
+        told.insert(done.paths.len());
         if result.is_err() {
             run(&FolderStore::new(&cache), &candidates).unwrap();
         }
@@ -166,6 +168,7 @@ fn abort_at_every_call_leaves_it_whole_and_a_rerun_converges() {
         left.contains(&30) && left.contains(&11) && left.len() > 5,
         "{left:?}"
     );
+    assert!(told.len() > 5, "{told:?}");
 }
 
 /// A copy with the same times.
