@@ -184,6 +184,8 @@ fn sample() -> Report {
             },
         )],
         remaining: Remaining::Converged,
+        errors: Vec::new(),
+        unseen: Vec::new(),
         interrupted: None,
     }
 }

@@ -105,7 +105,7 @@ fn path(
         .directories
         .values()
         .filter_map(Observation::present)
-        .flatten();
+        .flat_map(|directories| &directories.found);
     for directory in directories {
         if directory.directory == full.as_str()
             || directory.directory.ends_with(&format!("/{text}"))
@@ -121,6 +121,6 @@ fn path(
     match nix_store::resolve(location, &context.host.folder.join(text)) {
         Observation::Present(path) => Ok(path),
         Observation::Absent => Err(fail("there is nothing of that name".to_owned())),
-        Observation::Unknown(why) => Err(fail(why.0)),
+        Observation::Unknown(why) | Observation::Error(why) => Err(fail(why.0)),
     }
 }

@@ -187,6 +187,12 @@ impl Work<'_> {
             duration_ms: ended.since(began).0.saturating_mul(1000),
             steps: applied.steps,
             remaining,
+            errors: plan.errors.clone(),
+            unseen: plan
+                .unknowns
+                .iter()
+                .map(|unknown| unknown.what.clone())
+                .collect(),
             interrupted: None,
         })
     }

@@ -111,7 +111,7 @@ fn carry_out(
         output.must_say("Declined. Nothing has been changed.\n");
         return Ok(Exit::Refused);
     }
-    let is_unsure = !(plan.unknowns.is_empty() && plan.advice.is_empty());
+    let is_unsure = !(plan.unknowns.is_empty() && plan.errors.is_empty() && plan.advice.is_empty());
     let approved = match guard::approve(request.desired, plan, &request.args.allowances()) {
         Ok(approved) => approved,
         Err(refusals) => return Ok(exit_of_refusals(&refusals)),
@@ -277,6 +277,9 @@ pub fn exit_of_plan(args: &PlanArgs, plan: &Plan) -> Exit {
     let mut exit = Exit::Done;
     if !plan.refusals.is_empty() {
         exit = exit.worst(exit_of_refusals(&plan.refusals));
+    }
+    if !plan.errors.is_empty() {
+        exit = exit.worst(Exit::Failed);
     }
     if args.strict && !(plan.unknowns.is_empty() && plan.advice.is_empty()) {
         exit = exit.worst(Exit::Check);

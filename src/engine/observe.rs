@@ -17,7 +17,7 @@ use crate::config::model::{CacheName, NixConf};
 use crate::nix::store_path::StoreDir;
 use crate::plan::desired::{Desired, TopSource};
 use crate::plan::observed::{
-    CacheContent, DirectoryFacts, LocalStore, NixFacts, Observation, Observed, OutputFacts, Why,
+    CacheContent, Directories, LocalStore, NixFacts, Observation, Observed, OutputFacts, Why,
 };
 use crate::plan::optimize;
 use crate::provider::binary_cache::CacheView;
@@ -168,7 +168,7 @@ fn directories(
     machine: &Machine,
     store: &StoreDir,
     progress: &Progress,
-) -> BTreeMap<String, Observation<Vec<DirectoryFacts>>> {
+) -> BTreeMap<String, Observation<Directories>> {
     let memory = machine.directories();
     let memory = (!machine.options.refresh).then_some(memory.as_path());
     let globs = desired.tops.iter().filter_map(|top| match &top.source {

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::address::Address;
 use super::observed::Why;
+use super::plan::PlanError;
 use super::step::Effect;
 use super::time::Time;
 
@@ -32,6 +33,12 @@ pub struct Report {
     pub steps: Vec<StepOutcome>,
     /// What is still different after apply, when the world was observed again.
     pub remaining: Remaining,
+    /// What the plan could not hold because it is in error.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub errors: Vec<PlanError>,
+    /// What could not be seen when it was planned.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub unseen: Vec<String>,
     /// The signal that ended it early.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub interrupted: Option<Signal>,
@@ -138,11 +145,12 @@ impl Report {
         self.count(|outcome| matches!(outcome, Outcome::Stale { .. })) > 0
     }
 
-    /// Whether all steps ran and nothing is left to do.
+    /// Whether all steps ran, nothing is left to do, and nothing was in error.
     #[must_use]
     pub fn is_whole(&self) -> bool {
         let ran = |outcome: &Outcome| matches!(outcome, Outcome::Done { .. } | Outcome::Unchanged);
         self.interrupted.is_none()
+            && self.errors.is_empty()
             && self.count(ran) == self.steps.len()
             && self.remaining == Remaining::Converged
     }

@@ -4,7 +4,7 @@ use super::json;
 use super::layout::{left, right, safe, width, wrap};
 use super::style::Role;
 use super::text::Layout;
-use super::units::{count, elapsed, size, things};
+use super::units::{count, elapsed, list, size, things};
 use crate::plan::report::{Outcome, Remaining, Report, Signal, StepOutcome};
 use crate::plan::step::Effect;
 
@@ -36,6 +36,12 @@ pub fn text(report: &Report, layout: Layout) -> String {
         page.step(step, columns, times.unwrap_or(0));
     }
     if !report.steps.is_empty() {
+        page.text.push('\n');
+    }
+    for error in &report.errors {
+        let what: Vec<String> = error.what.iter().map(|what| safe(what)).collect();
+        let text = format!("E {}: {}", list(&what), safe(&error.why.0));
+        page.paragraph(&text, 2, Role::Refusal);
         page.text.push('\n');
     }
     page.remaining(&report.remaining);
@@ -191,9 +197,29 @@ fn sum(report: &Report) -> String {
         words.push("nothing to do".to_owned());
     }
     let confirmed = match &report.remaining {
-        Remaining::Converged => "; looked again: everything is as `cache.yaml` says",
-        Remaining::Steps { .. } => "; not converged",
-        Remaining::Unconfirmed { .. } => "; not confirmed",
+        Remaining::Converged if report.errors.is_empty() && report.unseen.is_empty() => {
+            "; looked again: everything is as `cache.yaml` says".to_owned()
+        }
+        Remaining::Converged => {
+            let mut what: Vec<String> = report
+                .errors
+                .iter()
+                .flat_map(|error| &error.what)
+                .chain(&report.unseen)
+                .map(|what| safe(what))
+                .collect();
+            if what.len() > 3 {
+                let more = what.len() - 3;
+                what.truncate(3);
+                what.push(format!("{} more", count(more as u64)));
+            }
+            format!(
+                "; looked again: what could be seen is as `cache.yaml` says, which leaves out {}",
+                list(&what)
+            )
+        }
+        Remaining::Steps { .. } => "; not converged".to_owned(),
+        Remaining::Unconfirmed { .. } => "; not confirmed".to_owned(),
     };
     let ended = match report.interrupted {
         Some(Signal::Interrupted) => "Interrupted",

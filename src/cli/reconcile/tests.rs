@@ -38,6 +38,8 @@ fn report(outcomes: &[Outcome], remaining: Remaining) -> Report {
         duration_ms: 0,
         steps: outcomes.iter().map(step).collect(),
         remaining,
+        errors: Vec::new(),
+        unseen: Vec::new(),
         interrupted: None,
     }
 }

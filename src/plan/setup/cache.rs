@@ -42,7 +42,7 @@ pub(super) fn folder(
             },
         },
         // Push and prune name an unseen cache; setup has nothing to add.
-        Some(Observation::Unknown(_)) | None => return,
+        Some(Observation::Unknown(_) | Observation::Error(_)) | None => return,
     };
     let because = desired.because(
         format!("cache {name} is declared"),
@@ -90,11 +90,13 @@ pub(super) fn key(
 ) {
     let setting = format!("/caches/{name}/signing-key");
     match observed.keys.get(name) {
-        Some(Observation::Unknown(why)) => changes.unknowns.push(Unknown {
-            what: format!("signing key of {name}"),
-            why: why.clone(),
-            effect: "nothing can be signed with it".to_owned(),
-        }),
+        Some(Observation::Unknown(why) | Observation::Error(why)) => {
+            changes.unknowns.push(Unknown {
+                what: format!("signing key of {name}"),
+                why: why.clone(),
+                effect: "nothing can be signed with it".to_owned(),
+            })
+        }
         Some(Observation::Absent) => {
             let SecretRef::File(path) = &signing.secret else {
                 return;

@@ -63,10 +63,12 @@ pub(super) fn keys(desired: &Desired, observed: &Observed) -> Keys {
                 keys.generated.push(key_address(name));
             }
             // A declared public key stands in for a secret one that this machine does not have.
-            Some(Observation::Unknown(why)) if cache.public_keys.is_empty() => {
+            Some(Observation::Unknown(why) | Observation::Error(why))
+                if cache.public_keys.is_empty() =>
+            {
                 keys.unknown = Some(why.clone());
             }
-            Some(Observation::Absent | Observation::Unknown(_)) | None => {}
+            Some(Observation::Absent | Observation::Unknown(_) | Observation::Error(_)) | None => {}
         }
     }
     for upstream in desired.upstreams.values() {
