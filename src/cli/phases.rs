@@ -4,10 +4,12 @@ use std::cell::RefCell;
 use std::sync::Arc;
 use std::time::Duration;
 
+use camino::Utf8Path;
+
 use super::args::Command;
 use super::context::{Context, Loaded};
 use super::error::Failure;
-use super::meant::{Meant, check_caches};
+use super::meant::{Meant, check_names, check_only};
 use super::reconcile::{self, Request};
 use crate::engine::apply::apply;
 use crate::engine::confirm::confirm;
@@ -18,14 +20,18 @@ use crate::engine::observe::observe;
 use crate::engine::work::Applying;
 use crate::exit::Exit;
 use crate::nix::hash::Sha256;
+use crate::nix::store_path::StorePath;
 use crate::plan::desired::{Desired, Extra};
 use crate::plan::guard::ApprovedPlan;
 use crate::plan::observed::{Observation, Observed, Why};
 use crate::plan::plan::Plan;
 use crate::plan::report::{FORMAT, Remaining, Report};
 use crate::plan::time::Time;
+use crate::provider::nix_store::MarkError;
 use crate::render::json;
 use crate::render::layout::safe;
+use crate::render::units::list;
+use crate::sys::clock::{Clock as _, SystemClock};
 use crate::transfer::progress::Progress;
 
 /// Runs a command that plans; `None` if it is no such command.
@@ -34,7 +40,7 @@ pub(super) fn run(context: &Context, command: &Command) -> Result<Option<Exit>, 
         return Ok(None);
     };
     let loaded = context.load()?;
-    check_caches(args, &loaded.config)?;
+    check_names(&args.cache, &loaded.config)?;
     let here = |path: &String| context.host.folder.join(path).into_string();
     let extra = Extra {
         paths: extra.paths.iter().map(here).collect(),
@@ -48,6 +54,7 @@ pub(super) fn run(context: &Context, command: &Command) -> Result<Option<Exit>, 
     let machine = Machine::new(context.host.clone(), options);
     check_mark(&machine, &extra)?;
     let (desired, digest) = desired(loaded, &machine, extra);
+    check_only(&only, &desired)?;
     let desired = desired.only(&only);
     let selection = args.selection(only);
     let machine = RefCell::new(machine);
@@ -85,8 +92,17 @@ pub(super) fn run(context: &Context, command: &Command) -> Result<Option<Exit>, 
 /// A mark that nobody made is a mistake; without it, nothing would be new.
 fn check_mark(machine: &Machine, extra: &Extra) -> Result<(), Failure> {
     if let (Some(mark), Ok(store)) = (&extra.mark, &machine.store) {
-        let found = machine.marks().load(mark, store);
-        found.map_err(|error| Failure::of(&error))?;
+        let marks = machine.marks();
+        marks.load(mark, store).map_err(|error| {
+            let failure = Failure::of(&error);
+            let names: Vec<String> = marks.names().iter().map(|it| format!("`{it}`")).collect();
+            match error {
+                MarkError::Missing(_) if !names.is_empty() => {
+                    failure.help(format!("the marks here: {}", list(&names)))
+                }
+                _ => failure,
+            }
+        })?;
     }
     Ok(())
 }
@@ -99,12 +115,45 @@ pub(super) fn desired(loaded: Loaded, machine: &Machine, extra: Extra) -> (Desir
 
 /// In `cache.yaml` a path that is not there (yet) is an unknown; what was just typed is a slip.
 fn check_typed(desired: &Desired, observed: &Observed) -> Result<(), Failure> {
-    let is_absent = |path: &&String| observed.given.get(*path) == Some(&Observation::Absent);
-    match desired.extra.paths.iter().find(is_absent) {
+    let wrong = desired
+        .extra
+        .paths
+        .iter()
+        .find_map(|path| Some((path, wrong_with(observed, path)?)));
+    match wrong {
         None => Ok(()),
-        Some(path) => {
-            let text = format!("push `{path}`: there is no such path");
-            Err(Failure::new(Exit::Failed, text))
+        Some((path, why)) => Err(Failure::new(
+            Exit::Failed,
+            format!("push `{path}`: {why}"),
+        )
+        .help("name a store path that was built or fetched here, or a link to one such as ./result")),
+    }
+}
+
+/// What keeps a path that was typed from being pushed, if anything does.
+fn wrong_with(observed: &Observed, path: &str) -> Option<String> {
+    match observed.given.get(path)? {
+        Observation::Absent if Utf8Path::new(path).is_symlink() => {
+            Some("the link leads to nothing, or to a path that was collected".to_owned())
+        }
+        Observation::Absent => Some("there is no such path".to_owned()),
+        Observation::Unknown(why) | Observation::Error(why) => Some(why.0.clone()),
+        Observation::Present(paths) => {
+            let store = match &observed.store {
+                Observation::Present(store) => Some(store),
+                Observation::Absent => None,
+                Observation::Unknown(why) | Observation::Error(why) => return Some(why.0.clone()),
+            };
+            let has = |path: &StorePath| {
+                let mut caches = observed.caches.values().filter_map(Observation::present);
+                let hash = path.hash();
+                store.is_some_and(|store| store.paths.row(&hash).is_some())
+                    || caches.any(|cache| cache.paths.row(&hash).is_some())
+            };
+            let gone = paths.iter().find(|path| !has(path))?;
+            Some(format!(
+                "{gone} is neither valid in the Nix store nor in a cache"
+            ))
         }
     }
 }
@@ -135,6 +184,7 @@ impl Work<'_> {
     ) -> Result<Report, Failure> {
         let plan = approved.plan();
         let began = Time(self.machine.host.now());
+        let clock = SystemClock::new();
         let path = self.machine.journal(&self.desired.config);
         let (journal, left) = Journal::begin(&path, began).map_err(|error| {
             Failure::of(&error).help(
@@ -184,7 +234,7 @@ impl Work<'_> {
             project: plan.project.clone(),
             config: plan.config.clone(),
             began,
-            duration_ms: ended.since(began).0.saturating_mul(1000),
+            duration_ms: u64::try_from(clock.elapsed().as_millis()).unwrap_or(u64::MAX),
             steps: applied.steps,
             remaining,
             errors: plan.errors.clone(),

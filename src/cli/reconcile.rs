@@ -13,6 +13,7 @@ use super::error::Failure;
 use super::output::Output;
 use super::progress::Display;
 use super::signals;
+use crate::engine::machine::sentence;
 use crate::exit::Exit;
 use crate::plan::desired::Desired;
 use crate::plan::guard::{self, ApprovedPlan};
@@ -191,11 +192,20 @@ fn saved(request: &Request<'_>) -> Result<Option<Plan>, Failure> {
         return Ok(None);
     };
     let path = request.host.folder.join(path);
-    let bytes = file::read(path.as_std_path(), 1 << 30).map_err(|error| Failure::of(&error))?;
-    let plan = std::str::from_utf8(&bytes)
-        .map_err(|error| error.to_string())
-        .and_then(|text| json::read(text).map_err(|error| error.to_string()))
-        .map_err(|why| Failure::new(Exit::Failed, format!("use the plan `{path}`: {why}")))?;
+    let fail = |why: String| {
+        Failure::new(Exit::Failed, format!("use the plan `{path}`: {why}"))
+            .help("`nanna-cache reconcile --out FILE` saves one; `--apply --from FILE` applies it")
+    };
+    let bytes = match file::read_if_there(path.as_std_path(), 1 << 30) {
+        Ok(Some(bytes)) => bytes,
+        Ok(None) => return Err(fail("there is no such file".to_owned())),
+        Err(error) => return Err(fail(sentence(&error))),
+    };
+    let plan = match std::str::from_utf8(&bytes) {
+        Ok("") => return Err(fail("it is empty".to_owned())),
+        Ok(text) => json::read(text).map_err(|error| fail(error.to_string()))?,
+        Err(_) => return Err(fail("it is no text, let alone a plan".to_owned())),
+    };
     if plan.config != request.digest {
         let text = format!("apply the plan `{path}`: cache.yaml has changed since it was made");
         return Err(Failure::new(Exit::Stale, text).help("plan again"));
@@ -215,7 +225,11 @@ fn save(request: &Request<'_>, path: &Utf8PathBuf, plan: &Plan) -> Result<(), Fa
     let path = request.host.folder.join(path);
     file::write(path.as_std_path(), json::plan(plan).as_bytes(), 0o644)
         .map(drop)
-        .map_err(|error| Failure::of(&error))
+        .map_err(|error| {
+            let text = format!("save the plan: {}", sentence(&error));
+            Failure::new(Exit::Failed, text)
+                .help("--out names a file in a folder that is there and may be written")
+        })
 }
 
 /// Refuses a saved plan that would not be made again.

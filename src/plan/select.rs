@@ -3,6 +3,10 @@
 //! A part never does more than the whole: steps are only taken out, and what concerned only them
 //! goes with them.
 
+mod possible;
+
+pub use possible::{can_choose, possible};
+
 use super::address::Address;
 use super::plan::Plan;
 use super::step::{Op, Scope, Step};

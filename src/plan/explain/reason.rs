@@ -315,11 +315,11 @@ impl Subject<'_> {
         if let Need::Pinned { pin } = self.need(name, content, Some(row), roots) {
             return format!("the pin {pin} reaches it");
         }
-        if content.now.since(modified) < rules.grace {
-            return format!("it was written less than {} (prune.grace) ago", rules.grace);
-        }
         if roots.iter().any(|root| root.until >= content.now) {
             return "a root that is within its retention reaches it".to_owned();
+        }
+        if content.now.since(modified) < rules.grace {
+            return format!("it was written less than {} (prune.grace) ago", rules.grace);
         }
         if content
             .intents
