@@ -11,21 +11,21 @@ use super::context::{Context, Loaded};
 use super::error::Failure;
 use super::meant::{Meant, check_names, check_only};
 use super::reconcile::{self, Request};
-use crate::engine::apply::apply;
+use crate::engine::apply::{Applied, apply};
 use crate::engine::confirm::confirm;
 use crate::engine::event::{Event, Listener};
 use crate::engine::journal::{Entry, Journal};
-use crate::engine::machine::{Machine, Options};
+use crate::engine::machine::{Machine, Options, sentence};
 use crate::engine::observe::observe;
 use crate::engine::work::Applying;
 use crate::exit::Exit;
 use crate::nix::hash::Sha256;
 use crate::nix::store_path::StorePath;
 use crate::plan::desired::{Desired, Extra};
-use crate::plan::guard::ApprovedPlan;
-use crate::plan::observed::{Observation, Observed, Why};
-use crate::plan::plan::Plan;
-use crate::plan::report::{FORMAT, Remaining, Report};
+use crate::plan::guard::{Allowances, ApprovedPlan};
+use crate::plan::observed::{Observation, Observed};
+use crate::plan::report::{FORMAT, PhaseOutcome, Remaining, Report, SecondLook};
+use crate::plan::select::Selection;
 use crate::plan::time::Time;
 use crate::provider::nix_store::MarkError;
 use crate::render::json;
@@ -82,6 +82,8 @@ pub(super) fn run(context: &Context, command: &Command) -> Result<Option<Exit>, 
                 machine: &machine.borrow(),
                 listener: &tell,
                 patience,
+                selection: &request.selection,
+                allowed: &args.allowances(),
             };
             work.carry_out(&approved, observed, &progress)
         },
@@ -173,6 +175,8 @@ struct Work<'a> {
     machine: &'a Machine,
     listener: Listener<'a>,
     patience: Duration,
+    selection: &'a Selection,
+    allowed: &'a Allowances,
 }
 
 impl Work<'_> {
@@ -183,8 +187,7 @@ impl Work<'_> {
         progress: &Arc<Progress>,
     ) -> Result<Report, Failure> {
         let plan = approved.plan();
-        let began = Time(self.machine.host.now());
-        let clock = SystemClock::new();
+        let (began, clock) = (Time(self.machine.host.now()), SystemClock::new());
         let path = self.machine.journal(&self.desired.config);
         let (journal, left) = Journal::begin(&path, began).map_err(|error| {
             Failure::of(&error).help(
@@ -215,19 +218,14 @@ impl Work<'_> {
             journal: &journal,
             listener: self.listener,
             patience: self.patience,
+            selection: self.selection,
+            allowed: self.allowed,
         };
-        let applied = apply(&applying, approved, observed).map_err(|error| Failure::of(&error))?;
-        let remaining = if applied.busy {
-            Remaining::Unconfirmed {
-                why: Why("another prune is at work".to_owned()),
-            }
-        } else {
-            self.confirm(plan, progress)
-        };
+        let mut applied = apply(&applying, approved, observed);
+        let (remaining, second_look) = self.confirm(&mut applied, &plan.config, progress);
         let ended = Time(self.machine.host.now());
-        journal
-            .write(ended, None, Entry::End { result: None })
-            .map_err(|error| Failure::of(&error))?;
+        let written = journal.write(ended, None, Entry::End { result: None });
+        let unwritten = written.err().map(|error| sentence(&error));
         Ok(Report {
             format: FORMAT,
             writer: plan.writer.clone(),
@@ -235,23 +233,36 @@ impl Work<'_> {
             config: plan.config.clone(),
             began,
             duration_ms: u64::try_from(clock.elapsed().as_millis()).unwrap_or(u64::MAX),
-            steps: applied.steps,
+            phases: PhaseOutcome::of(&applied.outcomes),
+            steps: applied.outcomes,
             remaining,
+            second_look,
+            busy: applied.busy,
+            journal: applied.unwritten.or(unwritten),
             errors: plan.errors.clone(),
-            unseen: plan
-                .unknowns
-                .iter()
-                .map(|unknown| unknown.what.clone())
-                .collect(),
             interrupted: None,
         })
     }
 
     /// Only what was applied is looked at again; where that changed nothing, there is no need to.
-    fn confirm(&self, plan: &Plan, progress: &Progress) -> Remaining {
-        if plan.steps.iter().all(|step| !step.is_change()) {
-            return Remaining::Converged;
+    fn confirm(
+        &self,
+        applied: &mut Applied,
+        config: &str,
+        progress: &Progress,
+    ) -> (Remaining, Option<SecondLook>) {
+        if applied.steps.iter().all(|step| !step.is_change()) {
+            return (Remaining::Converged, None);
         }
-        confirm(self.desired, self.machine, plan, progress, self.listener)
+        let (desired, machine) = (self.desired, self.machine);
+        match confirm(desired, machine, applied, config, progress, self.listener) {
+            Ok(confirmation) => {
+                for (outcome, seen) in applied.outcomes.iter_mut().zip(confirmation.seen) {
+                    outcome.seen = Some(seen);
+                }
+                (confirmation.remaining, Some(confirmation.look))
+            }
+            Err(why) => (Remaining::Unconfirmed { why }, None),
+        }
     }
 }

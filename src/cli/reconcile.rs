@@ -125,7 +125,10 @@ fn carry_out(
     let mut done = done?;
     done.interrupted = done.interrupted.or_else(|| watch.caught());
     output.result(&reported(request.args.format, &done, output))?;
-    let unsure = is_unsure || done.remaining != Remaining::Converged;
+    let unseen = done.second_look.as_ref();
+    let unsure = is_unsure
+        || done.remaining != Remaining::Converged
+        || unseen.is_some_and(|look| !look.unknowns.is_empty());
     let strict = if request.args.strict && unsure {
         Exit::Check
     } else {
@@ -328,10 +331,19 @@ pub fn exit_of_report(report: &Report) -> Exit {
     if report.did_something() {
         return exit.worst(Exit::Partial);
     }
-    if report.has_failed() || !report.is_stale() {
-        return exit.worst(Exit::Failed);
-    }
-    exit.worst(Exit::Stale)
+    let exits = [
+        (
+            report.has_failed() || report.journal.is_some(),
+            Exit::Failed,
+        ),
+        (report.is_stale(), Exit::Stale),
+        (report.busy, Exit::Busy),
+    ];
+    let mut all = exits
+        .iter()
+        .filter(|(holds, _)| *holds)
+        .map(|(_, exit)| *exit);
+    exit.worst(all.next().unwrap_or(Exit::Failed))
 }
 
 #[cfg(test)]

@@ -4,15 +4,19 @@
 //! what to do is in the plan, and what is known only after a step is planned again by the same function.
 
 pub mod apply;
+mod batch;
 mod build;
 pub mod confirm;
 pub mod event;
 mod explore;
 pub mod fetch;
 pub mod journal;
+mod late;
 pub mod machine;
 pub mod observe;
 mod prune;
 mod push;
 mod secret;
+mod single;
+mod stale;
 pub mod work;

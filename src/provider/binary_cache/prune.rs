@@ -121,6 +121,37 @@ pub fn prune(
     clock: &dyn Clock,
     progress: &Progress,
 ) -> Result<PruneDone, PruneError> {
+    let mut done = PruneDone::default();
+    let result = prune_into(
+        store,
+        candidates,
+        look,
+        grace,
+        decide,
+        (clock, progress),
+        &mut done,
+    );
+    match result {
+        Ok(()) => Ok(done),
+        Err(PruneError::Stopped(_)) => Err(PruneError::Stopped(Box::new(done))),
+        Err(error) => Err(error),
+    }
+}
+
+/// As [`prune`]; what was done is in `done` whatever ends it.
+///
+/// # Errors
+/// As [`prune`]. [`PruneError::Stopped`] holds nothing.
+pub fn prune_into(
+    store: &dyn CacheStore,
+    candidates: &Candidates,
+    look: &Look<'_>,
+    grace: Span,
+    decide: &mut (dyn FnMut(&CacheContent) -> Decision + Send),
+    (clock, progress): (&dyn Clock, &Progress),
+    done: &mut PruneDone,
+) -> Result<(), PruneError> {
+    *done = PruneDone::default();
     if let Some(since) = active(store, None)? {
         return Err(PruneError::Busy { since });
     }
@@ -145,7 +176,7 @@ pub fn prune(
         progress,
         held,
         body,
-        done: PruneDone::default(),
+        done,
         unanswered: false,
     };
     let result = match active(store, Some(&id)) {
@@ -186,7 +217,7 @@ struct Prune<'a> {
     progress: &'a Progress,
     held: Held<'a>,
     body: PruneBody,
-    done: PruneDone,
+    done: &'a mut PruneDone,
     /// Whether a delete got no answer: the record then has to age instead of being ended.
     unanswered: bool,
 }
@@ -317,7 +348,7 @@ impl Prune<'_> {
             self.before_request()?;
             for (key, answer) in keys.iter().zip(self.store.delete(keys)) {
                 self.note(answer)?;
-                count(&mut self.done, key.clone());
+                count(self.done, key.clone());
             }
         }
         Ok(())
@@ -342,7 +373,7 @@ impl Prune<'_> {
     }
 
     /// Says that the prune is over, unless something that was sent may still take effect.
-    fn end(mut self, result: Result<(), PruneError>) -> Result<PruneDone, PruneError> {
+    fn end(mut self, result: Result<(), PruneError>) -> Result<(), PruneError> {
         if !self.unanswered {
             self.body.phase = PrunePhase::Ended;
             self.body.paths = self.left();
@@ -363,14 +394,9 @@ impl Prune<'_> {
                 return Err(error.into());
             }
         }
-        match result {
-            Ok(()) => Ok(self.done),
-            Err(PruneError::Stopped(_)) => Err(PruneError::Stopped(Box::new(self.done))),
-            Err(error) => Err(error),
-        }
+        result
     }
 
-    /// Removes records of prunes that were over long ago.
     /// What was to go and did not, after some of it went: the next prune has to know that it is no
     /// foreign content, though the paths by whose records it could be told are gone.
     fn left(&self) -> String {
@@ -382,6 +408,7 @@ impl Prune<'_> {
         records::list(all.into_iter().filter(|hash| !gone.contains(hash)))
     }
 
+    /// Removes records of prunes that were over long ago.
     fn tidy(&mut self) -> Result<(), StoreError> {
         let now = self.held.now();
         let old = |prune: &records::Found<PruneBody>| {

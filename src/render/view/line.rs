@@ -46,23 +46,14 @@ pub(super) fn line(plan: &Plan, step: &Step) -> Line {
 }
 
 fn fill(plan: &Plan, step: &Step, line: &mut Line, notes: &mut Vec<String>) {
+    if let Some((path, before, after)) = step.op.file() {
+        line.label = safe(path);
+        line.diff = file_diff(before, after);
+        if matches!(step.op, Op::EditFile { .. }) && before.is_some() {
+            notes.push("your file; this part is ours".to_owned());
+        }
+    }
     match &step.op {
-        Op::WriteFile {
-            path,
-            before,
-            after,
-        }
-        | Op::EditFile {
-            path,
-            before,
-            after,
-        } => {
-            line.label = safe(path);
-            line.diff = file_diff(before.as_deref(), after);
-            if matches!(step.op, Op::EditFile { .. }) && before.is_some() {
-                notes.push("your file; this part is ours".to_owned());
-            }
-        }
         Op::GenerateKey { cache, path, name } => {
             line.label = safe(path);
             notes.push(format!(
@@ -107,6 +98,7 @@ fn fill(plan: &Plan, step: &Step, line: &mut Line, notes: &mut Vec<String>) {
             notes.push("built here: no cache that answered has it".to_owned());
             line.items = drv.iter().map(|drv| plain(Symbol::Work, drv)).collect();
         }
+        Op::WriteFile { .. } | Op::EditFile { .. } => {}
         Op::Push { .. } | Op::Pin { .. } | Op::Prune { .. } | Op::Sweep { .. } => {
             fill_of_cache(plan, step, line, notes);
         }
