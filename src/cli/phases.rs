@@ -15,6 +15,7 @@ use crate::engine::apply::{Applied, apply};
 use crate::engine::confirm::confirm;
 use crate::engine::event::{Event, Listener};
 use crate::engine::journal::{Entry, Journal};
+use crate::engine::links::Links;
 use crate::engine::machine::{Machine, Options, sentence};
 use crate::engine::observe::observe;
 use crate::engine::work::Applying;
@@ -26,6 +27,7 @@ use crate::plan::guard::{Allowances, ApprovedPlan};
 use crate::plan::observed::{Observation, Observed};
 use crate::plan::report::{FORMAT, PhaseOutcome, Remaining, Report, SecondLook};
 use crate::plan::select::Selection;
+use crate::plan::step::Op;
 use crate::plan::time::Time;
 use crate::provider::nix_store::MarkError;
 use crate::render::json;
@@ -134,6 +136,10 @@ fn check_typed(desired: &Desired, observed: &Observed) -> Result<(), Failure> {
 
 /// What keeps a path that was typed from being pushed, if anything does.
 fn wrong_with(observed: &Observed, path: &str) -> Option<String> {
+    if observed.store.unknown().is_some() {
+        // Then it is not the path that is wrong, and the plan says so.
+        return None;
+    }
     match observed.given.get(path)? {
         Observation::Absent if Utf8Path::new(path).is_symlink() => {
             Some("the link leads to nothing, or to a path that was collected".to_owned())
@@ -141,11 +147,7 @@ fn wrong_with(observed: &Observed, path: &str) -> Option<String> {
         Observation::Absent => Some("there is no such path".to_owned()),
         Observation::Unknown(why) | Observation::Error(why) => Some(why.0.clone()),
         Observation::Present(paths) => {
-            let store = match &observed.store {
-                Observation::Present(store) => Some(store),
-                Observation::Absent => None,
-                Observation::Unknown(why) | Observation::Error(why) => return Some(why.0.clone()),
-            };
+            let store = observed.store.present();
             let has = |path: &StorePath| {
                 let mut caches = observed.caches.values().filter_map(Observation::present);
                 let hash = path.hash();
@@ -209,7 +211,16 @@ impl Work<'_> {
             (self.listener)(Event::Note(text));
         }
         let digest = Sha256::of(json::plan(plan).as_bytes()).to_hex();
+        let builds = plan
+            .steps
+            .iter()
+            .any(|step| matches!(step.op, Op::Build { .. }));
+        let links = builds
+            .then(|| Links::begin(&self.machine.host.state_folder().join("builds")))
+            .transpose()
+            .map_err(|error| Failure::of(&error))?;
         let applying = Applying {
+            links: links.as_ref(),
             desired: self.desired,
             machine: self.machine,
             digest: &digest,
