@@ -395,21 +395,40 @@ fn a_file_that_is_no_plan_is_said_with_the_way_out() {
     }
 }
 
-/// What a shell offers for a line, or nothing where there is no such shell.
-fn offers(shell: &str, script: &str, line: &str) -> Option<String> {
+/// What a shell offers for a line, or nothing where there is no such shell. zsh completes only at a terminal: there
+/// it is waited until all `words` have come, or twenty seconds.
+fn offers(shell: &str, script: &str, line: &str, words: &[&str]) -> Option<String> {
     let bed = Bed::new();
     bed.write("_nanna-cache", script);
-    let ask = match shell {
-        "fish" => format!("source _nanna-cache; complete -C '{line}'"),
-        _ => format!(
-            "zmodload zsh/zpty; zpty z 'PS1=READY: zsh -f -i'
-            get() {{ local all= chunk; repeat 400; do sleep 0.05; while zpty -rt z chunk; do all+=$chunk; done; [[ $all == *$1* ]] && break; done; print -r -- \"$all\" }}
-            zpty -w z \"fpath=($PWD \\$fpath); autoload -U compinit; compinit -u -D; PS1=SET\"UP: get SETUP: >/dev/null
-            zpty -w -n z $'{line}\\t\\t'; get SETUP:*SETUP:"
-        ),
-    };
-    let output = Command::new(shell)
-        .args([if shell == "fish" { "-c" } else { "-fc" }, &ask])
+    bed.write(
+        "ask.zsh",
+        r#"zmodload zsh/zpty
+until_all() {
+  local all= chunk word missing
+  repeat 400; do
+    while zpty -rt z chunk; do all+=$chunk; done
+    missing=
+    for word in "$@"; do [[ $all == *$word* ]] || missing=1; done
+    [[ -n $missing ]] || break
+    sleep 0.05
+  done
+  print -r -- "$all"
+}
+zpty z 'zsh -f -i'
+zpty -w z "fpath=($PWD \$fpath); autoload -U compinit; compinit -u -D; PS1=SET''UP:"
+until_all SETUP: > /dev/null
+zpty -w -n z "$1"$'\t\t'
+shift
+until_all "$@"
+"#,
+    );
+    let mut command = Command::new(shell);
+    if shell == "fish" {
+        command.args(["-c", &format!("source _nanna-cache; complete -C '{line}'")]);
+    } else {
+        command.args(["-f", "ask.zsh", line]).args(words);
+    }
+    let output = command
         .current_dir(bed.path())
         .env_clear()
         .env("HOME", bed.path())
@@ -439,7 +458,7 @@ fn zsh_and_fish_complete_commands_flags_and_values() {
                 &["bash", "elvish", "powershell"],
             ),
         ] {
-            let Some(said) = offers(shell, &script, line) else {
+            let Some(said) = offers(shell, &script, line, words) else {
                 break;
             };
             for word in words {

@@ -22,7 +22,7 @@ use crate::engine::work::Applying;
 use crate::exit::Exit;
 use crate::nix::hash::Sha256;
 use crate::nix::store_path::StorePath;
-use crate::plan::desired::{Desired, Extra};
+use crate::plan::desired::{Desired, Extra, resolve};
 use crate::plan::guard::{Allowances, ApprovedPlan};
 use crate::plan::observed::{Observation, Observed};
 use crate::plan::report::{FORMAT, PhaseOutcome, Remaining, Report, SecondLook};
@@ -119,11 +119,10 @@ pub(super) fn desired(loaded: Loaded, machine: &Machine, extra: Extra) -> (Desir
 
 /// In `cache.yaml` a path that is not there (yet) is an unknown; what was just typed is a slip.
 fn check_typed(desired: &Desired, observed: &Observed) -> Result<(), Failure> {
-    let wrong = desired
-        .extra
-        .paths
-        .iter()
-        .find_map(|path| Some((path, wrong_with(observed, path)?)));
+    let wrong = desired.extra.paths.iter().find_map(|path| {
+        let resolved = resolve(path, &desired.site);
+        Some((path, wrong_with(observed, &resolved)?))
+    });
     match wrong {
         None => Ok(()),
         Some((path, why)) => Err(Failure::new(
@@ -135,13 +134,13 @@ fn check_typed(desired: &Desired, observed: &Observed) -> Result<(), Failure> {
 }
 
 /// What keeps a path that was typed from being pushed, if anything does.
-fn wrong_with(observed: &Observed, path: &str) -> Option<String> {
+fn wrong_with(observed: &Observed, path: &Utf8Path) -> Option<String> {
     if observed.store.unknown().is_some() {
         // Then it is not the path that is wrong, and the plan says so.
         return None;
     }
-    match observed.given.get(path)? {
-        Observation::Absent if Utf8Path::new(path).is_symlink() => {
+    match observed.given.get(path.as_str())? {
+        Observation::Absent if path.is_symlink() => {
             Some("the link leads to nothing, or to a path that was collected".to_owned())
         }
         Observation::Absent => Some("there is no such path".to_owned()),

@@ -20,8 +20,9 @@ pub fn text(problems: &Problems, layout: Layout) -> String {
         return String::new();
     }
     let mut text = draw(&problems.first(DRAWN), layout);
-    if problems.len() == 1 {
-        // A number says nothing there.
+    let one = problems.iter().next().filter(|_| problems.len() == 1);
+    if one.is_some_and(|problem| !problem.labels.is_empty()) {
+        // A number says nothing there, and the drawing names the file.
         if let Some((_, rest)) = text.split_once("\n\n") {
             text = rest.to_owned();
         }

@@ -163,10 +163,14 @@ impl Nix {
             Some((source, inside)) => {
                 (source.contains("path:") || source.contains("git+file:")).then_some(inside)
             }
+            // The store may be elsewhere than the paths in it say.
             None => place
-                .strip_prefix(self.dir().as_str())
-                .and_then(|rest| rest.trim_start_matches('/').split_once('/'))
-                .map(|(_, inside)| inside),
+                .match_indices('/')
+                .map(|(at, _)| &place[at + 1..])
+                .find_map(|rest| {
+                    let (name, inside) = rest.split_once('/')?;
+                    name.parse::<StorePath>().is_ok().then_some(inside)
+                }),
         };
         let Some(inside) = inside else {
             let own = place.strip_prefix(base.as_str());
