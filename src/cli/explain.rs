@@ -24,6 +24,10 @@ use crate::transfer::progress::Progress;
 /// Paths of a similar name that are named.
 const SIMILAR: usize = 5;
 
+/// What names a path.
+const NAMES: &str = "name a store path, its base name or hash part, an output such as .#x, a link such as ./result, \
+                     or a directory of cache.yaml";
+
 pub(super) fn run(context: &Context, args: &Explain) -> Result<Exit, Failure> {
     let loaded = context.load()?;
     check_names(&args.cache, &loaded.config)?;
@@ -80,7 +84,14 @@ fn path(
     desired: &Desired,
     observed: &Observed,
 ) -> Result<StorePath, Failure> {
-    let text = args.path.trim_end_matches('/');
+    let text = match args.path.trim_end_matches('/') {
+        "" => args.path.as_str(),
+        text => text,
+    };
+    if text.is_empty() {
+        let text = "explain ``: it names nothing";
+        return Err(Failure::new(Exit::Usage, text).help(NAMES));
+    }
     if let Ok((path, _)) = observed.store_dir.containing(text) {
         return Ok(path);
     }
@@ -106,7 +117,7 @@ fn path(
             return Ok(directory.path.clone());
         }
     }
-    if text.contains('#') || observed.outputs.contains_key(text) {
+    if text.contains('#') || text == "." || observed.outputs.contains_key(text) {
         return output(machine, desired, observed, text);
     }
     let file = context.host.folder.join(text);
@@ -184,15 +195,13 @@ fn places(observed: &Observed, text: &str) -> String {
         .flat_map(|(_, paths)| paths.rows().map(move |row| (paths, row)))
         .filter(|(paths, row)| !text.is_empty() && paths.name(*row).contains(text))
         .map(|(paths, row)| paths.base_name(row))
-        .filter(|name| !name.ends_with(".drv"))
+        .filter(|name| !name.as_bytes().ends_with(b".drv"))
         .take(SIMILAR)
         .collect();
     similar.sort();
     similar.dedup();
     let similar = if similar.is_empty() {
-        "name a store path, its base name or hash part, an output such as .#x, a link such as \
-         ./result, or a directory of cache.yaml"
-            .to_owned()
+        NAMES.to_owned()
     } else {
         format!("its name is in {}", list(&similar))
     };

@@ -87,8 +87,8 @@ fn build(
     };
     let (flake, base) = (&work.desired.config.flake, &work.desired.site.base);
     let stopped = || work.progress.is_stopped();
-    let link = work.links.map(Links::next);
-    nix.build(names, flake, base, link.as_deref(), &stopped, &mut line)
+    let kept_by = work.links.map(Links::next);
+    nix.build(names, flake, base, kept_by.as_deref(), &stopped, &mut line)
         .map(drop)
 }
 

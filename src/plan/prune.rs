@@ -51,7 +51,7 @@ pub fn plan(desired: &Desired, observed: &Observed, pushing: &Changes) -> Change
                     what: name.to_string(),
                     why: why.clone(),
                     effect: "nothing is deleted from it".to_owned(),
-                })
+                });
             }
             Some(Observation::Absent) | None => {}
         }

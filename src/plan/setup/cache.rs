@@ -95,7 +95,7 @@ pub(super) fn key(
                 what: format!("signing key of {name}"),
                 why: why.clone(),
                 effect: "nothing can be signed with it".to_owned(),
-            })
+            });
         }
         Some(Observation::Absent) => {
             let SecretRef::File(path) = &signing.secret else {

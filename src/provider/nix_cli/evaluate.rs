@@ -147,7 +147,7 @@ impl Nix {
                 ..
             } if self.store_path(installable).is_none() => {
                 let place = place.as_ref().map_or_else(String::new, |place| {
-                    format!(", at {}", self.readable(place, flake, base))
+                    format!(", at {}", Self::readable(place, flake, base))
                 });
                 Observation::Error(Why(format!(
                     "it does not evaluate; Nix says: {message}{place}"
@@ -158,7 +158,7 @@ impl Nix {
     }
 
     /// A place as its author knows it: Nix names its own copy of a flake.
-    fn readable(&self, place: &str, flake: &str, base: &Utf8Path) -> String {
+    fn readable(place: &str, flake: &str, base: &Utf8Path) -> String {
         let inside = match place.split_once("»/") {
             Some((source, inside)) => {
                 (source.contains("path:") || source.contains("git+file:")).then_some(inside)

@@ -4,7 +4,7 @@
 const MAX: usize = 400;
 
 /// Words in messages about the machine or the network, in lower case: they say nothing about the project.
-const ELSEWHERE: [&str; 24] = [
+const ELSEWHERE: [&str; 27] = [
     "unable to download",
     "unable to access",
     "could not resolve",
@@ -29,6 +29,9 @@ const ELSEWHERE: [&str; 24] = [
     "nix daemon",
     "sqlite",
     "experimental nix feature",
+    "not supported by store",
+    "know how to open nix store",
+    "cannot open connection",
 ];
 
 /// Whether a message of Nix's is about the machine or the network, and not about what was to be evaluated.
@@ -161,6 +164,7 @@ mod tests {
             "unable to download 'https://x': Couldn't resolve host name (6)",
             "cannot connect to socket at '/nix/var/nix/daemon-socket/socket': Connection refused",
             "creating directory '/x': Permission denied",
+            "operation 'addToStoreFromDump' is not supported by store 'ssh://x'",
         ] {
             assert!(is_elsewhere(message), "{message}");
         }

@@ -41,9 +41,9 @@ fn subjects(what: &[String]) -> String {
         [one] => one.clone(),
         many if many.len() <= NAMED => format!("{} outputs: {}", many.len(), list(many)),
         many => {
-            let mut named = many[..NAMED - 1].to_vec();
-            named.push(format!("{} more", many.len() - named.len()));
-            format!("{} outputs: {}", many.len(), list(&named))
+            let mut first = many[..NAMED - 1].to_vec();
+            first.push(format!("{} more", many.len() - first.len()));
+            format!("{} outputs: {}", many.len(), list(&first))
         }
     }
 }

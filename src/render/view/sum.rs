@@ -139,9 +139,9 @@ fn unchanged(plan: &Plan, sum: &Summary, options: Options) -> String {
     if hidden > 0 {
         let steps = plural(hidden, "step", "steps");
         let are = if hidden == 1 { "is" } else { "are" };
-        text.push_str(&format!(
-            "; {steps} {others} {are} not shown (a plan without `--for` or `--scope` shows them)"
-        ));
+        text = format!(
+            "{text}; {steps} {others} {are} not shown (a plan without `--for` or `--scope` shows them)"
+        );
     }
     text + "."
 }
