@@ -197,6 +197,7 @@ fn sample() -> Report {
         second_look: Some(SecondLook::default()),
         busy: false,
         journal: None,
+        errors: Vec::new(),
         interrupted: None,
     };
     report.phases = PhaseOutcome::of(&report.steps);

@@ -4,28 +4,35 @@ use std::cell::RefCell;
 use std::sync::Arc;
 use std::time::Duration;
 
+use camino::Utf8Path;
+
 use super::args::Command;
 use super::context::{Context, Loaded};
 use super::error::Failure;
-use super::meant::{Meant, check_caches};
+use super::meant::{Meant, check_names, check_only};
 use super::reconcile::{self, Request};
 use crate::engine::apply::{Applied, apply};
 use crate::engine::confirm::confirm;
 use crate::engine::event::{Event, Listener};
 use crate::engine::journal::{Entry, Journal};
+use crate::engine::links::Links;
 use crate::engine::machine::{Machine, Options, sentence};
 use crate::engine::observe::observe;
 use crate::engine::work::Applying;
 use crate::exit::Exit;
 use crate::nix::hash::Sha256;
-use crate::plan::desired::{Desired, Extra};
+use crate::nix::store_path::StorePath;
+use crate::plan::desired::{Desired, Extra, resolve};
 use crate::plan::guard::{Allowances, ApprovedPlan};
 use crate::plan::observed::{Observation, Observed};
 use crate::plan::report::{FORMAT, PhaseOutcome, Remaining, Report, SecondLook};
 use crate::plan::select::Selection;
+use crate::plan::step::Op;
 use crate::plan::time::Time;
+use crate::provider::nix_store::MarkError;
 use crate::render::json;
 use crate::render::layout::safe;
+use crate::render::units::list;
 use crate::sys::clock::{Clock as _, SystemClock};
 use crate::transfer::progress::Progress;
 
@@ -35,7 +42,7 @@ pub(super) fn run(context: &Context, command: &Command) -> Result<Option<Exit>, 
         return Ok(None);
     };
     let loaded = context.load()?;
-    check_caches(args, &loaded.config)?;
+    check_names(&args.cache, &loaded.config)?;
     let here = |path: &String| context.host.folder.join(path).into_string();
     let extra = Extra {
         paths: extra.paths.iter().map(here).collect(),
@@ -49,6 +56,7 @@ pub(super) fn run(context: &Context, command: &Command) -> Result<Option<Exit>, 
     let machine = Machine::new(context.host.clone(), options);
     check_mark(&machine, &extra)?;
     let (desired, digest) = desired(loaded, &machine, extra);
+    check_only(&only, &desired)?;
     let desired = desired.only(&only);
     let selection = args.selection(only);
     let machine = RefCell::new(machine);
@@ -88,8 +96,17 @@ pub(super) fn run(context: &Context, command: &Command) -> Result<Option<Exit>, 
 /// A mark that nobody made is a mistake; without it, nothing would be new.
 fn check_mark(machine: &Machine, extra: &Extra) -> Result<(), Failure> {
     if let (Some(mark), Ok(store)) = (&extra.mark, &machine.store) {
-        let found = machine.marks().load(mark, store);
-        found.map_err(|error| Failure::of(&error))?;
+        let marks = machine.marks();
+        marks.load(mark, store).map_err(|error| {
+            let failure = Failure::of(&error);
+            let names: Vec<String> = marks.names().iter().map(|it| format!("`{it}`")).collect();
+            match error {
+                MarkError::Missing(_) if !names.is_empty() => {
+                    failure.help(format!("the marks here: {}", list(&names)))
+                }
+                _ => failure,
+            }
+        })?;
     }
     Ok(())
 }
@@ -102,12 +119,44 @@ pub(super) fn desired(loaded: Loaded, machine: &Machine, extra: Extra) -> (Desir
 
 /// In `cache.yaml` a path that is not there (yet) is an unknown; what was just typed is a slip.
 fn check_typed(desired: &Desired, observed: &Observed) -> Result<(), Failure> {
-    let is_absent = |path: &&String| observed.given.get(*path) == Some(&Observation::Absent);
-    match desired.extra.paths.iter().find(is_absent) {
+    let wrong = desired.extra.paths.iter().find_map(|path| {
+        let resolved = resolve(path, &desired.site);
+        Some((path, wrong_with(observed, &resolved)?))
+    });
+    match wrong {
         None => Ok(()),
-        Some(path) => {
-            let text = format!("push `{path}`: there is no such path");
-            Err(Failure::new(Exit::Failed, text))
+        Some((path, why)) => Err(Failure::new(
+            Exit::Failed,
+            format!("push `{path}`: {why}"),
+        )
+        .help("name a store path that was built or fetched here, or a link to one such as ./result")),
+    }
+}
+
+/// What keeps a path that was typed from being pushed, if anything does.
+fn wrong_with(observed: &Observed, path: &Utf8Path) -> Option<String> {
+    if observed.store.unknown().is_some() {
+        // Then it is not the path that is wrong, and the plan says so.
+        return None;
+    }
+    match observed.given.get(path.as_str())? {
+        Observation::Absent if path.is_symlink() => {
+            Some("the link leads to nothing, or to a path that was collected".to_owned())
+        }
+        Observation::Absent => Some("there is no such path".to_owned()),
+        Observation::Unknown(why) | Observation::Error(why) => Some(why.0.clone()),
+        Observation::Present(paths) => {
+            let store = observed.store.present();
+            let has = |path: &StorePath| {
+                let mut caches = observed.caches.values().filter_map(Observation::present);
+                let hash = path.hash();
+                store.is_some_and(|store| store.paths.row(&hash).is_some())
+                    || caches.any(|cache| cache.paths.row(&hash).is_some())
+            };
+            let gone = paths.iter().find(|path| !has(path))?;
+            Some(format!(
+                "{gone} is neither valid in the Nix store nor in a cache"
+            ))
         }
     }
 }
@@ -161,7 +210,16 @@ impl Work<'_> {
             (self.listener)(Event::Note(text));
         }
         let digest = Sha256::of(json::plan(plan).as_bytes()).to_hex();
+        let builds = plan
+            .steps
+            .iter()
+            .any(|step| matches!(step.op, Op::Build { .. }));
+        let links = builds
+            .then(|| Links::begin(&self.machine.host.state_folder().join("builds")))
+            .transpose()
+            .map_err(|error| Failure::of(&error))?;
         let applying = Applying {
+            links: links.as_ref(),
             desired: self.desired,
             machine: self.machine,
             digest: &digest,
@@ -191,6 +249,7 @@ impl Work<'_> {
             second_look,
             busy: applied.busy,
             journal: applied.unwritten.or(unwritten),
+            errors: plan.errors.clone(),
             interrupted: None,
         })
     }

@@ -13,6 +13,7 @@ mod explore;
 pub mod fetch;
 pub mod journal;
 mod late;
+pub mod links;
 pub mod machine;
 pub mod observe;
 mod prune;

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use super::event::Listener;
 use super::journal::Journal;
+use super::links::Links;
 use super::machine::Machine;
 use crate::config::model::CacheName;
 use crate::plan::desired::{Cache, Desired};
@@ -26,6 +27,8 @@ pub struct Applying<'a> {
     pub run: Option<String>,
     /// Counters, and the wish to stop.
     pub progress: &'a Progress,
+    /// Where links are made that keep what is built until it is pushed; `None`: nothing is built.
+    pub links: Option<&'a Links>,
     /// Where steps are written down.
     pub journal: &'a Journal,
     /// Takes events.

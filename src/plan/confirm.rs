@@ -37,6 +37,11 @@ impl Blind {
         }
         gather(&mut found, &observed.outputs);
         gather(&mut found, &observed.directories);
+        for directories in observed.directories.values() {
+            let unseen = directories.present().map(|seen| &seen.unseen);
+            let unseen = unseen.into_iter().flatten();
+            found.extend(unseen.map(|(name, why)| (name.clone(), why.clone())));
+        }
         gather(&mut found, &observed.given);
         Self(found)
     }
@@ -108,7 +113,7 @@ pub fn judge(ran: &[Step], before: &Blind, observed: &Observed, fresh: &Plan) ->
 pub(crate) fn unseen(step: &Step, before: &Blind, now: &Blind, observed: &Observed) -> Option<Why> {
     if let Some(cache) = cache_of(step)
         && let Some(why) = match observed.caches.get(cache) {
-            Some(Observation::Unknown(why)) => Some(why.clone()),
+            Some(Observation::Unknown(why) | Observation::Error(why)) => Some(why.clone()),
             Some(Observation::Present(content)) => content.partial.clone(),
             Some(Observation::Absent) | None => None,
         }

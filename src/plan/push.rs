@@ -34,7 +34,7 @@ pub fn plan(desired: &Desired, observed: &Observed) -> Changes {
         let content = match observed.caches.get(name) {
             Some(Observation::Present(content)) => content,
             Some(Observation::Absent) => &empty,
-            Some(Observation::Unknown(why)) => {
+            Some(Observation::Unknown(why) | Observation::Error(why)) => {
                 changes.unknowns.push(Unknown {
                     what: name.to_string(),
                     why: why.clone(),
@@ -109,7 +109,7 @@ pub fn questions(desired: &Desired, observed: &Observed) -> BTreeSet<HashPart> {
         let content = match observed.caches.get(name) {
             Some(Observation::Present(content)) => content,
             Some(Observation::Absent) => &empty,
-            Some(Observation::Unknown(_)) | None => continue,
+            Some(Observation::Unknown(_) | Observation::Error(_)) | None => continue,
         };
         let wanted = Wanted::resolve(desired, observed, content);
         hashes.extend(

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::address::{Address, Phase};
 use super::observed::Why;
-use super::plan::Unknown;
+use super::plan::{PlanError, Unknown};
 use super::step::{Effect, Op};
 use super::time::Time;
 
@@ -38,6 +38,9 @@ pub struct Report {
     pub phases: Vec<PhaseOutcome>,
     /// What is still different after apply, when the world was observed again.
     pub remaining: Remaining,
+    /// What the plan could not hold because it is in error.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub errors: Vec<PlanError>,
     /// What else the second look found; `None`: nobody looked, for nothing was to change.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub second_look: Option<SecondLook>,
@@ -284,12 +287,13 @@ impl Report {
         self.count(|outcome| matches!(outcome, Outcome::Stale { .. })) > 0
     }
 
-    /// Whether all steps ran and nothing is left to do.
+    /// Whether all steps ran, nothing is left to do, and nothing was in error.
     #[must_use]
     pub fn is_whole(&self) -> bool {
         self.interrupted.is_none()
             && self.journal.is_none()
             && self.count(Outcome::is_good) == self.steps.len()
+            && self.errors.is_empty()
             && self.remaining == Remaining::Converged
     }
 }

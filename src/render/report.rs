@@ -6,7 +6,7 @@ use super::json;
 use super::layout::{left, right, safe, width, wrap};
 use super::style::Role;
 use super::text::Layout;
-use super::units::{count, elapsed, rate, size, things};
+use super::units::{count, elapsed, list, rate, size, things};
 use crate::plan::address::Phase;
 use crate::plan::report::{Outcome, PhaseOutcome, Remaining, Report, Seen, Signal, StepOutcome};
 use crate::plan::step::Effect;
@@ -152,6 +152,11 @@ impl Page {
     /// What the second look says besides, and why there was none.
     fn look(&mut self, report: &Report) {
         let before = self.text.len();
+        for error in &report.errors {
+            let what: Vec<String> = error.what.iter().map(|what| safe(what)).collect();
+            let text = format!("E {}: {}", list(&what), safe(&error.why.0));
+            self.paragraph(&text, 0, Role::Refusal);
+        }
         for (what, why) in unseen(report) {
             let text = format!("? looked again: {what} could not be seen: {why}");
             self.paragraph(&text, 0, Role::Unknown);
@@ -301,6 +306,14 @@ fn sum(report: &Report) -> String {
     )
 }
 
+/// `3 outputs are in error`.
+fn in_error(report: &Report) -> String {
+    let number = report.errors.iter().map(|error| error.what.len() as u64);
+    let number = number.sum();
+    let are = if number == 1 { "is" } else { "are" };
+    format!("{} {are} in error", things(number, "output"))
+}
+
 /// What the second look could not see, and why, each once.
 fn unseen(report: &Report) -> BTreeSet<(String, String)> {
     let unknowns = report.second_look.iter().flat_map(|look| &look.unknowns);
@@ -313,7 +326,10 @@ fn unseen(report: &Report) -> BTreeSet<(String, String)> {
 fn confirmed(report: &Report) -> String {
     let Some(look) = &report.second_look else {
         return match &report.remaining {
-            Remaining::Converged => "; nothing was to change".to_owned(),
+            Remaining::Converged if report.errors.is_empty() => {
+                "; nothing was to change".to_owned()
+            }
+            Remaining::Converged => format!("; {}", in_error(report)),
             Remaining::Steps { .. } | Remaining::Unconfirmed { .. } => "; not confirmed".to_owned(),
         };
     };
@@ -325,11 +341,16 @@ fn confirmed(report: &Report) -> String {
         Remaining::Unconfirmed { .. } => {
             "; looked again: not all of it could be seen, so it is not confirmed".to_owned()
         }
-        Remaining::Converged if look.unknowns.is_empty() && look.others == 0 => {
+        Remaining::Converged
+            if look.unknowns.is_empty() && look.others == 0 && report.errors.is_empty() =>
+        {
             "; looked again: everything is as `cache.yaml` says".to_owned()
         }
         Remaining::Converged => {
             let mut but = Vec::new();
+            if !report.errors.is_empty() {
+                but.push(in_error(report));
+            }
             if look.others > 0 {
                 but.push(match look.others {
                     1 => "1 other change is left".to_owned(),

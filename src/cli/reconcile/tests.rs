@@ -45,6 +45,7 @@ fn report(outcomes: &[Outcome], remaining: Remaining) -> Report {
         second_look: None,
         busy: false,
         journal: None,
+        errors: Vec::new(),
         interrupted: None,
     }
 }

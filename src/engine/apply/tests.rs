@@ -85,6 +85,7 @@ push: {{ to: {{ dev: all }} }}
         let path = self.path().join("journal.jsonl");
         let (journal, _) = Journal::begin(&path, Time(1)).unwrap();
         let work = Applying {
+            links: None,
             desired,
             machine,
             digest: "digest",

@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::plan::desired::Desired;
+use crate::plan::observed::Why;
 use crate::plan::plan::HeldReason;
 use crate::plan::simulate::World;
 use crate::plan::step::PathToPush;
@@ -300,4 +301,44 @@ push: {{ paths: [/g], {push} }}"
     };
     assert_eq!(caches("to: { one: [dust] }"), ["one"]);
     assert!(caches("to: { one: [dust] }, enabled: false").is_empty());
+}
+
+#[test]
+fn an_error_is_said_once_and_what_does_not_depend_on_it_is_planned() {
+    let desired = desired(
+        "artifacts:
+  gold: { priority: 50, match: ['x-'], outputs: ['.#a', '.#b', '.#good'] }
+  dust: { priority: 10, default: true }
+prune: { limits: { share: 100% } }",
+    );
+    let world = world()
+        .with_store(&["x-good 10"])
+        .with_output(".#good", &["x-good"])
+        .with_cached(900, &["old 10"])
+        .with_roots(900, "dust", &["old"]);
+    let mut observed = world.observe(&desired);
+    let why = Why("broken".to_owned());
+    for name in [".#a", ".#b"] {
+        let error = Observation::Error(why.clone());
+        observed.outputs.insert(name.to_owned(), error);
+    }
+    let plan = crate::plan::make::plan(&desired, &observed, "digest");
+    assert_eq!(plan.errors.len(), 1, "{:?}", plan.errors);
+    assert_eq!(plan.errors[0].what, [".#a", ".#b"]);
+    assert_eq!(plan.errors[0].why, why);
+    assert!(plan.unknowns.is_empty(), "{:?}", plan.unknowns);
+    // Nothing ends while something that is wanted cannot be said.
+    assert_eq!(addresses(&plan.steps), ["push/dev/gold"]);
+    observed.outputs.retain(|name, _| name == ".#good");
+    for name in [".#a", ".#b"] {
+        observed
+            .outputs
+            .insert(name.to_owned(), Observation::Absent);
+    }
+    let plan = crate::plan::make::plan(&desired, &observed, "digest");
+    assert_eq!(
+        addresses(&plan.steps),
+        ["push/dev/gold", "prune/dev/dust"],
+        "the prune was held back by the errors alone"
+    );
 }

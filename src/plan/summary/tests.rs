@@ -38,6 +38,7 @@ artifacts:
     let plan = crate::plan::make::plan(&desired, &observed, "digest");
     let sum = Summary::of(&plan);
     let expected = Summary {
+        error: 0,
         changes: 8,
         create: 1,
         change: 0,

@@ -191,9 +191,15 @@ fn push(
     }
     if let Known::After { steps, cap } = &step.known {
         let more = if paths.is_empty() { "" } else { "more " };
-        let most = cap.map_or_else(String::new, |cap| format!(", at most {}", size(cap)));
+        // A limit, not a guess: what goes beyond it is not pushed.
+        let most = cap.map_or_else(String::new, |cap| {
+            format!(
+                "; nothing is pushed if they exceed {} (push.limits.after-build)",
+                size(cap)
+            )
+        });
         notes.push(format!(
-            "({more}known after {}{most})",
+            "{more}paths known only after {}{most}",
             after_steps(plan, steps)
         ));
     }
@@ -238,7 +244,7 @@ fn after_steps(plan: &Plan, steps: &[Address]) -> String {
     let name = |address: &Address| {
         let step = plan.steps.iter().find(|step| step.address == *address);
         match step.map(|step| &step.op) {
-            Some(Op::Build { installable, .. }) => format!("build of {}", safe(installable)),
+            Some(Op::Build { installable, .. }) => format!("the build of {}", safe(installable)),
             Some(Op::GenerateKey { cache, .. }) => {
                 format!("the key of {} is made", safe(cache.as_str()))
             }
