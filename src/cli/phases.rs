@@ -26,6 +26,7 @@ use crate::plan::report::{FORMAT, Remaining, Report};
 use crate::plan::time::Time;
 use crate::render::json;
 use crate::render::layout::safe;
+use crate::render::view::home::tilde;
 use crate::transfer::progress::Progress;
 
 /// Runs a command that plans; `None` if it is no such command.
@@ -110,12 +111,16 @@ fn check_typed(desired: &Desired, observed: &Observed) -> Result<(), Failure> {
 }
 
 fn tell(context: &Context, event: Event) {
+    let say = |text: &str, end: &str| {
+        let text = tilde(text, context.host.home.as_str());
+        context.output.note(&format!("{}{end}\n", safe(&text)));
+    };
     match event {
         Event::Looking(what) => tracing::info!("looking at {what}"),
-        Event::Began { what, .. } => context.output.note(&format!("{}…\n", safe(&what))),
+        Event::Began { what, .. } => say(&what, "…"),
         Event::Ended { step, outcome } => tracing::debug!(%step, ?outcome, "step ended"),
         Event::Line(line) => context.output.note(&format!("{}\n", safe(&line))),
-        Event::Note(text) => context.output.note(&format!("{}\n", safe(&text))),
+        Event::Note(text) => say(&text, ""),
     }
 }
 
