@@ -153,3 +153,6 @@ fn in_order(mut steps: Vec<super::step::Step>) -> Vec<super::step::Step> {
     steps.sort_by_key(|step| Phase::ALL.iter().position(|phase| *phase == step.phase));
     steps
 }
+
+#[cfg(test)]
+mod tests;

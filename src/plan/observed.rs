@@ -149,6 +149,8 @@ pub struct Capabilities {
     pub sizes: bool,
     /// It says when objects were written.
     pub times: bool,
+    /// Whether a push or prune has died is only told by how old its record is.
+    pub by_age: bool,
 }
 
 /// A writable cache as it was found.
@@ -182,8 +184,12 @@ pub struct CacheContent {
     pub damages: Vec<String>,
     /// What its signatures say of the key that is to sign here; `None`: nobody asked.
     pub signed: Option<Signed>,
+    /// Paths that damaged narinfos seem to refer to, sorted: some Nix may read such a narinfo.
+    pub bound: Vec<HashPart>,
     /// Why the look is not whole; if so, nothing in it is deleted.
     pub partial: Option<Why>,
+    /// Which record keeps this version from deleting anything, if one does; then the look is `partial`, too.
+    pub forbidden: Option<Why>,
     /// The cache's own now.
     pub now: Time,
 }
