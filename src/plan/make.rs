@@ -6,7 +6,7 @@ use super::address::{Address, Phase, key_address};
 use super::change::Changes;
 use super::desired::Desired;
 use super::observed::{Observed, Why};
-use super::plan::{Advice, Counts, FORMAT, Plan, PlanError, Refusal, Unknown};
+use super::plan::{Advice, Counts, FORMAT, Plan, PlanError, Unknown};
 use super::setup::key::{DIFFERS, LOST, MISSING, UNUSABLE};
 use super::step::{Because, Op};
 use super::{optimize, prune, push, setup};

@@ -44,6 +44,7 @@ fn report<const N: usize>(outcomes: [Outcome; N]) -> Report {
         phases: Vec::new(),
         remaining: Remaining::Converged,
         second_look: None,
+        errors: Vec::new(),
         busy: false,
         journal: None,
         interrupted: None,
