@@ -45,7 +45,6 @@ fn report<const N: usize>(outcomes: [Outcome; N]) -> Report {
         remaining: Remaining::Converged,
         errors: Vec::new(),
         second_look: None,
-        errors: Vec::new(),
         busy: false,
         journal: None,
         interrupted: None,
