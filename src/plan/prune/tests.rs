@@ -410,3 +410,20 @@ fn of_very_many_references_that_lead_out_the_lowest_are_asked_for() {
     let lowest = all.into_iter().take(ASKED).collect();
     assert_eq!(asked(ASKED + 9), lowest);
 }
+
+#[test]
+fn directories_are_unseen_if_any_of_them_is() {
+    use crate::plan::observed::Directories;
+    let unseen = |seen: Option<Observation<Directories>>| {
+        let mut observed = world().observe(&desired(""));
+        let seen = seen.map(|seen| ("/d/*".to_owned(), seen));
+        observed.directories.extend(seen);
+        is_unseen(&observed, &TopSource::Directory("/d/*".to_owned()))
+    };
+    let why = Why("dark".to_owned());
+    assert!(unseen(None) && unseen(Some(Observation::Unknown(why.clone()))));
+    let mut some = Directories::default();
+    assert!(!unseen(Some(Observation::Present(some.clone()))));
+    some.unseen.insert("/d/a".to_owned(), why);
+    assert!(unseen(Some(Observation::Present(some))));
+}
