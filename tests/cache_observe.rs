@@ -43,7 +43,7 @@ fn facts(content: &CacheContent) -> Vec<(String, u64, Vec<String>, Option<String
                 .collect();
             let nar = content.narinfos[row as usize]
                 .nar
-                .map(|n| content.nars[n as usize].key.clone());
+                .map(|n| content.nars.key(n));
             (base(row), content.paths.nar_size(row), references, nar)
         })
         .collect()

@@ -33,6 +33,7 @@ pub(super) fn run(
     let look = Look {
         store_dir: &store_dir,
         index: Some(index.as_std_path()),
+        thorough: true,
         threads: 0,
     };
     let grace = work.desired.config.prune.grace;

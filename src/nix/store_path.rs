@@ -126,9 +126,8 @@ impl FromStr for HashPart {
 
 impl fmt::Display for HashPart {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.text()
-            .iter()
-            .try_for_each(|&byte| fmt::Write::write_char(f, char::from(byte)))
+        // Digits are ASCII.
+        f.write_str(std::str::from_utf8(&self.text()).unwrap_or_default())
     }
 }
 

@@ -90,7 +90,7 @@ impl Place<'_> {
                 if named_elsewhere {
                     0
                 } else {
-                    self.content.nars[nar as usize].size
+                    self.content.nars.size(nar)
                 }
             });
             paths.entry(id).or_default().push(PathToDrop {
@@ -154,12 +154,13 @@ impl Place<'_> {
                 named[nar as usize] = true;
             }
         }
-        let nars = self.content.nars.iter().enumerate();
+        let nars = self.content.nars.numbers();
         let nars = nars
-            .filter(|(number, nar)| !named[*number] && old(nar))
-            .map(|(_, nar)| nar);
+            .filter(|number| !named[*number as usize])
+            .map(|number| self.content.nars.get(number))
+            .filter(old);
         let left = self.content.leftovers.iter().filter(|object| old(object));
-        let mut objects: Vec<Nar> = nars.chain(left).cloned().collect();
+        let mut objects: Vec<Nar> = nars.chain(left.cloned()).collect();
         let covered = self.covered(pushing);
         let intents = self.content.intents.iter();
         objects.extend(

@@ -207,14 +207,19 @@ impl Prune<'_> {
             self.delete_all(&roots, |done, key| done.roots.push(key))?;
             files.extend(going.iter().filter_map(|row| {
                 let nar = content.narinfos.get(row as usize)?.nar?;
-                content.nars.get(nar as usize).map(|nar| nar.key.clone())
+                Some(content.nars.key(nar))
             }));
         }
         self.delete_files(&files)
     }
 
     fn look_again(&mut self) -> Result<CacheContent, PruneError> {
-        let (view, look) = (self.store.view(), self.look);
+        // What is deleted is decided here, so each object is asked for its revision.
+        let look = &Look {
+            thorough: true,
+            ..self.look.clone()
+        };
+        let view = self.store.view();
         let quiet = Progress::default();
         let (content, renewed) = self
             .held
