@@ -194,3 +194,6 @@ impl Paths {
         self
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -17,6 +17,7 @@ use crate::nix::store_path::{HashPart, StoreDir};
 use crate::plan::nars::Nars;
 use crate::plan::observed::{CacheContent, Nar, Observation, Why};
 use crate::plan::record::{Intent, PinBody, PinRecord, PruneRecord, Root};
+use crate::plan::time::Time;
 use crate::transfer::progress::Progress;
 use narinfos::{Listing, Narinfos};
 
@@ -74,9 +75,22 @@ pub fn observe_content(
     look: &Look<'_>,
     progress: &Progress,
 ) -> Result<CacheContent, StoreError> {
+    observe_at(view, look, progress, view.now()?)
+}
+
+/// As [`observe_content`], by who knows the cache's own now better than a reader can.
+///
+/// # Errors
+/// As [`observe_content`].
+pub fn observe_at(
+    view: &dyn CacheView,
+    look: &Look<'_>,
+    progress: &Progress,
+    now: Time,
+) -> Result<CacheContent, StoreError> {
     let mut content = CacheContent {
         capabilities: view.capabilities(),
-        now: view.now()?,
+        now,
         folders: view.has_folders()?,
         ..CacheContent::default()
     };
@@ -134,6 +148,14 @@ impl Reader<'_> {
         unsure(self.content, text);
     }
 
+    /// A record that this version must not act beside.
+    fn forbidden(&mut self, text: &str) {
+        self.unsure(text);
+        self.content
+            .forbidden
+            .get_or_insert_with(|| Why(text.to_owned()));
+    }
+
     fn failed(&mut self, error: &StoreError) {
         let why = why(error);
         self.unsure(&why.0);
@@ -170,7 +192,7 @@ impl Reader<'_> {
 
     fn try_records(&mut self) -> Result<(), StoreError> {
         if let Some(why) = records::foreign_version(self.view)? {
-            self.unsure(&why.0);
+            self.forbidden(&why.0);
         }
         let now = self.content.now;
         for found in records::prunes(self.view)? {
@@ -183,7 +205,7 @@ impl Reader<'_> {
                     phase: body.phase,
                     paths: records::unlist(&body.paths).unwrap_or_default(),
                 }),
-                Err(error) => self.unsure(&error.to_string()),
+                Err(error) => self.forbidden(&error.to_string()),
             }
         }
         for found in records::intents(self.view)? {
@@ -200,8 +222,10 @@ impl Reader<'_> {
                     paths,
                     absent,
                 }),
-                Ok(_) => self.unsure(&format!("the record `{}` has malformed lists", found.key)),
-                Err(error) => self.unsure(&error.to_string()),
+                Ok(_) => {
+                    self.forbidden(&format!("the record `{}` has malformed lists", found.key));
+                }
+                Err(error) => self.forbidden(&error.to_string()),
             }
         }
         let mut roots = Vec::new();
@@ -236,7 +260,7 @@ impl Reader<'_> {
             };
             match records::read::<PinBody>(&key, &object.bytes) {
                 Ok(body) => pin.project = body.project,
-                Err(error) => self.unsure(&error.to_string()),
+                Err(error) => self.forbidden(&error.to_string()),
             }
         }
         pins.sort_unstable();
@@ -262,7 +286,7 @@ impl Reader<'_> {
         })?;
         self.content.leftovers.append(&mut left);
         if let Some(key) = strange {
-            self.unsure(&format!(
+            self.forbidden(&format!(
                 "the record `{key}` is not one that this version knows"
             ));
         }
@@ -275,6 +299,9 @@ impl Reader<'_> {
         let found = Narinfos::read(self.view, look, listing, progress);
         self.damages.extend(found.damages);
         self.named.extend(found.named);
+        self.content.bound = found.bound;
+        self.content.bound.sort_unstable();
+        self.content.bound.dedup();
         if let Some(why) = found.unsure {
             self.unsure(&why.0);
         }
@@ -285,11 +312,25 @@ impl Reader<'_> {
             nars = nars.iter().filter(spared).collect();
         }
         found.table.fill(nars, self.content);
+        self.strays();
         self.content.leftovers.sort_unstable();
         if remembered {
             self.ask_unnamed()?;
         }
         Ok(())
+    }
+
+    /// Temporary files where no other area is looked at.
+    fn strays(&mut self) {
+        let mut left = Vec::new();
+        let listed = self.view.list(Area::Strays, &mut |listed| {
+            let temporary = listed.meta.filter(|_| is_temporary(listed.key));
+            left.extend(temporary.map(|meta| nar(listed.key, meta)));
+        });
+        self.content.leftovers.append(&mut left);
+        if let Err(error) = listed {
+            self.failed(&error);
+        }
     }
 
     /// Asks again for the NARs that no narinfo names: only their times matter, and those change

@@ -53,6 +53,8 @@ pub(super) struct Narinfos {
     pub(super) damages: Vec<String>,
     /// NARs that damaged narinfos seem to name.
     pub(super) named: Vec<String>,
+    /// Paths that damaged narinfos seem to refer to.
+    pub(super) bound: Vec<HashPart>,
     pub(super) unsure: Option<Why>,
 }
 
@@ -76,21 +78,24 @@ impl Narinfos {
             progress,
         };
         let next = AtomicUsize::new(0);
-        let threads = if look.threads == 0 {
-            THREADS
-        } else {
-            look.threads
+        let threads = match look.threads {
+            // What is remembered needs no waiting for the disk.
+            0 if listing.same => 2,
+            0 => THREADS,
+            threads => threads,
         };
         let threads = threads.min(work.slots.hashes.len().div_ceil(64)).max(1);
         let mut all = Self {
             table: Table::default(),
             damages: Vec::new(),
             named: Vec::new(),
+            bound: Vec::new(),
             unsure: None,
         };
         let mut unchanged = Vec::new();
         let mut taken = 0;
-        let (send, receive) = mpsc::channel::<(usize, Segment)>();
+        // Whoever reads too far ahead waits.
+        let (send, receive) = mpsc::sync_channel::<(usize, Segment)>(threads);
         std::thread::scope(|scope| {
             for _ in 0..threads {
                 let send = send.clone();
@@ -117,6 +122,7 @@ impl Narinfos {
                 while let Some(mut segment) = early.remove(&taken) {
                     all.damages.append(&mut segment.damages);
                     all.named.append(&mut segment.named);
+                    all.bound.append(&mut segment.bound);
                     all.unsure = all.unsure.take().or(segment.unsure.take());
                     if segment.unchanged {
                         unchanged.push(taken);
@@ -275,10 +281,10 @@ impl Work<'_> {
                     new.skip();
                     changed |= known.is_some();
                     if matches!(error, StoreError::TooLarge { .. }) {
+                        // Who reads it all the same relies on what it refers to.
                         segment.damages.push(format!("`{key}`: {error}"));
-                    } else {
-                        segment.unsure = Some(why(&error));
                     }
+                    segment.unsure = Some(why(&error));
                 }
             }
             if self.progress.is_stopped() {
@@ -331,7 +337,7 @@ impl Work<'_> {
             Ok(brief) => brief,
             Err(error) => {
                 segment.damages.push(format!("`{key}`: {error}"));
-                segment.named.extend(seeming_url(buffer.bytes()));
+                segment.spare(buffer.bytes());
                 new.skip();
                 return false;
             }
@@ -347,7 +353,7 @@ impl Work<'_> {
         };
         if let Some(wrong) = wrong {
             segment.damages.push(wrong);
-            segment.named.push(brief.url.to_owned());
+            segment.spare(buffer.bytes());
             new.skip();
             return false;
         }
@@ -421,14 +427,4 @@ fn set_key(key: &mut String, hash: HashPart) {
     key.clear();
     // Writing to a String does not fail.
     let _ = write!(key, "{hash}.narinfo");
-}
-
-/// What looks like the key of a NAR in a narinfo that cannot be read.
-fn seeming_url(bytes: &[u8]) -> Option<String> {
-    let text = String::from_utf8_lossy(bytes);
-    let url = text
-        .lines()
-        .find_map(|line| line.strip_prefix("URL:"))?
-        .trim();
-    Some(url.to_owned())
 }
