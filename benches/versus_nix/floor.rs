@@ -3,7 +3,7 @@
 //!
 //! `floor cache DIR COUNT SEED`: a cache of COUNT paths in closures of 50, half of them expired.
 //! `floor read DIR THREADS`: lists DIR and reads every narinfo once.
-//! `floor unlink DIR COUNT`: unlinks the first COUNT files of DIR, one after another.
+//! `floor unlink DIR COUNT`: unlinks COUNT narinfos of DIR, and as many NARs, one after another.
 
 use std::fs::{self, File, FileTimes};
 use std::io::{Read, Write};
@@ -143,8 +143,9 @@ fn read_all(dir: &Path, threads: usize) -> Fallible<u64> {
 }
 
 fn unlink(dir: &Path, count: usize) -> Fallible<u64> {
-    let mut paths = Vec::new();
-    for entry in fs::read_dir(dir)?.take(count) {
+    let mut paths = narinfos(dir)?;
+    paths.truncate(count);
+    for entry in fs::read_dir(dir.join("nar"))?.take(count) {
         paths.push(entry?.path());
     }
     for path in &paths {

@@ -89,7 +89,7 @@ class Bench:
         with open(self.work / "output", "w+b") as output:
             start = time.perf_counter()
             process = subprocess.Popen(
-                command, env=env, stdout=output, stderr=output, stdin=stdin or subprocess.DEVNULL, cwd=self.work
+                command, env=env, stdout=subprocess.DEVNULL, stderr=output, stdin=stdin or subprocess.DEVNULL, cwd=self.work
             )
             _, status, usage = os.wait4(process.pid, 0)
             wall = time.perf_counter() - start

@@ -1,7 +1,6 @@
 """What is measured with: stores from files of this machine, databases and caches from a seed."""
 
 import os
-import pathlib
 import random
 import shutil
 import sqlite3
@@ -147,6 +146,13 @@ def cache(bench, name, count):
         bench.check([bench.floor, "cache", folder, count, bench.arguments.seed])
         (bench.work / f"{name}.made").touch()
     return folder
+
+
+def forget(bench, name):
+    """Removes a cache, so that it is made again."""
+    (bench.work / f"{name}.made").unlink(missing_ok=True)
+    if (bench.work / name).exists():
+        bench.remove(bench.work / name)
 
 
 def configuration(bench, name, folder, compression="", store_paths=None):
