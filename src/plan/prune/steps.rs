@@ -161,11 +161,14 @@ impl Place<'_> {
             .filter(old);
         let left = self.content.leftovers.iter().filter(|object| old(object));
         let mut objects: Vec<Nar> = nars.chain(left.cloned()).collect();
-        let covered = self.covered(pushing);
-        let intents = self.content.intents.iter();
+        // Rarely there is any, and then this is a walk through the whole cache.
+        let gone = self.content.intents.iter().filter(|intent| intent.gone);
+        let covered = match gone.clone().next() {
+            Some(_) => self.covered(pushing),
+            None => RowSet::default(),
+        };
         objects.extend(
-            intents
-                .filter(|intent| self.is_spent(intent, dead, &covered))
+            gone.filter(|intent| self.is_spent(intent, dead, &covered))
                 .map(|intent| Nar {
                     key: format!("{}/intents/{}.json", record::FOLDER, intent.id),
                     size: 0,

@@ -11,7 +11,7 @@ use std::sync::mpsc;
 
 use super::{Look, why};
 use crate::nix::narinfo::Brief;
-use crate::nix::store_path::{HashPart, StorePathRef};
+use crate::nix::store_path::HashPart;
 use crate::plan::nars::NarKey;
 use crate::plan::observed::Why;
 use crate::plan::time::Time;
@@ -248,15 +248,14 @@ impl Work<'_> {
             };
             match seen {
                 Ok(Some(Ok((entry, modified)))) => {
-                    let references = || {
-                        let one = |reference| old?.reference(reference, &self.slots);
-                        entry.references().filter_map(one)
-                    };
                     segment.begin(slot_number, &entry, modified);
-                    references().for_each(|reference| segment.refer(reference));
+                    for reference in entry.references() {
+                        let found = old.and_then(|old| old.reference(reference, &self.slots));
+                        found.into_iter().for_each(|found| segment.refer(found));
+                    }
                     segment.end();
                     if remembers {
-                        new.add(&entry, references());
+                        new.add(&entry, segment.last());
                     }
                 }
                 Ok(Some(Err(seen))) => {
@@ -370,19 +369,17 @@ impl Work<'_> {
             NarKey::of(brief.url),
             brief.store_path.name(),
         );
-        let references = || {
-            let hashes = brief.references().map(StorePathRef::hash);
-            hashes.map(|hash| self.slots.reference(hash))
-        };
         segment.begin(slot, &entry, modified);
-        references().for_each(|reference| segment.refer(reference));
+        for hash in brief.reference_hashes() {
+            segment.refer(self.slots.reference(hash));
+        }
         segment.end();
         // What has to be reported again next time is read again.
         if self.look.index.is_none() || brief.malformed_signatures > 0 {
             new.skip();
             return false;
         }
-        new.add(&entry, references());
+        new.add(&entry, segment.last());
         true
     }
 

@@ -81,4 +81,16 @@ impl Segment {
         self.reference_ends
             .push(u32::try_from(self.references.len()).unwrap_or(NONE));
     }
+
+    /// The references of the last row.
+    pub(super) fn last(&self) -> impl Iterator<Item = Reference> {
+        let before = self.reference_ends.iter().nth_back(1).copied();
+        let last = &self.references[before.unwrap_or(0) as usize..];
+        let missing = last.iter().filter(|slot| **slot == NONE).count();
+        let mut elsewhere = self.elsewhere[self.elsewhere.len() - missing..].iter();
+        last.iter().filter_map(move |slot| match *slot {
+            NONE => elsewhere.next().copied().map(Reference::Elsewhere),
+            slot => Some(Reference::Listed(slot)),
+        })
+    }
 }
