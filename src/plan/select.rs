@@ -3,7 +3,11 @@
 //! A part never does more than the whole: steps are only taken out, and what concerned only them
 //! goes with them.
 
+mod possible;
+
 use std::collections::BTreeSet;
+
+pub use possible::{can_choose, possible};
 
 use super::address::Address;
 use super::plan::Plan;
@@ -55,10 +59,13 @@ impl Selection {
         only && cache && self.scope.is_none_or(|scope| step.scope == scope)
     }
 
+    /// Whether a step that is refused before it is one would be taken: so far only those of this machine
+    /// are.
     fn takes_place(&self, address: &Address) -> bool {
         let only = self.only.is_empty() || self.only.iter().any(|part| address.is_in(part));
         let of = |cache: &CacheName| cache.as_str() == address.place();
-        only && (self.caches.is_empty() || self.caches.iter().any(of))
+        only && self.scope.is_none_or(|scope| scope == Scope::Machine)
+            && (self.caches.is_empty() || self.caches.iter().any(of))
     }
 
     /// The part of a plan that is taken.

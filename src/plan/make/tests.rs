@@ -59,7 +59,7 @@ fn tuning_and_warming_come_before_a_build_and_builds_before_a_push() {
     for push in ["push/dev/gold", "push/dev/dust"] {
         assert_eq!(
             waits(find(&plan.steps, push)),
-            ["setup/dev/cache", "setup/dev/signing-key", "push/build/.#a"],
+            ["push/build/.#a", "setup/dev/cache", "setup/dev/signing-key"],
             "each once: {push}"
         );
     }

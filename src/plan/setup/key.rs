@@ -4,7 +4,7 @@
 //! refuse what the second signs, so neither is a lost key made anew, nor is anything signed with a
 //! stranger of that name.
 
-use super::{fragment, step};
+use super::{section, step};
 use crate::config::model::CacheName;
 use crate::config::secret::SecretRef;
 use crate::nix::key::PublicKey;
@@ -53,7 +53,7 @@ pub(super) fn state<'o>(
         .and_then(Observation::present)
         .and_then(|content| content.signed.as_ref());
     Some(match observed.keys.get(name)? {
-        Observation::Unknown(why) => State::Unusable(why),
+        Observation::Unknown(why) | Observation::Error(why) => State::Unusable(why),
         Observation::Present(key) => match signed.filter(|signed| signed.name == key.name()) {
             Some(signed) if signed.paths > 0 && signed.verified == 0 => {
                 State::Differs(signed.paths)
@@ -73,7 +73,7 @@ pub(super) fn state<'o>(
 
 fn unseen(cache: &Observation<CacheContent>) -> Option<&Why> {
     match cache {
-        Observation::Unknown(why) => Some(why),
+        Observation::Unknown(why) | Observation::Error(why) => Some(why),
         Observation::Present(content) => content.partial.as_ref(),
         Observation::Absent => None,
     }
@@ -128,7 +128,7 @@ pub(super) fn plan(
                 "bring its file back, or {}",
                 another(&setting, &signing.name)
             );
-            if let Some(old) = fragment::formerly(desired, observed, &signing.name) {
+            if let Some(old) = section::key_named(desired, observed, &signing.name) {
                 help = format!("{help}: {old}");
             }
             (LOST, text, help)

@@ -2,13 +2,13 @@
 
 use super::*;
 use crate::plan::desired::Extra;
-use crate::plan::observed::{DirectoryFacts, LocalStore, Observation, Why};
+use crate::plan::observed::{DirectoryFacts, LocalStore, Observation, OutputFacts, Why};
 use crate::plan::simulate::World;
 use crate::plan::testing::{desired, desired_with, dev, hash, names, path, world};
 
 const ONE_OUTPUT: &str = "artifacts:
-  gold: { priority: 100, retention: 100d, outputs: ['.#a'] }
   dust: { priority: 10, retention: 10d, default: true }
+  gold: { priority: 100, retention: 100d, outputs: ['.#a'] }
 ";
 const PINNED: &str = "pins: { v1: { output: '.#a' } }";
 const GIVEN: &str = "push: { paths: [/g] }";
@@ -227,7 +227,7 @@ fn what_cannot_be_seen_is_told_from_what_is_not_there() {
             false,
         ),
         (
-            Some(Observation::Present(Default::default())),
+            Some(Observation::Present(OutputFacts::default())),
             "its path depends on what the build gives (a content-addressed derivation)",
             true,
         ),

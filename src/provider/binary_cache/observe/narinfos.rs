@@ -370,9 +370,10 @@ impl Work<'_> {
             brief.store_path.name(),
         );
         segment.begin(slot, &entry, modified);
-        for hash in brief.reference_hashes() {
-            segment.refer(self.slots.reference(hash));
-        }
+        self.slots
+            .references(brief.reference_hashes(), |reference| {
+                segment.refer(reference)
+            });
         segment.end();
         // What has to be reported again next time is read again.
         if self.look.index.is_none() || brief.malformed_signatures > 0 {

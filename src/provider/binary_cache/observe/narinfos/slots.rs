@@ -58,6 +58,36 @@ impl Slots {
         Self { hashes, starts }
     }
 
+    /// The references to hashes, in their order. Where they are is found for several at once, so
+    /// that the processor waits for memory once and not for each.
+    pub(super) fn references(
+        &self,
+        mut hashes: impl Iterator<Item = HashPart>,
+        mut each: impl FnMut(Reference),
+    ) {
+        const AT_ONCE: usize = 16;
+        let mut some = [(HashPart::from_bytes([0; 20]), 0, false); AT_ONCE];
+        loop {
+            let mut count = 0;
+            for (place, hash) in some.iter_mut().zip(&mut hashes) {
+                *place = (hash, self.starts.range(hash.as_bytes()).start, false);
+                count += 1;
+            }
+            for (hash, start, is_first) in &mut some[..count] {
+                *is_first = self.hashes.get(*start) == Some(hash);
+            }
+            for (hash, start, is_first) in &some[..count] {
+                match u32::try_from(*start) {
+                    Ok(slot) if *is_first && slot != NONE => each(Reference::Listed(slot)),
+                    _ => each(self.reference(*hash)),
+                }
+            }
+            if count < AT_ONCE {
+                return;
+            }
+        }
+    }
+
     /// The reference to a hash.
     pub(super) fn reference(&self, hash: HashPart) -> Reference {
         let range = self.starts.range(hash.as_bytes());
