@@ -86,20 +86,25 @@ class Bench:
     def time(self, command, env=None, codes=(0,), stdin=None):
         """Runs a process to its end; its children count."""
         command = [str(word) for word in command]
+        result = self.work / "result"
+        result.unlink(missing_ok=True)
         with open(self.work / "output", "w+b") as output:
-            start = time.perf_counter()
-            process = subprocess.Popen(
-                command, env=env, stdout=subprocess.DEVNULL, stderr=output, stdin=stdin or subprocess.DEVNULL, cwd=self.work
+            subprocess.run(
+                [sys.executable, "-I", "-S", HERE / "one.py", result, *command],
+                env=env,
+                stdout=subprocess.DEVNULL,
+                stderr=output,
+                stdin=stdin or subprocess.DEVNULL,
+                cwd=self.work,
+                check=False,
             )
-            _, status, usage = os.wait4(process.pid, 0)
-            wall = time.perf_counter() - start
-            process.returncode = os.waitstatus_to_exitcode(status)
-            if process.returncode not in codes:
+            code, wall, cpu, peak = result.read_text().split() if result.exists() else ("-1", 0, 0, 0)
+            if int(code) not in codes:
                 output.seek(0)
                 text = output.read()[-3000:].decode(errors="replace")
-                sys.exit(f"ended with {process.returncode}: {' '.join(command)[:300]}\n{text}")
+                sys.exit(f"ended with {code}: {' '.join(command)[:300]}\n{text}")
         scale = 1 if platform.system() == "Darwin" else 1024
-        return Run(wall, usage.ru_utime + usage.ru_stime, usage.ru_maxrss * scale)
+        return Run(float(wall), float(cpu), int(peak) * scale)
 
     def contest(self, **contestants):
         """Runs each of `name=function` n times, in changing order; each function answers a Run."""
