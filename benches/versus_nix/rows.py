@@ -30,6 +30,12 @@ def nix_copies(bench, query):
     return found
 
 
+def prepared(bench, config, home):
+    """Makes the empty cache of a configuration, as `setup` does once; not measured."""
+    command = [bench.binary, "setup", "--config", config, "--apply", "--yes"]
+    bench.check(command, env=bench.environment(home), cwd=bench.work)
+
+
 def emptied(bench, name):
     folder = bench.work / name
     if folder.exists():
@@ -41,7 +47,8 @@ def push(bench, row, paths, total, method, targets):
     """Cold pushes of a whole store to a new folder."""
     if not bench.nix:
         return bench.leave_out(row, "there is no Nix here")
-    root, _ = worlds.store(bench, f"store-{paths}-{total}", paths, total)
+    root, added = worlds.store(bench, f"store-{paths}-{total}", paths, total)
+    paths = len(added)
     listed = bench.work / f"{root.name}.paths"
     key = worlds.key(bench)
     # The first run after the making finds other pages warm than the later ones.
@@ -50,6 +57,7 @@ def push(bench, row, paths, total, method, targets):
     def we():
         target = emptied(bench, "pushed-ours")
         config = worlds.configuration(bench, f"push-{method}", target, compression(method), store_paths=True)
+        prepared(bench, config, "home-push")
         return ours(bench, "push", config, "home-push", "--apply", "--yes", "--stdin", stdin=listed, store=root, nix=True)
 
     def they(words):
@@ -97,11 +105,13 @@ def row_3(bench):
     if not bench.nix:
         return bench.leave_out(3, "there is no Nix here")
     paths = bench.count(2_000)
-    root, _ = worlds.store(bench, f"store-small-{paths}", paths, bench.count(40_000_000))
+    root, added = worlds.store(bench, f"store-small-{paths}", paths, bench.count(40_000_000))
+    paths = len(added)
     listed = bench.work / f"{root.name}.paths"
     key = worlds.key(bench)
     target = emptied(bench, "complete")
     config = worlds.configuration(bench, "complete", target, compression("zstd"), store_paths=True)
+    prepared(bench, config, "home-complete")
     ours(bench, "push", config, "home-complete", "--apply", "--yes", "--stdin", stdin=listed, store=root, nix=True)
 
     def we():
@@ -220,6 +230,7 @@ def row_9(bench):
     def we():
         target = emptied(bench, "pushed-large-file")
         config = worlds.configuration(bench, "large-file", target, compression("zstd"), store_paths=True)
+        prepared(bench, config, "home-push")
         return ours(bench, "push", config, "home-push", "--apply", "--yes", "--stdin", stdin=listed, store=root, nix=True)
 
     found = bench.contest(ours=we)
