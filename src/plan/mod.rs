@@ -12,6 +12,7 @@ pub mod desired;
 pub mod explain;
 pub mod guard;
 pub mod make;
+pub mod nars;
 pub mod need;
 pub mod observed;
 pub mod optimize;

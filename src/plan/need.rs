@@ -279,11 +279,7 @@ fn end_over(
     let mut count = |row: Row| {
         content.narinfos[row as usize].nar.map_or(0, |nar| {
             let again = std::mem::replace(&mut counted[nar as usize], true);
-            if again {
-                0
-            } else {
-                content.nars[nar as usize].size
-            }
+            if again { 0 } else { content.nars.size(nar) }
         })
     };
     let mut bytes: u64 = rules.incoming + live.iter().map(&mut count).sum::<u64>();

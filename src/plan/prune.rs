@@ -178,7 +178,7 @@ impl Place<'_> {
     }
 
     fn budget(&self) -> CacheBudget {
-        let bytes = self.content.nars.iter().map(|nar| nar.size).sum();
+        let bytes = self.content.nars.bytes();
         CacheBudget {
             cache: self.name.clone(),
             kind: "file".to_owned(),
