@@ -16,7 +16,7 @@ use serde_json::{Map, Value};
 
 use super::lease::{Held, Lapsed, RenewError};
 use super::observe::{Look, observe_at};
-use super::records::{self, KEPT, PRUNE, bytes, id_of, new_id, prune_key};
+use super::records::{self, KEPT, PRUNE, bytes, id_of, prune_key};
 use super::terms::{Rule, Terms};
 use super::{CacheStore, StoreError, narinfo_key};
 use crate::config::units::Span;
@@ -151,7 +151,7 @@ pub fn prune_by(
     if let Some(since) = active(store, None)? {
         return Err(PruneError::Busy { since });
     }
-    let id = new_id()?;
+    let id = (terms.new_id)()?;
     let first = candidates.paths.chunks(terms.round.max(1)).next();
     let first = first.unwrap_or_default();
     let is_last = first.len() == candidates.paths.len();
@@ -296,7 +296,6 @@ impl Prune<'_> {
     }
 
     fn rewrite(&mut self) -> Result<(), PruneError> {
-        self.held.trusted()?;
         Ok(self.held.rewrite(bytes(&self.body))?)
     }
 
@@ -307,6 +306,10 @@ impl Prune<'_> {
 
     /// Says that the prune is over, unless something that was sent may still take effect.
     fn end(mut self, result: Result<(), PruneError>) -> Result<PruneDone, PruneError> {
+        // Who lapsed may be thought dead: what others did since then is not ours to speak of.
+        if matches!(result, Err(PruneError::Lapsed)) {
+            return Err(PruneError::Lapsed);
+        }
         if !self.unanswered || !self.terms.keeps(Rule::PruneAges) {
             self.body.phase = PrunePhase::Ended;
             self.body.paths = self.left();
@@ -322,9 +325,10 @@ impl Prune<'_> {
             let ended = self
                 .held
                 .rewrite(bytes(&self.body))
-                .and_then(|()| self.tidy());
+                .map_err(PruneError::from)
+                .and_then(|()| Ok(self.tidy()?));
             if let (Ok(()), Err(error)) = (&result, ended) {
-                return Err(error.into());
+                return Err(error);
             }
         }
         match result {

@@ -9,14 +9,14 @@ mod batch;
 mod look;
 mod upload;
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::path::PathBuf;
 use std::sync::Arc;
 
 use serde_json::Map;
 
 use super::lease::{Held, Lapsed, RenewError};
-use super::records::{self, bytes, intent_key, new_id};
+use super::records::{self, bytes, intent_key};
 use super::terms::{Rule, Terms};
 use super::{CacheStore, IfThere, Put, StoreError};
 use crate::config::model::{ClassName, Compression};
@@ -261,7 +261,7 @@ impl Push<'_> {
         let view = self.store.view();
         // What an upstream has and the cache has, too, is relied on in the cache all the same.
         let closure = self.batch.closure.iter().copied();
-        let relies: HashSet<HashPart> = closure
+        let relies: BTreeSet<HashPart> = closure
             .chain(self.batch.items.iter().map(|item| item.path.hash()))
             .collect();
         let mut early = match self.terms.keeps(Rule::IntentFirst) {
@@ -269,7 +269,7 @@ impl Push<'_> {
             false => Some(look::presence(view, self.batch, &relies)?),
         };
         let mut body = self.intent(&relies);
-        let key = intent_key(&new_id()?);
+        let key = intent_key(&(self.terms.new_id)()?);
         let lease = self.terms.intent;
         let mut held = Held::begin(self.store, self.clock, key, lease, bytes(&body))?;
         let looked = self.wait_for_paths(&mut held, &relies);
@@ -319,7 +319,7 @@ impl Push<'_> {
         Err(PushError::Restless.into())
     }
 
-    fn intent(&self, relies: &HashSet<HashPart>) -> IntentBody {
+    fn intent(&self, relies: &BTreeSet<HashPart>) -> IntentBody {
         let mut tops: Vec<StorePath> = self.batch.roots.iter().map(|r| r.path.clone()).collect();
         tops.sort_unstable();
         tops.dedup();
@@ -356,7 +356,7 @@ impl Push<'_> {
     }
 
     /// Whether all that this push relies on is visible, except what it could not push.
-    fn is_whole(&self, relies: &HashSet<HashPart>) -> Result<bool, StoreError> {
+    fn is_whole(&self, relies: &BTreeSet<HashPart>) -> Result<bool, StoreError> {
         let failed: HashSet<HashPart> = self.done.failed.iter().map(|f| f.path.hash()).collect();
         let view = self.store.view();
         for hash in relies.iter().filter(|hash| !failed.contains(hash)) {

@@ -2,11 +2,12 @@
 
 use std::time::Duration;
 
-use super::records::{INTENT, Lease, PRUNE};
+use super::StoreError;
+use super::records::{INTENT, Lease, PRUNE, new_id};
 
 /// The numbers by which a process pushes or prunes. Others do not see them: they judge its
 /// records by [`INTENT`] and [`PRUNE`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug)]
 pub struct Terms {
     /// How it keeps its intent.
     pub intent: Lease,
@@ -14,6 +15,9 @@ pub struct Terms {
     pub prune: Lease,
     /// So many paths a prune announces at once; more are done in rounds.
     pub round: usize,
+    /// Gives the identity of a record, never the same twice.
+    #[doc(hidden)]
+    pub new_id: fn() -> Result<String, StoreError>,
     /// A rule that is broken on purpose, to see that tests notice.
     #[doc(hidden)]
     pub broken: Option<Rule>,
@@ -25,6 +29,7 @@ impl Terms {
         intent: INTENT,
         prune: PRUNE,
         round: 100_000,
+        new_id,
         broken: None,
     };
 

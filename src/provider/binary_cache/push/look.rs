@@ -1,6 +1,6 @@
 //! What the cache holds now, and what a prune is about to take away.
 
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
 use std::time::Duration;
 
 use super::{Batch, Early, Item, Push, PushError};
@@ -30,7 +30,7 @@ pub(super) struct Presence {
 pub(super) fn presence(
     view: &dyn CacheView,
     batch: &Batch,
-    relies: &HashSet<HashPart>,
+    relies: &BTreeSet<HashPart>,
 ) -> Result<Presence, PushError> {
     let mut presence = Presence::default();
     let mut items = HashSet::with_capacity(batch.items.len());
@@ -89,7 +89,7 @@ impl Push<'_> {
     pub(super) fn wait_for_paths(
         &self,
         held: &mut Held<'_>,
-        relies: &HashSet<HashPart>,
+        relies: &BTreeSet<HashPart>,
     ) -> Result<Option<Trace>, Early> {
         let keeps = self.terms.keeps(Rule::WaitForPaths);
         self.wait(held, |condemned, _| match condemned {
