@@ -14,7 +14,9 @@
     reason = "only tests use it, and each a part of it"
 )]
 
+pub mod dice;
 pub mod handle;
+pub mod random;
 pub mod run;
 pub mod scenario;
 pub mod script;

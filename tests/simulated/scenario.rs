@@ -323,7 +323,8 @@ impl Scenario {
         objects.sort();
         objects.dedup();
         Candidates {
-            paths: numbers.clone().map(hash).collect(),
+            // Paths refer to lower ones.
+            paths: numbers.clone().rev().map(hash).collect(),
             roots: numbers.map(root).collect(),
             objects,
             ..Candidates::default()
@@ -369,7 +370,11 @@ impl Scenario {
     }
 
     /// The same paths and rules around another state of the cache, with nobody at work.
-    pub fn quiet(&self, server: Server) -> Self {
+    pub fn quiet(&self, mut server: Server) -> Self {
+        // Who wrote these is dead, whatever his number was.
+        for object in server.objects.values_mut() {
+            object.writer = None;
+        }
         Self {
             server,
             bodies: Vec::new(),

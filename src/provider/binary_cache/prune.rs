@@ -22,7 +22,7 @@ use super::{CacheStore, StoreError, narinfo_key};
 use crate::config::units::Span;
 use crate::nix::store_path::HashPart;
 use crate::plan::observed::{CacheContent, Why};
-use crate::plan::record::{Head, PruneBody, PrunePhase};
+use crate::plan::record::{Head, PruneBody, PrunePhase, PruneRecord};
 use crate::plan::time::Time;
 use crate::sys::clock::Clock;
 use crate::transfer::progress::Progress;
@@ -165,6 +165,7 @@ pub fn prune_by(
         head: Head::ours(),
         phase: PrunePhase::Paths,
         paths: records::list(first.iter().copied().filter(|_| keeps)),
+        later: String::new(),
         roots: roots.join(" "),
         nars: String::new(),
         plan: candidates.plan.clone(),
@@ -183,6 +184,7 @@ pub fn prune_by(
         held,
         body,
         done: PruneDone::default(),
+        condemned: None,
         unanswered: false,
     };
     let result = match active(store, Some(&id)) {
@@ -225,6 +227,8 @@ struct Prune<'a> {
     held: Held<'a>,
     body: PruneBody,
     done: PruneDone,
+    /// What the first round found dead of all candidates, where there are more rounds.
+    condemned: Option<PruneRecord>,
     /// Whether a delete got no answer: the record then has to age instead of being ended.
     unanswered: bool,
 }
@@ -237,16 +241,27 @@ impl Prune<'_> {
         let candidates = self.candidates;
         let mut files: BTreeSet<String> = candidates.objects.iter().cloned().collect();
         let mut rounds = candidates.paths.chunks(self.terms.round.max(1)).peekable();
+        let mut later = candidates.paths.as_slice();
         while let Some(paths) = rounds.next() {
+            later = later.get(paths.len()..).unwrap_or_default();
             let roots = match rounds.peek() {
                 Some(_) => &[][..],
                 None => &candidates.roots,
             };
-            files.extend(self.round(Round { paths, roots }, decide)?);
+            let round = Round {
+                paths,
+                later,
+                roots,
+            };
+            files.extend(self.round(round, decide)?);
         }
         if candidates.paths.is_empty() && !candidates.roots.is_empty() {
-            let roots = &candidates.roots;
-            files.extend(self.round(Round { paths: &[], roots }, decide)?);
+            let round = Round {
+                paths: &[],
+                later: &[],
+                roots: &candidates.roots,
+            };
+            files.extend(self.round(round, decide)?);
         }
         self.delete_files(&files)
     }
@@ -266,6 +281,8 @@ impl Prune<'_> {
         }
         let ours = id_of(&self.held.key).unwrap_or_default();
         content.prunes.retain(|prune| prune.id != ours);
+        // The tops went first, so no root reaches what is left of them; it is ours nevertheless.
+        content.prunes.extend(self.condemned.clone());
         Ok(content)
     }
 
@@ -313,7 +330,7 @@ impl Prune<'_> {
         if !self.unanswered || !self.terms.keeps(Rule::PruneAges) {
             self.body.phase = PrunePhase::Ended;
             self.body.paths = self.left();
-            (self.body.roots, self.body.nars) = Default::default();
+            (self.body.later, self.body.roots, self.body.nars) = Default::default();
             let numbers = [
                 ("deleted-paths", self.done.paths.len() as u64),
                 ("deleted-objects", self.done.objects.len() as u64),
@@ -345,7 +362,7 @@ impl Prune<'_> {
         if gone.is_empty() {
             return String::new();
         }
-        let all = records::unlist(&self.body.paths).unwrap_or_default();
+        let all = records::named(&self.body);
         records::list(all.into_iter().filter(|hash| !gone.contains(hash)))
     }
 
@@ -364,10 +381,7 @@ impl Prune<'_> {
         let prunes = records::prunes(self.store.view())?;
         let mut keys = Vec::new();
         for prune in prunes.into_iter().filter(old) {
-            let paths = prune
-                .body
-                .ok()
-                .and_then(|body| records::unlist(&body.paths));
+            let paths = prune.body.as_ref().map(records::named);
             // While some of what it left is there, only this record tells whose it is.
             let mut holds = false;
             for hash in paths.unwrap_or_default() {

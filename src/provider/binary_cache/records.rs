@@ -263,6 +263,14 @@ pub fn trace(view: &dyn CacheView) -> Result<Trace, StoreError> {
         .collect())
 }
 
+/// All paths that a prune record names: those that it deletes now, and those of later rounds.
+#[must_use]
+pub fn named(body: &PruneBody) -> Vec<HashPart> {
+    let lists = [&body.paths, &body.later];
+    let lists = lists.into_iter().filter_map(|list| unlist(list));
+    lists.flatten().collect()
+}
+
 /// What a prune that others must wait for is about to delete.
 pub enum Condemned {
     /// It deletes nothing that others could rely on (it ended, or is gone).

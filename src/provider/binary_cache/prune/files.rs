@@ -19,7 +19,7 @@ impl Prune<'_> {
         }
         let nars = wanted.iter().filter(|key| key.starts_with("nar/"));
         self.body.nars = nars.cloned().collect::<Vec<_>>().join(" ");
-        (self.body.paths, self.body.roots) = Default::default();
+        (self.body.paths, self.body.later, self.body.roots) = Default::default();
         self.body.phase = PrunePhase::Nars;
         if self.terms.keeps(Rule::NarsRecord) {
             self.rewrite()?;
