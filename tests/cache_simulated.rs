@@ -4,7 +4,11 @@
 mod cache_support;
 mod simulated;
 
-use nanna_cache::provider::binary_cache::terms::Rule;
+#[path = "simulated/exhaustive.rs"]
+mod exhaustive;
+#[path = "simulated/races.rs"]
+mod races;
+
 use simulated::random::Bounds;
 use simulated::run::Ended;
 use simulated::scenario::{DAY, Scenario};
@@ -44,57 +48,6 @@ fn random_runs_break_no_promise_and_converge() {
                     if let Err(told) = simulated::random::seed(seed, Bounds::default()) {
                         panic!("{told}");
                     }
-                }
-            });
-        }
-    });
-}
-
-/// The rules whose breaking chance finds quickly.
-const RULES: [Rule; 21] = [
-    Rule::IntentFirst,
-    Rule::WholeClosure,
-    Rule::WaitForPaths,
-    Rule::WaitForNars,
-    Rule::NarsOnceMore,
-    Rule::ReferencesFirst,
-    Rule::PushTrust,
-    Rule::RootsFirst,
-    Rule::IntentAges,
-    Rule::RecordFirst,
-    Rule::SecondLook,
-    Rule::Closed,
-    Rule::AnnouncedRoots,
-    Rule::OpenRoots,
-    Rule::Levels,
-    Rule::Answers,
-    Rule::PruneTrust,
-    Rule::NarsRecord,
-    Rule::NamedNow,
-    Rule::NarsListedFirst,
-    Rule::PruneAges,
-];
-
-#[test]
-#[ignore = "a search, to see how easily each is found"]
-fn how_soon_chance_finds_a_broken_rule() {
-    let next = std::sync::atomic::AtomicUsize::new(0);
-    std::thread::scope(|scope| {
-        for _ in 0..2 {
-            scope.spawn(|| {
-                loop {
-                    let at = next.fetch_add(1, std::sync::atomic::Ordering::SeqCst);
-                    let Some(rule) = RULES.get(at) else { return };
-                    let bounds = Bounds {
-                        paths: 8,
-                        broken: Some(*rule),
-                        ..Bounds::default()
-                    };
-                    let found = seeds(1500).find_map(|seed| {
-                        let told = simulated::random::seed(seed, bounds).err()?;
-                        Some((seed, told.lines().next().unwrap().to_owned()))
-                    });
-                    println!("{rule:?}: {found:?}");
                 }
             });
         }

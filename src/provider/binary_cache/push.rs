@@ -226,7 +226,6 @@ pub fn push_by(
             progress,
             done: &mut done,
             noted: &mut noted,
-            unanswered: false,
         };
         match push.attempt() {
             Ok(()) => return Ok(done),
@@ -252,8 +251,6 @@ struct Push<'a> {
     done: &'a mut PushDone,
     /// Paths that are counted in `done`.
     noted: &'a mut HashSet<HashPart>,
-    /// Whether a write got no answer: the intent then has to age instead of being removed.
-    unanswered: bool,
 }
 
 impl Push<'_> {
@@ -308,9 +305,9 @@ impl Push<'_> {
                     self.store.delete(std::slice::from_ref(&held.key));
                 }
                 self.write_roots(&mut held)?;
-                // What is published without a root record is kept alive by the intent alone.
-                let ages = self.unanswered && self.terms.keeps(Rule::IntentAges);
-                if !ages && self.done.failed.is_empty() {
+                // What is published without a root record is kept alive by the intent alone. (A push of
+                // which a write got no answer does not come here: its intent is left to age.)
+                if self.done.failed.is_empty() {
                     held.remove()?;
                 }
                 return Ok(());
@@ -403,34 +400,13 @@ impl Push<'_> {
             written.push(root.clone());
         }
         for chunk in puts.chunks(256) {
-            self.trusted(held)?;
+            held.renew()?;
+            held.trusted()?;
             for result in self.store.put_in_order(chunk.to_vec()) {
-                self.note(result)?;
+                result?;
             }
         }
         self.done.roots = written;
         Ok(())
-    }
-
-    fn renew(&self, held: &mut Held<'_>) -> Result<(), Early> {
-        if self.terms.keeps(Rule::PushTrust) {
-            held.renew()?;
-        }
-        Ok(())
-    }
-
-    /// Makes sure that something may be sent that relies on the intent.
-    fn trusted(&self, held: &mut Held<'_>) -> Result<(), Early> {
-        if self.terms.keeps(Rule::PushTrust) {
-            held.renew()?;
-            held.trusted()?;
-        }
-        Ok(())
-    }
-
-    /// Remembers whether a write got no answer.
-    fn note<T>(&mut self, result: Result<T, StoreError>) -> Result<T, StoreError> {
-        self.unanswered |= matches!(result, Err(StoreError::Unanswered { .. }));
-        result
     }
 }

@@ -189,7 +189,7 @@ pub struct Found<T> {
     pub id: String,
     /// Key.
     pub key: String,
-    /// What the store says of it.
+    /// What the store says of it, as it was when its body was read.
     pub meta: Meta,
     /// Its body, if this version can act on it.
     pub body: Result<T, RecordError>,
@@ -222,6 +222,11 @@ fn found<T: DeserializeOwned>(
         };
         let id = id_of(&key).unwrap_or_default().to_owned();
         let body = read(&key, &object.bytes);
+        // It may have been written again since it was listed: the revision has to be that of the body.
+        let meta = Meta {
+            gone: meta.gone,
+            ..object.meta
+        };
         all.push(Found {
             id,
             key,
@@ -250,6 +255,15 @@ pub fn prunes(view: &dyn CacheView) -> Result<Vec<Found<PruneBody>>, StoreError>
 
 /// Keys and revisions of all prune records: equal before and after means that none was touched.
 pub type Trace = Vec<(String, Revision)>;
+
+/// The revisions of prune records whose bodies were read. What happens to a record after that is a
+/// change against this, and what was read is no older.
+#[must_use]
+pub fn trace_of(prunes: &[Found<PruneBody>]) -> Trace {
+    let all = prunes.iter();
+    all.map(|prune| (prune.key.clone(), prune.meta.revision))
+        .collect()
+}
 
 /// The state of all prune records now, without their bodies.
 ///

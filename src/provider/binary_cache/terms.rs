@@ -72,12 +72,8 @@ pub enum Rule {
     NarsOnceMore,
     /// Push 6: references before referrers.
     ReferencesFirst,
-    /// Push 6: nothing is sent after trust.
-    PushTrust,
     /// Push 8: the roots, then the intent goes.
     RootsFirst,
-    /// A push of which a write got no answer leaves its intent.
-    IntentAges,
     /// Prune 2: the record is written before the second look.
     RecordFirst,
     /// Prune 3: what is alive in the second look stays.
@@ -92,14 +88,10 @@ pub enum Rule {
     Levels,
     /// Prune 5: every answer of a level is waited for.
     Answers,
-    /// Prune 5: nothing is sent after trust.
-    PruneTrust,
     /// Prune 7: the record names the NARs before they are looked at again.
     NarsRecord,
     /// Prune 8: what is named by now stays.
     NamedNow,
-    /// Prune 8: NARs are listed before narinfos.
-    NarsListedFirst,
     /// Prune 9: a record of which a delete got no answer does not become `ended`.
     PruneAges,
 }

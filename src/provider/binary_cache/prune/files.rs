@@ -29,10 +29,6 @@ impl Prune<'_> {
         // refreshed by a push that did not see the record.
         let old = self.old_nars(wanted)?;
         let content = self.look_again()?;
-        let old = match self.terms.keeps(Rule::NarsListedFirst) {
-            true => old,
-            false => self.old_nars(wanted)?,
-        };
         let sizes = self.deletable(&content, wanted, &old);
         self.delete_debug(&sizes)?;
         let keys: Vec<String> = sizes.keys().cloned().collect();

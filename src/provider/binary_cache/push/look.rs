@@ -85,7 +85,7 @@ fn is_of_use(
 
 impl Push<'_> {
     /// Waits until no prune is about to delete anything that this push relies on; answers the
-    /// state of all prune records from before the last look, or `None` if asked to stop.
+    /// state of all prune records in the last look, or `None` if asked to stop.
     pub(super) fn wait_for_paths(
         &self,
         held: &mut Held<'_>,
@@ -101,7 +101,7 @@ impl Push<'_> {
     }
 
     /// Waits until no prune is about to delete one of these NARs; answers the state of all prune
-    /// records from before the last look, and whether a prune may have deleted some without its
+    /// records in the last look, and whether a prune may have deleted some without its
     /// record having changed since: because it was waited for, or died.
     pub(super) fn wait_for_nars(
         &self,
@@ -133,7 +133,6 @@ impl Push<'_> {
         let view = self.store.view();
         let mut told = false;
         loop {
-            let trace = records::trace(view)?;
             let prunes = records::prunes(view)?;
             let now = held.now();
             // All of them are looked at, also behind the first that is waited for.
@@ -144,7 +143,7 @@ impl Push<'_> {
                 }
             }
             let Some(prune) = waits_for else {
-                return Ok(Some(trace));
+                return Ok(Some(records::trace_of(&prunes)));
             };
             if self.progress.is_stopped() {
                 return Ok(None);
