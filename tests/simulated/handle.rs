@@ -58,10 +58,7 @@ pub struct Ask {
 
 #[derive(Clone, Debug)]
 pub enum Answer {
-    Listed {
-        page: Vec<(String, Option<Meta>)>,
-        more: bool,
-    },
+    Listed { page: Page, more: bool },
     Meta(Option<Meta>),
     Object(Option<Object>),
     Written(Outcome, Option<Meta>),
@@ -70,6 +67,12 @@ pub enum Answer {
     Unanswered,
     Dead,
 }
+
+/// Keys of a listing, with what it says of each.
+pub type Page = Vec<(String, Option<Meta>)>;
+
+/// Listings that were made too early.
+type Early = Vec<(Area, Page)>;
 
 pub enum Event {
     Asks(Ask),
@@ -89,7 +92,7 @@ struct Link {
     locks: bool,
     /// Areas that are read before the first record is, as if the order did not matter.
     early: Vec<Area>,
-    read: Mutex<Vec<(Area, Vec<(String, Option<Meta>)>)>>,
+    read: Mutex<Early>,
     /// How many writes were asked for.
     pub writes: AtomicU64,
 }
@@ -103,6 +106,7 @@ thread_local! {
 }
 
 /// Identities of records that depend on nothing but the process: 26 characters as all others.
+#[expect(clippy::unnecessary_wraps, reason = "as the real one")]
 pub fn new_id() -> Result<String, StoreError> {
     Ok(IDS.with_borrow_mut(|(process, count)| {
         *count += 1;
@@ -212,7 +216,7 @@ impl Handle {
         }
     }
 
-    fn whole_list(&self, area: Area) -> Result<Vec<(String, Option<Meta>)>, StoreError> {
+    fn whole_list(&self, area: Area) -> Result<Page, StoreError> {
         let (mut all, mut after) = (Vec::new(), String::new());
         loop {
             match self.ask(Op::List { area, after }, u64::MAX) {

@@ -9,7 +9,7 @@ use nanna_cache::provider::binary_cache::terms::Rule;
 use super::dice::Dice;
 use super::handle::Op;
 use super::run::{Choice, Ended, Run};
-use super::scenario::{DAY, RETENTION, Scenario, Thing, hash, narinfo, root};
+use super::scenario::{DAY, RETENTION, Scenario, Thing, hash, narinfo};
 use super::script;
 use super::server::{Broken, Server};
 
@@ -52,36 +52,13 @@ pub fn case(dice: &mut Dice, bounds: Bounds) -> Case {
         bounds.paths
     };
     let count = 3 + dice.index(most.saturating_sub(2));
-    let chain = dice.percent(30);
-    let mut things: Vec<Thing> = (0..count)
-        .map(|number| {
-            let mut references = BTreeSet::new();
-            if chain && number > 0 {
-                references.insert(number - 1);
-            }
-            for _ in 0..dice.below(3) {
-                if number > 0 {
-                    references.insert(dice.index(number));
-                }
-            }
-            let content = if number > 0 && dice.percent(30) {
-                dice.index(number)
-            } else {
-                number
-            };
-            Thing {
-                references: references.into_iter().collect(),
-                content,
-            }
-        })
-        .collect();
+    let mut things = ours(dice, count);
     // What somebody else copies is his own, and may stand on what a root of ours keeps for long.
-    let copies = dice.percent(30);
     let firm = dice.index(count);
-    let first_foreign = things.len();
+    let copies = dice.percent(30);
     if copies {
-        for number in first_foreign..first_foreign + 1 + dice.index(3) {
-            let before = (number > first_foreign && dice.percent(50)).then(|| number - 1);
+        for number in count..count + 1 + dice.index(3) {
+            let before = (number > count && dice.percent(50)).then(|| number - 1);
             let ours = dice.percent(50).then_some(firm);
             things.push(Thing {
                 references: before.into_iter().chain(ours).collect(),
@@ -89,90 +66,15 @@ pub fn case(dice: &mut Dice, bounds: Bounds) -> Case {
             });
         }
     }
-    let foreign: Vec<usize> = (first_foreign..things.len()).collect();
+    let foreign: Vec<usize> = (count..things.len()).collect();
     let mut scenario = Scenario::new(things);
-    scenario.foreign = dice.of(&[Foreign::Retention, Foreign::Retention, Foreign::Keep]);
-    scenario.terms.broken = bounds.broken;
-    scenario.options.locks = dice.percent(40);
-    scenario.options.page = dice.of(&[usize::MAX, 1, 3]);
-    scenario.options.skews = (0..5)
-        .map(|_| dice.of(&[0, 0, 3_600_000, -3_600_000]))
-        .collect();
-    scenario.server.refreshes = bounds.refreshes;
-    scenario.server.conditional = bounds.conditional.unwrap_or_else(|| dice.percent(70));
-    let some = |dice: &mut Dice, most: usize| -> Vec<usize> {
-        (0..=dice.index(most)).map(|_| dice.index(count)).collect()
-    };
-    for _ in 0..=dice.below(3) {
-        let tops = some(dice, 2);
-        let age = dice.of(&AGES);
-        let closure = scenario.closure(&tops);
-        let new: Vec<usize> = closure
-            .into_iter()
-            .filter(|number| !scenario.server.has(&narinfo(*number)))
-            .collect();
-        scenario = scenario.cached(&new, age);
-        if dice.percent(70) {
-            let age = dice.of(&[0, 5 * DAY, 20 * DAY]);
-            scenario = scenario.rooted(tops[0], age);
-        }
-    }
+    options(dice, &mut scenario, bounds);
+    scenario = filled(dice, scenario, count);
     if copies {
-        let new: Vec<usize> = scenario.closure(&[firm]);
-        let new: Vec<usize> = new
-            .into_iter()
-            .filter(|number| !scenario.server.has(&narinfo(*number)))
-            .collect();
-        scenario = scenario.cached(&new, 20 * DAY).rooted(firm, 0);
+        scenario = fresh(scenario, &[firm], 20 * DAY).rooted(firm, 0);
     }
-    for _ in 0..dice.below(3) {
-        let (number, age) = (dice.index(count), dice.of(&AGES));
-        scenario = scenario.orphan(number, age);
-    }
-    if dice.percent(20) {
-        let lists = |numbers: &[usize]| {
-            let hashes: Vec<String> = numbers.iter().map(|n| hash(*n).to_string()).collect();
-            hashes.join(" ")
-        };
-        let absent = lists(&some(dice, 3));
-        let text = format!(
-            r#"{{"schema":1,"requires":[],"writer":"x","class":"things","tops":[],"paths":"","absent":"{absent}","began":"2026-01-01T00:00:00Z"}}"#
-        );
-        let age = dice.of(&[25 * HOUR, 5 * DAY]);
-        scenario
-            .server
-            .place("nanna-cache/v1/intents/0dead.json", text.as_bytes(), age);
-    }
-    let mut pushes = Vec::new();
-    let initial = scenario.server.clone();
-    for name in ["A", "B"].iter().take(1 + dice.index(2)) {
-        let tops = some(dice, 2);
-        let closure = scenario.closure(&tops);
-        scenario = if dice.percent(50) {
-            scenario.push(name, &tops)
-        } else {
-            // As a plan does it: only what the first look did not find.
-            let absent = |number: &usize| !initial.has(&narinfo(*number));
-            let items: Vec<usize> = closure.iter().copied().filter(absent).collect();
-            scenario.push_items(name, &tops, &items)
-        };
-        pushes.push(tops);
-    }
-    for name in ["P", "Q"].iter().take(1 + dice.index(2)) {
-        let mut candidates = scenario.all();
-        if dice.percent(30) {
-            candidates.paths.retain(|_| dice.percent(60));
-            candidates.roots.retain(|_| dice.percent(60));
-            candidates.objects.retain(|_| dice.percent(60));
-        }
-        if dice.percent(20) {
-            candidates
-                .objects
-                .push("nanna-cache/v1/intents/0dead.json".to_owned());
-        }
-        scenario.terms.round = dice.of(&[100_000, 100_000, 2]);
-        scenario = scenario.prune(name, candidates);
-    }
+    let (mut scenario, pushes) = pushing(dice, scenario, count);
+    scenario = pruning(dice, scenario);
     if copies {
         scenario = scenario.copy("F", &foreign);
     }
@@ -181,6 +83,117 @@ pub fn case(dice: &mut Dice, bounds: Bounds) -> Case {
         pushes,
         copies,
     }
+}
+
+/// Paths that refer to lower ones; some share a content.
+fn ours(dice: &mut Dice, count: usize) -> Vec<Thing> {
+    let chain = dice.percent(30);
+    let mut thing = |number: usize| {
+        let mut references = BTreeSet::new();
+        if chain && number > 0 {
+            references.insert(number - 1);
+        }
+        for _ in 0..dice.below(3) {
+            if number > 0 {
+                references.insert(dice.index(number));
+            }
+        }
+        let shared = number > 0 && dice.percent(30);
+        Thing {
+            references: references.into_iter().collect(),
+            content: if shared { dice.index(number) } else { number },
+        }
+    };
+    (0..count).map(&mut thing).collect()
+}
+
+fn options(dice: &mut Dice, scenario: &mut Scenario, bounds: Bounds) {
+    scenario.foreign = dice.of(&[Foreign::Retention, Foreign::Retention, Foreign::Keep]);
+    scenario.terms.broken = bounds.broken;
+    scenario.options.locks = dice.percent(40);
+    scenario.options.page = dice.of(&[usize::MAX, 1, 3]);
+    let skews = [0, 0, 3_600_000, -3_600_000];
+    scenario.options.skews = (0..5).map(|_| dice.of(&skews)).collect();
+    scenario.server.refreshes = bounds.refreshes;
+    scenario.server.conditional = bounds.conditional.unwrap_or_else(|| dice.percent(70));
+}
+
+fn some(dice: &mut Dice, count: usize, most: usize) -> Vec<usize> {
+    (0..=dice.index(most)).map(|_| dice.index(count)).collect()
+}
+
+/// Puts what is not there yet of a closure into the cache.
+fn fresh(scenario: Scenario, tops: &[usize], age: i64) -> Scenario {
+    let mut new = scenario.closure(tops);
+    new.retain(|number| !scenario.server.has(&narinfo(*number)));
+    scenario.cached(&new, age)
+}
+
+/// What is in the cache to begin with.
+fn filled(dice: &mut Dice, mut scenario: Scenario, count: usize) -> Scenario {
+    for _ in 0..=dice.below(3) {
+        let tops = some(dice, count, 2);
+        let age = dice.of(&AGES);
+        scenario = fresh(scenario, &tops, age);
+        if dice.percent(70) {
+            let age = dice.of(&[0, 5 * DAY, 20 * DAY]);
+            scenario = scenario.rooted(tops[0], age);
+        }
+    }
+    for _ in 0..dice.below(3) {
+        let (number, age) = (dice.index(count), dice.of(&AGES));
+        scenario = scenario.orphan(number, age);
+    }
+    if dice.percent(20) {
+        let absent: Vec<String> = some(dice, count, 3)
+            .iter()
+            .map(|number| hash(*number).to_string())
+            .collect();
+        let text = format!(
+            r#"{{"schema":1,"requires":[],"writer":"x","class":"things","tops":[],"paths":"","absent":"{}","began":"2026-01-01T00:00:00Z"}}"#,
+            absent.join(" ")
+        );
+        let age = dice.of(&[25 * HOUR, 5 * DAY]);
+        scenario.server.place(DEAD, text.as_bytes(), age);
+    }
+    scenario
+}
+
+/// The intent of a push that died.
+const DEAD: &str = "nanna-cache/v1/intents/0dead.json";
+
+fn pushing(dice: &mut Dice, mut scenario: Scenario, count: usize) -> (Scenario, Vec<Vec<usize>>) {
+    let mut pushes = Vec::new();
+    for name in ["A", "B"].iter().take(1 + dice.index(2)) {
+        let tops = some(dice, count, 2);
+        scenario = if dice.percent(50) {
+            scenario.push(name, &tops)
+        } else {
+            // As a plan does it: only what the first look did not find.
+            let mut items = scenario.closure(&tops);
+            items.retain(|number| !scenario.server.has(&narinfo(*number)));
+            scenario.push_items(name, &tops, &items)
+        };
+        pushes.push(tops);
+    }
+    (scenario, pushes)
+}
+
+fn pruning(dice: &mut Dice, mut scenario: Scenario) -> Scenario {
+    for name in ["P", "Q"].iter().take(1 + dice.index(2)) {
+        let mut candidates = scenario.all();
+        if dice.percent(30) {
+            candidates.paths.retain(|_| dice.percent(60));
+            candidates.roots.retain(|_| dice.percent(60));
+            candidates.objects.retain(|_| dice.percent(60));
+        }
+        if dice.percent(20) {
+            candidates.objects.push(DEAD.to_owned());
+        }
+        scenario.terms.round = dice.of(&[100_000, 100_000, 2]);
+        scenario = scenario.prune(name, candidates);
+    }
+    scenario
 }
 
 /// How a schedule chooses.
@@ -333,9 +346,7 @@ pub fn converge(case: &Case, run: &Run) -> Result<(), Broken> {
 fn prune(case: &Case, server: Server, which: &str) -> Result<(Server, u64), Broken> {
     let kept = server.kept();
     let mut candidates = case.scenario.all();
-    candidates
-        .objects
-        .push("nanna-cache/v1/intents/0dead.json".to_owned());
+    candidates.objects.push(DEAD.to_owned());
     let dead = server
         .objects
         .keys()
@@ -395,7 +406,6 @@ pub fn seed(seed: u64, bounds: Bounds) -> Result<(), String> {
         }
         other => other,
     };
-    let _ = root;
     result.map_err(|broken| {
         format!(
             "seed {seed}: {broken}\n{}\n{:?}\n{:?} {:?} {:?}",

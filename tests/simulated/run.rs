@@ -395,10 +395,12 @@ impl Run {
                     other => format!("ends: {other:?}"),
                 };
                 self.log.push(format!("{}: {how}", process.name));
-                let whole = match process.alive {
-                    _ if matches!(ended, Ended::Panicked) => Err("a process panics".to_owned()),
-                    true => (self.at_end)(&self.server, number, &ended),
-                    false => Ok(()),
+                let whole = if matches!(ended, Ended::Panicked) {
+                    Err("a process panics".to_owned())
+                } else if process.alive {
+                    (self.at_end)(&self.server, number, &ended)
+                } else {
+                    Ok(())
                 };
                 process.ended = Some(ended);
                 process.pending = None;

@@ -261,9 +261,10 @@ impl Push<'_> {
         let relies: BTreeSet<HashPart> = closure
             .chain(self.batch.items.iter().map(|item| item.path.hash()))
             .collect();
-        let mut early = match self.terms.keeps(Rule::IntentFirst) {
-            true => None,
-            false => Some(look::presence(view, self.batch, &relies)?),
+        let mut early = if self.terms.keeps(Rule::IntentFirst) {
+            None
+        } else {
+            Some(look::presence(view, self.batch, &relies)?)
         };
         let mut body = self.intent(&relies);
         let key = intent_key(&(self.terms.new_id)()?);
@@ -324,9 +325,10 @@ impl Push<'_> {
             head: Head::ours(),
             class: self.batch.class.clone(),
             tops: tops.clone(),
-            paths: match self.terms.keeps(Rule::WholeClosure) {
-                true => records::list(relies.iter().copied()),
-                false => records::list(tops.iter().map(StorePath::hash)),
+            paths: if self.terms.keeps(Rule::WholeClosure) {
+                records::list(relies.iter().copied())
+            } else {
+                records::list(tops.iter().map(StorePath::hash))
             },
             absent: None,
             began: Time(self.clock.unix()),

@@ -28,9 +28,10 @@ impl Prune<'_> {
         round: Round<'_>,
         decide: &mut (dyn FnMut(&CacheContent) -> Decision + Send),
     ) -> Result<BTreeSet<String>, PruneError> {
-        let early = match self.terms.keeps(Rule::RecordFirst) {
-            true => None,
-            false => Some(self.look_again()?),
+        let early = if self.terms.keeps(Rule::RecordFirst) {
+            None
+        } else {
+            Some(self.look_again()?)
         };
         self.announce(round)?;
         let content = match early {
