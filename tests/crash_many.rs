@@ -77,7 +77,10 @@ fn start(site: &Site, dice: &mut Dice, round: u64) -> Vec<Player> {
         let paths = &site.population.paths;
         let at = usize::try_from(dice.below(paths.len() as u64)).unwrap();
         let top = paths[at].clone();
-        commands.push((command(site, &["push", "--apply", "--path", &top]), Some(top)));
+        commands.push((
+            command(site, &["push", "--apply", "--path", &top]),
+            Some(top),
+        ));
     }
     for _ in 0..PRUNES {
         let prune = ["prune", "--apply", "--allow", "share=100%"];
@@ -213,7 +216,10 @@ fn pushers_prunes_and_a_copy_beside_one_another() {
         tally.killed, tally.stopped, tally.lapsed, tally.pushed, tally.pruned, tally.busy
     );
     println!("{told}");
-    assert!(tally.killed > 0 && tally.pushed > 0 && tally.pruned > 0, "{told}");
+    assert!(
+        tally.killed > 0 && tally.pushed > 0 && tally.pruned > 0,
+        "{told}"
+    );
 
     // Nobody is at work: a prune and a push finish whatever was left.
     age(&site.cache());

@@ -4,15 +4,21 @@
 //! what to do is in the plan, and what is known only after a step is planned again by the same function.
 
 pub mod apply;
+mod batch;
 mod build;
 pub mod confirm;
+mod create;
 pub mod event;
 mod explore;
 pub mod fetch;
 pub mod journal;
+mod late;
+pub mod links;
 pub mod machine;
 pub mod observe;
 mod prune;
 mod push;
 mod secret;
+mod single;
+mod stale;
 pub mod work;

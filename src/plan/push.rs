@@ -34,7 +34,7 @@ pub fn plan(desired: &Desired, observed: &Observed) -> Changes {
         let content = match observed.caches.get(name) {
             Some(Observation::Present(content)) => content,
             Some(Observation::Absent) => &empty,
-            Some(Observation::Unknown(why)) => {
+            Some(Observation::Unknown(why) | Observation::Error(why)) => {
                 changes.unknowns.push(Unknown {
                     what: name.to_string(),
                     why: why.clone(),
@@ -109,7 +109,7 @@ pub fn questions(desired: &Desired, observed: &Observed) -> BTreeSet<HashPart> {
         let content = match observed.caches.get(name) {
             Some(Observation::Present(content)) => content,
             Some(Observation::Absent) => &empty,
-            Some(Observation::Unknown(_)) | None => continue,
+            Some(Observation::Unknown(_) | Observation::Error(_)) | None => continue,
         };
         let wanted = Wanted::resolve(desired, observed, content);
         hashes.extend(
@@ -139,9 +139,14 @@ pub struct Reliance {
     pub upstream: Vec<HashPart>,
 }
 
-/// What a push to a cache relies on, as it was observed.
+/// What a push to a cache that writes these roots relies on, as it was observed.
 #[must_use]
-pub fn reliance(desired: &Desired, observed: &Observed, cache: &CacheName) -> Reliance {
+pub fn reliance(
+    desired: &Desired,
+    observed: &Observed,
+    cache: &CacheName,
+    roots: &[RootToWrite],
+) -> Reliance {
     let empty = CacheContent::default();
     let content = match observed.caches.get(cache) {
         Some(Observation::Present(content)) => content,
@@ -149,10 +154,12 @@ pub fn reliance(desired: &Desired, observed: &Observed, cache: &CacheName) -> Re
     };
     let wanted = Wanted::resolve(desired, observed, content);
     let verdicts = judge(desired, observed, cache, content, &wanted);
+    let rows = |root: &RootToWrite| Some((wanted.paths.row(&root.path.hash())?, 0));
+    let tops: Vec<_> = roots.iter().filter_map(rows).collect();
     let hashes =
         |rows: &mut dyn Iterator<Item = Row>| rows.map(|row| wanted.paths.hash(row)).collect();
     Reliance {
-        closure: hashes(&mut relied_on(&wanted, &verdicts).iter()),
+        closure: hashes(&mut ground(&wanted, &verdicts).reach(&tops).iter()),
         upstream: hashes(&mut verdicts.upstream.iter()),
     }
 }

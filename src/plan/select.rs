@@ -3,6 +3,12 @@
 //! A part never does more than the whole: steps are only taken out, and what concerned only them
 //! goes with them.
 
+mod possible;
+
+use std::collections::BTreeSet;
+
+pub use possible::{can_choose, possible};
+
 use super::address::Address;
 use super::plan::Plan;
 use super::step::{Op, Scope, Step};
@@ -53,14 +59,31 @@ impl Selection {
         only && cache && self.scope.is_none_or(|scope| step.scope == scope)
     }
 
+    /// Whether a step that is refused before it is one would be taken: so far only those of this machine
+    /// are.
+    fn takes_place(&self, address: &Address) -> bool {
+        let only = self.only.is_empty() || self.only.iter().any(|part| address.is_in(part));
+        let of = |cache: &CacheName| cache.as_str() == address.place();
+        only && self.scope.is_none_or(|scope| scope == Scope::Machine)
+            && (self.caches.is_empty() || self.caches.iter().any(of))
+    }
+
     /// The part of a plan that is taken.
     #[must_use]
     pub fn apply(&self, mut plan: Plan) -> Plan {
         if self.is_all() {
             return plan;
         }
+        let planned: BTreeSet<Address> = plan.steps.iter().map(|s| s.address.clone()).collect();
         plan.steps.retain(|step| self.takes(step));
-        let taken = |address: &Address| plan.steps.iter().any(|step| step.address == *address);
+        // A refusal may name a step that there would be without it.
+        let taken = |address: &Address| {
+            if planned.contains(address) {
+                plan.steps.iter().any(|step| step.address == *address)
+            } else {
+                self.takes_place(address)
+            }
+        };
         plan.refusals
             .retain(|refusal| refusal.steps.is_empty() || refusal.steps.iter().any(taken));
         if !self.only.is_empty() {

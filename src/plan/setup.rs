@@ -1,15 +1,19 @@
 //! The setup phase: cache folders, signing keys, and the nix.conf fragment that makes Nix use them.
 //!
-//! `nanna-cache.conf` is ours as a whole; in nix.conf one line is ours. `extra-` settings only ever add to
+//! `nanna-cache.conf` is ours as a whole, with a section for each project; in nix.conf one line is ours. `extra-` settings only ever add to
 //! what the user has. The order of asking acts through priorities, never through the order of the list.
 
 mod cache;
 mod fragment;
 mod include;
+pub(super) mod key;
+mod overruled;
+pub(super) mod section;
 mod trust;
 
 pub(super) use fragment::substituters;
-pub(super) use include::{included_substituters, is_included};
+pub(super) use include::{added_by_project, is_included};
+pub(super) use overruled::words as overruled;
 
 use super::address::{Address, Phase};
 use super::change::Changes;
@@ -21,13 +25,6 @@ use super::step::{Because, Effect, Known, Op, Scope, Step};
 /// First line of every file that is ours as a whole.
 pub const MARKER: &str = "# Managed by nanna-cache";
 
-/// Code of the refusal to push without the key that was declared.
-pub(super) const KEY_MISSING: &str = "setup-key-missing";
-
-/// The head of such a file.
-pub(super) const HEADER: &str =
-    "# Managed by nanna-cache (project {project}): edit cache.yaml instead of this.\n";
-
 /// Plans cache folders, keys and nix.conf.
 #[must_use]
 pub fn plan(desired: &Desired, observed: &Observed) -> Changes {
@@ -35,13 +32,14 @@ pub fn plan(desired: &Desired, observed: &Observed) -> Changes {
     for (name, cache) in &desired.caches {
         cache::folder(desired, observed, name, cache, &mut changes);
         if let Some(signing) = &cache.signing {
-            cache::key(desired, observed, name, signing, &mut changes);
+            key::plan(desired, observed, name, signing, &mut changes);
         }
     }
     if let Some(conf) = &desired.conf {
         fragment::file(desired, observed, conf, &mut changes);
         include::line(desired, observed, conf, &mut changes);
         trust::advise(desired, observed, conf, &mut changes);
+        overruled::advise(desired, observed, conf, &mut changes);
     }
     changes
 }
@@ -88,7 +86,7 @@ pub(super) fn own_file(
             });
             Own::Leave
         }
-        Some(Observation::Unknown(why)) => {
+        Some(Observation::Unknown(why) | Observation::Error(why)) => {
             changes.unknowns.push(Unknown {
                 what: path.to_owned(),
                 why: why.clone(),

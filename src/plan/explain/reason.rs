@@ -142,7 +142,9 @@ impl Subject<'_> {
         let empty = CacheContent::default();
         let (content, there) = match self.observed.caches.get(name) {
             Some(Observation::Present(content)) => (content, true),
-            Some(Observation::Unknown(why)) => return (hidden(name, why), Vec::new(), None),
+            Some(Observation::Unknown(why) | Observation::Error(why)) => {
+                return (hidden(name, why), Vec::new(), None);
+            }
             Some(Observation::Absent) | None => (&empty, false),
         };
         let wanted = Wanted::resolve(self.desired, self.observed, content);
@@ -313,11 +315,11 @@ impl Subject<'_> {
         if let Need::Pinned { pin } = self.need(name, content, Some(row), roots) {
             return format!("the pin {pin} reaches it");
         }
-        if content.now.since(modified) < rules.grace {
-            return format!("it was written less than {} (prune.grace) ago", rules.grace);
-        }
         if roots.iter().any(|root| root.until >= content.now) {
             return "a root that is within its retention reaches it".to_owned();
+        }
+        if content.now.since(modified) < rules.grace {
+            return format!("it was written less than {} (prune.grace) ago", rules.grace);
         }
         if content
             .intents

@@ -292,6 +292,8 @@ fn incoming_paths_count_against_max_size_and_in_the_sum() {
         })
     };
     let plan = with(false);
+    let into = |cache: &str| incoming(&plan.steps, &crate::plan::testing::cache(cache));
+    assert_eq!((into("dev"), into("other")), (151, 0));
     assert_eq!(
         names(
             dropped(&plan, "prune/dev/dust")
@@ -372,4 +374,39 @@ fn a_cache_without_locks_says_what_that_means() {
         dev(observed).capabilities.by_age = true;
     });
     assert!(advice(&plan)[0].starts_with("its file system has no locks"));
+}
+
+#[test]
+fn paths_that_cannot_be_fetched_whole_are_for_a_person() {
+    let said = |nar: bool| {
+        let desired = desired("");
+        let mut observed = world().with_cached(1, &["a 1 lost"]).observe(&desired);
+        if !nar {
+            dev(&mut observed).narinfos[0].nar = None;
+        }
+        let advice = make::plan(&desired, &observed, "digest").advice;
+        advice
+            .into_iter()
+            .flat_map(|advice| advice.lines)
+            .collect::<Vec<_>>()
+    };
+    let a = crate::plan::testing::path("a");
+    let broken = format!("{a}: its NAR is missing");
+    let lost = format!("{a}: {}, to which it refers, is missing", hash("lost"));
+    assert_eq!(said(true), [lost.as_str()]);
+    assert_eq!(said(false), [broken, lost]);
+}
+
+#[test]
+fn of_very_many_references_that_lead_out_the_lowest_are_asked_for() {
+    let asked = |number: usize| {
+        let mut observed = world().observe(&desired(""));
+        let all = (0..number).map(|at| (0, hash(&at.to_string())));
+        dev(&mut observed).elsewhere = all.collect();
+        questions(&observed)
+    };
+    assert_eq!((asked(1).len(), asked(ASKED).len()), (1, ASKED));
+    let all: BTreeSet<_> = (0..ASKED + 9).map(|at| hash(&at.to_string())).collect();
+    let lowest = all.into_iter().take(ASKED).collect();
+    assert_eq!(asked(ASKED + 9), lowest);
 }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::step;
+use super::{section, step};
 use crate::nix::conf::{ConfFile, Content, ensure_include};
 use crate::plan::address::{Phase, fragment_address, nix_conf_address};
 use crate::plan::change::Changes;
@@ -27,7 +27,7 @@ pub(super) fn line(
     let (before, text) = match observed.files.get(path) {
         Some(Observation::Absent) => (None, ""),
         Some(Observation::Present(file)) => (Some(file.text.clone()), file.text.as_str()),
-        Some(Observation::Unknown(why)) => {
+        Some(Observation::Unknown(why) | Observation::Error(why)) => {
             changes.unknowns.push(Unknown {
                 what: path.to_owned(),
                 why: why.clone(),
@@ -58,7 +58,7 @@ pub(super) fn line(
         changes.advice.push(Advice {
             phase: Phase::Setup,
             about: path.to_owned(),
-            text: format!("{why}; add the line yourself where its owner keeps settings"),
+            text: why,
             lines: vec![format!("!include {}", conf.fragment)],
             because,
         });
@@ -110,7 +110,7 @@ fn why_not_edit(file: &FileFacts) -> Option<String> {
     if let Some(managed) = &file.managed {
         return Some(managed.clone());
     }
-    (!file.writable).then(|| "this user may not write it".to_owned())
+    (!file.writable).then(|| "this user may not write it: whoever may adds the line".to_owned())
 }
 
 /// Whether nix.conf includes our fragment now.
@@ -122,28 +122,41 @@ pub(in crate::plan) fn is_included(observed: &Observed, conf: &ConfFiles) -> boo
     file.is_some_and(|file| with_line(&file.text, conf).is_none())
 }
 
-/// The substituters that our fragment adds now.
-pub(in crate::plan) fn included_substituters(
+/// The words that this project's section of our fragment adds to a list setting now.
+pub(in crate::plan) fn added_by_project(
+    desired: &Desired,
     observed: &Observed,
     conf: &ConfFiles,
+    setting: &str,
 ) -> BTreeSet<String> {
-    added(observed, conf, "substituters").into_iter().collect()
+    let Some(text) = in_effect(observed, conf) else {
+        return BTreeSet::new();
+    };
+    let own = section::lines(text, &desired.config.project).unwrap_or_default();
+    added(own, setting).collect()
 }
 
-/// The words that our fragment adds to a list setting now.
-pub(super) fn added(observed: &Observed, conf: &ConfFiles, setting: &str) -> Vec<String> {
-    if !is_included(observed, conf) {
-        return Vec::new();
-    }
+/// The words that our fragment, all projects together, adds to a list setting now.
+pub(super) fn added_by_all(observed: &Observed, conf: &ConfFiles, setting: &str) -> Vec<String> {
+    in_effect(observed, conf)
+        .map(|text| added(text.lines(), setting).collect())
+        .unwrap_or_default()
+}
+
+/// The text of our fragment, if nix.conf includes it.
+fn in_effect<'o>(observed: &'o Observed, conf: &ConfFiles) -> Option<&'o str> {
+    let file = observed.files.get(conf.fragment.as_str())?.present()?;
+    is_included(observed, conf).then_some(file.text.as_str())
+}
+
+fn added<'t>(
+    lines: impl IntoIterator<Item = &'t str>,
+    setting: &str,
+) -> impl Iterator<Item = String> {
     let start = format!("extra-{setting} = ");
-    let file = observed
-        .files
-        .get(conf.fragment.as_str())
-        .and_then(Observation::present);
-    file.into_iter()
-        .flat_map(|file| file.text.lines())
-        .filter_map(|line| line.strip_prefix(&start))
+    lines
+        .into_iter()
+        .filter_map(move |line| line.strip_prefix(&start))
         .flat_map(str::split_whitespace)
         .map(str::to_owned)
-        .collect()
 }

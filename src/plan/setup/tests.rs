@@ -170,14 +170,14 @@ fn files_of_others_are_not_written() {
     assert!(changes.steps.is_empty());
     assert_eq!(changes.refusals[0].code, "setup-foreign-file");
     assert_eq!(changes.advice[0].lines, [format!("!include {FRAGMENT}")]);
-    assert!(changes.advice[0].text.starts_with("it belongs to NixOS;"));
+    assert_eq!(changes.advice[0].text, "it belongs to NixOS");
     let closed = FileFacts {
         managed: None,
         ..managed
     };
     put(&mut seen, CONF, Observation::Present(closed));
     let text = &plan(&desired, &seen).advice[0].text;
-    assert!(text.starts_with("this user may not write it;"));
+    assert!(text.starts_with("this user may not write it: "));
     let why = || Observation::Unknown(Why("closed".to_owned()));
     put(&mut seen, CONF, why());
     put(&mut seen, FRAGMENT, why());
@@ -286,4 +286,112 @@ fn a_daemon_reads_the_settings_of_the_machine_when_it_starts() {
     let changes = plan(&desired, &seen);
     assert_eq!(changes.advice.len(), 1);
     assert_eq!(changes.advice[0].lines, ["systemctl restart nix-daemon"]);
+}
+
+#[test]
+fn what_is_set_anew_after_our_line_is_said() {
+    let desired = desired(SECTIONS);
+    let mut seen = observed(&desired);
+    put(&mut seen, FRAGMENT, file(&fragment_text()));
+    let urls = "file:///cache/dev https://up.example https://late.example?priority=60";
+    let keys = format!("{UP_KEY} {}", key("dev-1"));
+    let said = |seen: &mut Observed, substituters: &str, keys: &str| -> Vec<String> {
+        seen.nix = nix(&[
+            ("substituters", substituters),
+            ("trusted-public-keys", keys),
+        ]);
+        if let Observation::Present(nix) = &mut seen.nix {
+            nix.trusted = true;
+            let setting = nix.settings.get_mut("substituters").unwrap();
+            setting.origins = vec!["NIX_CONFIG:4".to_owned(), "/x:1".to_owned()];
+        }
+        let all = plan(&desired, seen).advice;
+        all.into_iter()
+            .map(|one| format!("{}: {}", one.about, one.text))
+            .collect()
+    };
+    assert!(said(&mut seen, "", "").is_empty(), "not included yet");
+    put(&mut seen, CONF, file("!include nanna-cache.conf\n"));
+    assert!(said(&mut seen, urls, &keys).is_empty());
+    assert_eq!(
+        said(&mut seen, "https://up.example", &keys),
+        [format!(
+            "substituters: Nix does not use what {FRAGMENT} adds: NIX_CONFIG:4 sets `substituters` anew; \
+             make it `extra-substituters`, or move it before the `!include`"
+        )]
+    );
+    let both = said(&mut seen, "", UP_KEY);
+    assert_eq!(both.len(), 2);
+    assert!(both[1].starts_with("trusted-public-keys: Nix does not use"));
+}
+
+#[test]
+fn a_line_that_nix_refuses_is_named_and_the_file_left_alone() {
+    let desired = desired(SECTIONS);
+    let mut seen = observed(&desired);
+    put(&mut seen, CONF, file("cores = 2\n\nrubbish\n"));
+    let changes = plan(&desired, &seen);
+    assert!(!addresses(&changes.steps).contains(&"setup/nix.conf"));
+    assert!(
+        changes.advice[0]
+            .text
+            .starts_with("Nix refuses line 3 of it")
+    );
+}
+
+#[test]
+fn what_our_fragment_adds_counts_only_where_it_is_included() {
+    let desired = desired(SECTIONS);
+    let conf = desired.conf.clone().unwrap();
+    let mut seen = observed(&desired);
+    put(&mut seen, FRAGMENT, file(&fragment_text()));
+    assert!(added_by_project(&desired, &seen, &conf, "substituters").is_empty());
+    put(&mut seen, CONF, file("!include nanna-cache.conf\n"));
+    let added: Vec<_> = added_by_project(&desired, &seen, &conf, "substituters")
+        .into_iter()
+        .collect();
+    let expected = "file:///cache/dev https://late.example?priority=60 https://up.example";
+    assert_eq!(added.join(" "), expected);
+}
+
+#[test]
+fn who_needs_no_administrator_is_not_sent_to_one() {
+    let desired = desired(SECTIONS);
+    let advised = |daemon, trusted| {
+        let mut seen = observed(&desired);
+        let Observation::Present(mut facts) = nix(&[]) else {
+            panic!()
+        };
+        (facts.daemon, facts.trusted) = (daemon, trusted);
+        seen.nix = Observation::Present(facts);
+        let advice = plan(&desired, &seen).advice;
+        let about: Vec<_> = advice.into_iter().map(|advice| advice.about).collect();
+        about.join(" ")
+    };
+    assert_eq!(
+        advised(true, true),
+        "",
+        "its own nix.conf is read by itself"
+    );
+    assert_eq!(advised(false, false), "");
+    assert_eq!(advised(true, false), "/etc/nix/nix.conf");
+}
+
+#[test]
+fn what_others_allow_counts_beside_what_our_fragment_adds() {
+    let desired = desired(SECTIONS);
+    let mut seen = observed(&desired);
+    let late = "https://late.example?priority=60";
+    put(&mut seen, CONF, file("!include nanna-cache.conf\n"));
+    put(
+        &mut seen,
+        FRAGMENT,
+        file(&format!("extra-substituters = {late}\n")),
+    );
+    let effective = format!("https://up.example {late}");
+    seen.nix = nix(&[("substituters", &effective)]);
+    let advice = plan(&desired, &seen).advice;
+    let lines = advice.into_iter().flat_map(|advice| advice.lines);
+    let wanted = format!("extra-trusted-substituters = file:///cache/dev {late}");
+    assert_eq!(lines.into_iter().next(), Some(wanted));
 }

@@ -23,6 +23,7 @@ pub mod pins;
 pub mod prune;
 pub mod push;
 pub mod records;
+pub mod signers;
 pub mod terms;
 
 use std::io::Read;
