@@ -6,6 +6,8 @@ mod simulated;
 
 #[path = "simulated/exhaustive.rs"]
 mod exhaustive;
+#[path = "simulated/planner.rs"]
+mod planner;
 #[path = "simulated/races.rs"]
 mod races;
 
@@ -35,7 +37,20 @@ fn seeds(few: u64) -> std::ops::Range<u64> {
 
 #[test]
 fn random_runs_break_no_promise_and_converge() {
-    let seeds = seeds(300);
+    all(seeds(200), Bounds::default());
+}
+
+#[test]
+fn random_runs_where_nothing_is_written_only_if_there_is_none() {
+    let bounds = Bounds {
+        conditional: Some(false),
+        paths: 8,
+        ..Bounds::default()
+    };
+    all(seeds(50), bounds);
+}
+
+fn all(seeds: std::ops::Range<u64>, bounds: Bounds) {
     let next = std::sync::atomic::AtomicU64::new(seeds.start);
     std::thread::scope(|scope| {
         for _ in 0..2 {
@@ -45,7 +60,7 @@ fn random_runs_break_no_promise_and_converge() {
                     if seed >= seeds.end {
                         return;
                     }
-                    if let Err(told) = simulated::random::seed(seed, Bounds::default()) {
+                    if let Err(told) = simulated::random::seed(seed, bounds) {
                         panic!("{told}");
                     }
                 }

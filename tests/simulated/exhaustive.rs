@@ -132,12 +132,12 @@ fn ways(run: &Run, path: &Path) -> Vec<Path> {
     ways
 }
 
-/// All schedules where `NANNA_CASES` asks for many; else those with few switches.
-fn reach(few: usize, kills: usize) -> Reach {
+/// Schedules with many switches where `NANNA_CASES` asks for many; else those with few.
+fn reach(few: usize, many_switches: usize, kills: usize) -> Reach {
     let many = std::env::var("NANNA_CASES")
         .is_ok_and(|cases| cases.parse().is_ok_and(|n: u64| n >= 10_000));
     Reach {
-        switches: if many { usize::MAX } else { few },
+        switches: if many { many_switches } else { few },
         kills,
     }
 }
@@ -172,22 +172,22 @@ fn all(scenario: Scenario, reach: Reach) {
 #[test]
 fn a_push_on_a_dead_path_and_a_prune() {
     let make = |scenario: Scenario| scenario.cached(&[0], OLD).push("A", &[1]).prune_all("P");
-    all(make(Scenario::chain(2)), reach(2, 0));
-    all(make(paged(Scenario::chain(2))), reach(2, 0));
-    all(make(locked(Scenario::chain(2))), reach(0, 1));
+    all(make(Scenario::chain(2)), reach(2, usize::MAX, 0));
+    all(make(paged(Scenario::chain(2))), reach(2, usize::MAX, 0));
+    all(make(locked(Scenario::chain(2))), reach(0, 2, 1));
 }
 
 #[test]
 fn a_push_on_a_dead_path_and_a_prune_one_of_which_is_killed() {
     let make = |scenario: Scenario| scenario.cached(&[0], OLD).push("A", &[1]).prune_all("P");
-    all(make(Scenario::chain(2)), reach(0, 1));
+    all(make(Scenario::chain(2)), reach(0, 2, 1));
 }
 
 #[test]
 fn a_push_that_shares_a_nar_with_a_dead_path_and_a_prune() {
     let make = |scenario: Scenario| scenario.cached(&[0], OLD).push("A", &[1]).prune_all("P");
-    all(make(twins()), reach(2, 0));
-    all(make(locked(twins())), reach(0, 1));
+    all(make(twins()), reach(2, usize::MAX, 0));
+    all(make(locked(twins())), reach(0, 2, 1));
 }
 
 #[test]
@@ -196,8 +196,8 @@ fn a_renewal_and_a_prune() {
         let scenario = scenario.cached(&[0, 1], OLD).rooted(1, OLD);
         scenario.push("A", &[1]).prune_all("P")
     };
-    all(make(Scenario::chain(2)), reach(2, 0));
-    all(make(Scenario::chain(2)), reach(0, 1));
+    all(make(Scenario::chain(2)), reach(2, usize::MAX, 0));
+    all(make(Scenario::chain(2)), reach(0, 2, 1));
 }
 
 #[test]
@@ -206,7 +206,7 @@ fn two_pushes_and_a_prune() {
         let scenario = scenario.cached(&[0], OLD);
         scenario.push("A", &[1]).push("B", &[0]).prune_all("P")
     };
-    all(make(Scenario::chain(2)), reach(1, 0));
+    all(make(Scenario::chain(2)), reach(1, 3, 0));
 }
 
 #[test]
@@ -215,8 +215,8 @@ fn a_push_and_two_prunes() {
         let scenario = scenario.cached(&[0], OLD);
         scenario.push("A", &[1]).prune_all("P").prune_all("Q")
     };
-    all(make(Scenario::chain(2)), reach(1, 0));
-    all(make(locked(Scenario::chain(2))), reach(1, 0));
+    all(make(Scenario::chain(2)), reach(1, 3, 0));
+    all(make(locked(Scenario::chain(2))), reach(1, 3, 0));
 }
 
 #[test]
@@ -230,5 +230,5 @@ fn a_push_a_prune_and_somebody_who_copies() {
         content,
     };
     let things = vec![on(vec![], 0), on(vec![0], 1), on(vec![0], 2)];
-    all(make(Scenario::new(things)), reach(1, 0));
+    all(make(Scenario::new(things)), reach(1, 3, 0));
 }

@@ -36,6 +36,12 @@ fn unpublish(number: usize) -> String {
 /// Runs it with all rules kept: nothing breaks, and everybody ends.
 #[track_caller]
 fn holds(scenario: &Scenario, steps: &[Step<'_>]) -> Run {
+    // Also in a store that cannot keep what is there.
+    let mut weak = scenario.clone();
+    weak.server.conditional = false;
+    if let (run, Err(broken)) = run(&weak, steps) {
+        panic!("{broken}\n{}", run.log.join("\n"));
+    }
     let (run, result) = run(scenario, steps);
     if let Err(broken) = result {
         panic!("{broken}\n{}", run.log.join("\n"));

@@ -43,7 +43,17 @@ pub struct Case {
 }
 
 const HOUR: i64 = 3600;
-const AGES: [i64; 7] = [0, HOUR, 13 * HOUR, 23 * HOUR, 25 * HOUR, 5 * DAY, 20 * DAY];
+const AGES: [i64; 9] = [
+    0,
+    HOUR,
+    13 * HOUR,
+    23 * HOUR,
+    25 * HOUR,
+    5 * DAY,
+    20 * DAY,
+    20 * DAY,
+    20 * DAY,
+];
 
 pub fn case(dice: &mut Dice, bounds: Bounds) -> Case {
     let most = if dice.percent(60) {
@@ -136,8 +146,11 @@ fn filled(dice: &mut Dice, mut scenario: Scenario, count: usize) -> Scenario {
         let age = dice.of(&AGES);
         scenario = fresh(scenario, &tops, age);
         if dice.percent(70) {
-            let age = dice.of(&[0, 5 * DAY, 20 * DAY]);
+            let age = dice.of(&[0, 5 * DAY, 20 * DAY, 20 * DAY]);
             scenario = scenario.rooted(tops[0], age);
+        }
+        if dice.percent(10) {
+            scenario = scenario.pinned(tops[0]);
         }
     }
     for _ in 0..dice.below(3) {
@@ -324,20 +337,16 @@ pub fn converge(case: &Case, run: &Run) -> Result<(), Broken> {
         .keys()
         .filter(|key| key.contains("/roots/"))
         .collect();
+    let pinned = server.kept();
     // Under content that is kept for ever, roots stay as well.
-    if !roots.is_empty() && case.scenario.foreign == Foreign::Retention {
-        return Err(format!(
-            "roots are left: {roots:?} of {} at {}",
-            describe(&server),
-            server.seconds()
-        ));
+    let firm = case.scenario.foreign == Foreign::Keep || !pinned.is_empty();
+    if !roots.is_empty() && !firm {
+        return Err(format!("roots are left: {}", describe(&server)));
     }
-    let foreign: BTreeSet<String> = server.reach(left.difference(&ours).cloned());
-    if let Some(hash) = ours
-        .intersection(&left)
-        .find(|hash| !foreign.contains(*hash))
-    {
-        return Err(format!("{hash} is left"));
+    let foreign = server.reach(left.difference(&ours).cloned());
+    let is_ours = |hash: &&String| !foreign.contains(*hash) && !pinned.contains(*hash);
+    if let Some(hash) = ours.intersection(&left).find(is_ours) {
+        return Err(format!("{hash} is left: {}", describe(&server)));
     }
     Ok(())
 }

@@ -207,6 +207,22 @@ impl Scenario {
         self
     }
 
+    /// Somebody who does something else.
+    pub fn with(self, name: &str, body: Body) -> Self {
+        self.add(name, body)
+    }
+
+    /// A pin of a path.
+    pub fn pinned(mut self, number: usize) -> Self {
+        let text = format!(
+            r#"{{"schema":1,"requires":[],"writer":"x","path":"{}","name":"firm","pinned":"2026-01-01T00:00:00Z"}}"#,
+            path(number)
+        );
+        let key = format!("nanna-cache/v1/pins/firm/{}.json", hash(number));
+        self.server.place(&key, text.as_bytes(), 20 * DAY);
+        self
+    }
+
     fn add(mut self, name: &str, body: Body) -> Self {
         self.bodies.push((name.to_owned(), body));
         self
