@@ -394,11 +394,11 @@ mod tests {
     fn unknown_fields_survive_and_unknown_meanings_refuse() {
         let body = json!({
             "schema": 1, "requires": [], "writer": "nanna-cache 9", "phase": "paths",
-            "paths": "", "plan": "x", "began": "2026-01-01T00:00:00Z", "later": {"a": [1]}
+            "paths": "", "plan": "x", "began": "2026-01-01T00:00:00Z", "unheard-of": {"a": [1]}
         });
         let read_back: PruneBody = read("k", body.to_string().as_bytes()).unwrap();
         let again: serde_json::Value = serde_json::from_slice(&bytes(&read_back)).unwrap();
-        assert_eq!(again["later"], body["later"]);
+        assert_eq!(again["unheard-of"], body["unheard-of"]);
         for (field, value) in [("schema", json!(2)), ("requires", json!(["wings"]))] {
             let mut other = body.clone();
             other[field] = value;
