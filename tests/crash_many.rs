@@ -11,7 +11,7 @@ use std::collections::BTreeSet;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-use crash_support::{Ended, Running, Site, age, names, narinfos};
+use crash_support::{Running, Site, age, names, narinfos};
 
 const PUSHERS: usize = 8;
 const PRUNES: usize = 2;
@@ -56,8 +56,6 @@ struct Tally {
     pruned: usize,
     lapsed: usize,
     busy: usize,
-    /// Those who had to give up because others were there first.
-    other: Vec<Ended>,
 }
 
 fn number(name: &str, usual: u64) -> u64 {
@@ -148,8 +146,6 @@ fn play(mut players: Vec<Player>, tally: &mut Tally) -> BTreeSet<String> {
                     _ if ended.stdout.contains("held up") || ended.stderr.contains("held up") => {
                         tally.lapsed += 1;
                     }
-                    // A prune took what it had found there: it says that its plan is stale.
-                    (Some(5), _) => tally.other.push(ended),
                     _ => panic!("{ended:#?}"),
                 }
                 continue;
@@ -197,7 +193,6 @@ fn pushers_prunes_and_a_copy_beside_one_another() {
         pruned: 0,
         lapsed: 0,
         busy: 0,
-        other: Vec::new(),
     };
     let mut tops = BTreeSet::new();
     for round in 0..rounds {
@@ -219,15 +214,6 @@ fn pushers_prunes_and_a_copy_beside_one_another() {
         tally.killed, tally.stopped, tally.lapsed, tally.pushed, tally.pruned, tally.busy
     );
     println!("{told}");
-    for ended in &tally.other {
-        let lines: Vec<&str> = ended
-            .stdout
-            .lines()
-            .chain(ended.stderr.lines())
-            .filter(|line| line.contains('✗') || line.contains("rror") || line.contains("stale"))
-            .collect();
-        println!("{:?}: {lines:?}", ended.code);
-    }
     assert!(
         tally.killed > 0 && tally.pushed > 0 && tally.pruned > 0,
         "{told}"

@@ -4,7 +4,7 @@
 
 use std::collections::BTreeSet;
 
-use super::batch::batch;
+use super::batch::{batch, spare};
 use super::machine::sentence;
 use super::work::{Applying, Ended, all, failed};
 use crate::config::model::{CacheName, ClassName, PinName};
@@ -41,8 +41,8 @@ pub(super) fn run(
             &work.machine.terms(),
             &store,
             &batch,
-            &SystemClock::new(),
-            work.progress,
+            &|lost| spare(work, observed, cache, &batch, lost),
+            (&SystemClock::new(), work.progress),
             &mut done,
         )
     };

@@ -156,6 +156,29 @@ fn a_push_goes_on_once_the_record_is_narrowed() {
     assert_eq!(pruned(&both, "P").0, [hash(1)]);
 }
 
+#[test]
+fn what_a_prune_took_is_pushed_again_though_the_plan_did_not_bring_it() {
+    // The plan found 0 there, so the push has only 1 to bring.
+    let make = |scenario: Scenario| {
+        let scenario = scenario.cached(&[0], OLD);
+        scenario.push_items("A", &[1], &[1]).prune_all("P")
+    };
+    for steps in [
+        &[End("P"), End("A")][..],
+        &[To("P", "list Roots"), End("A")],
+    ] {
+        let run = holds(&make(Scenario::chain(2)), steps);
+        pushed(&run, "A");
+        assert_eq!(pruned(&run, "P").0, [hash(0)]);
+        let intents = run
+            .server
+            .objects
+            .keys()
+            .filter(|key| key.contains("/intents/"));
+        assert_eq!(intents.count(), 0);
+    }
+}
+
 fn on_orphan(scenario: Scenario) -> Scenario {
     scenario.orphan(0, OLD).push("A", &[0]).prune_all("P")
 }

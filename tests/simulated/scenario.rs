@@ -15,9 +15,10 @@ use nanna_cache::plan::record::Root;
 use nanna_cache::plan::step::RootToWrite;
 use nanna_cache::provider::binary_cache::observe::Look;
 use nanna_cache::provider::binary_cache::prune::{Candidates, Decision, prune_by};
-use nanna_cache::provider::binary_cache::push::{Batch, Item, push_by};
+use nanna_cache::provider::binary_cache::push::{Batch, Item, PushDone, Spare, push_into};
 use nanna_cache::provider::binary_cache::terms::Terms;
 use nanna_cache::provider::binary_cache::{CacheStore, IfThere, Put};
+use nanna_cache::sys::clock::Clock;
 use nanna_cache::transfer::progress::Progress;
 use nanna_cache::transfer::tree::hash_tree;
 
@@ -238,14 +239,15 @@ impl Scenario {
     /// A push that brings only some of its closure, because the rest was in the cache.
     pub fn push_items(mut self, name: &str, tops: &[usize], items: &[usize]) -> Self {
         let closure = self.closure(tops);
-        let item = |number: &usize| {
-            let content = &contents()[self.things[*number].content];
+        let things = self.things.clone();
+        let item = move |number: &usize| {
+            let content = &contents()[things[*number].content];
             Item {
                 path: path(*number),
                 root: content.root.clone(),
                 nar_hash: content.nar_hash,
                 nar_size: content.nar_size,
-                references: self.things[*number]
+                references: things[*number]
                     .references
                     .iter()
                     .map(|to| path(*to))
@@ -260,7 +262,7 @@ impl Scenario {
         let batch = Batch {
             store_dir: StoreDir::default(),
             class: class(),
-            items: items.iter().map(item).collect(),
+            items: items.iter().map(&item).collect(),
             roots: tops
                 .iter()
                 .map(|number| RootToWrite {
@@ -290,14 +292,20 @@ impl Scenario {
                 roots: tops.to_vec(),
             },
         );
+        // What a prune takes meanwhile is at hand, as in a store.
+        let all = self.closure(tops);
         let body: Body = Arc::new(move |handle: &Handle| {
-            Ended::Pushed(push_by(
-                &terms,
-                handle,
-                &batch,
-                handle,
-                &Progress::default(),
-            ))
+            let spare = |lost: &[HashPart]| {
+                let numbers = all.iter().filter(|number| lost.contains(&hash(**number)));
+                Some(Spare {
+                    items: numbers.map(&item).collect(),
+                    keys: Arc::from(Vec::new()),
+                })
+            };
+            let mut done = PushDone::default();
+            let with = (handle as &dyn Clock, &Progress::default());
+            let ended = push_into(&terms, handle, &batch, &spare, with, &mut done);
+            Ended::Pushed(ended.map(|()| done))
         });
         self.add(name, body)
     }

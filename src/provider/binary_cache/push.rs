@@ -9,6 +9,7 @@ mod batch;
 mod look;
 mod upload;
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -87,6 +88,14 @@ pub struct Batch {
     pub threads: usize,
 }
 
+/// What a push brings besides, because the cache lost it since it was looked at.
+pub struct Spare {
+    /// The paths.
+    pub items: Vec<Item>,
+    /// Keys that sign them, and all else that is pushed.
+    pub keys: Arc<[SecretKey]>,
+}
+
 /// What was done for one class.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ClassDone {
@@ -153,6 +162,8 @@ pub enum PushError {
 enum Early {
     /// Our intent was not renewed in time: begin again with a new one.
     Lapsed,
+    /// These are relied on, are not brought, and are not there.
+    Moved(Vec<HashPart>),
     Error(PushError),
 }
 
@@ -215,14 +226,15 @@ pub fn push_by(
     progress: &Progress,
 ) -> Result<PushDone, PushError> {
     let mut done = PushDone::default();
-    match push_into(terms, store, batch, clock, progress, &mut done) {
+    match push_into(terms, store, batch, &|_| None, (clock, progress), &mut done) {
         Ok(()) => Ok(done),
         Err(PushError::Stopped(_)) => Err(PushError::Stopped(Box::new(done))),
         Err(error) => Err(error),
     }
 }
 
-/// As [`push_by`]; what was done is in `done` whatever ends it.
+/// As [`push_by`]; what was done is in `done` whatever ends it. Where a prune took something that the
+/// push relies on and does not bring, `spare` is asked for it; `None`: it is not at hand.
 ///
 /// # Errors
 /// As [`push`]. [`PushError::Stopped`] holds nothing.
@@ -230,17 +242,18 @@ pub fn push_into(
     terms: &Terms,
     store: &dyn CacheStore,
     batch: &Batch,
-    clock: &dyn Clock,
-    progress: &Progress,
+    spare: &dyn Fn(&[HashPart]) -> Option<Spare>,
+    (clock, progress): (&dyn Clock, &Progress),
     done: &mut PushDone,
 ) -> Result<(), PushError> {
-    batch::check(batch)?;
+    let mut batch = Cow::Borrowed(batch);
     let mut noted = HashSet::new();
     for _ in 0..ATTEMPTS {
+        batch::check(&batch)?;
         let mut push = Push {
             terms: *terms,
             store,
-            batch,
+            batch: &batch,
             clock,
             progress,
             done: &mut *done,
@@ -250,6 +263,21 @@ pub fn push_into(
             Ok(()) => return Ok(()),
             Err(Early::Lapsed) => {
                 tracing::info!("the push was held up for too long, it begins again");
+            }
+            Err(Early::Moved(lost)) => {
+                let found = spare(&lost);
+                let brings = |hash: &HashPart| {
+                    let mut items = found.iter().flat_map(|found| &found.items);
+                    items.any(|item| item.path.hash() == *hash)
+                };
+                if let Some(hash) = lost.iter().find(|hash| !brings(hash)) {
+                    return Err(PushError::Moved(*hash));
+                }
+                if let Some(found) = found {
+                    let batch = batch.to_mut();
+                    batch.items.extend(found.items);
+                    batch.keys = found.keys;
+                }
             }
             Err(Early::Error(error)) => return Err(error),
         }
@@ -299,14 +327,19 @@ impl Push<'_> {
                 Some(presence) => Ok(presence),
                 None => look::presence(view, self.batch, &relies),
             };
-            let presence = match presence {
+            let early = match presence {
+                Ok(presence) if presence.moved.is_empty() => Ok(presence),
+                Ok(presence) => Err(Early::Moved(presence.moved)),
+                Err(error) => Err(error.into()),
+            };
+            let presence = match early {
                 Ok(presence) => presence,
-                Err(error) => {
+                Err(early) => {
                     let mut classes = self.done.classes.values();
                     if classes.all(|class| class.uploaded.is_empty()) {
                         held.remove()?;
                     }
-                    return Err(error.into());
+                    return Err(early);
                 }
             };
             self.note_present(&presence);

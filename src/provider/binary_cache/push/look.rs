@@ -3,7 +3,7 @@
 use std::collections::{BTreeSet, HashSet};
 use std::time::Duration;
 
-use super::{Batch, Early, Item, Push, PushError};
+use super::{Batch, Early, Item, Push};
 use crate::nix::narinfo::Brief;
 use crate::nix::store_path::HashPart;
 use crate::plan::record::{PruneBody, PrunePhase};
@@ -22,6 +22,8 @@ pub(super) struct Presence {
     pub(super) present: Vec<usize>,
     /// Not there, or broken.
     pub(super) absent: Vec<usize>,
+    /// What the push relies on, does not bring, and is not there.
+    pub(super) moved: Vec<HashPart>,
     /// Those of `absent` whose narinfo is there but of no use: it is replaced.
     pub(super) broken: HashSet<usize>,
 }
@@ -31,7 +33,7 @@ pub(super) fn presence(
     view: &dyn CacheView,
     batch: &Batch,
     relies: &BTreeSet<HashPart>,
-) -> Result<Presence, PushError> {
+) -> Result<Presence, StoreError> {
     let mut presence = Presence::default();
     let mut items = HashSet::with_capacity(batch.items.len());
     for (at, item) in batch.items.iter().enumerate() {
@@ -45,12 +47,12 @@ pub(super) fn presence(
                 presence.absent.push(at);
             }
             Ok(None) => presence.absent.push(at),
-            Err(error) => return Err(error.into()),
+            Err(error) => return Err(error),
         }
     }
     for hash in relies {
         if !items.contains(hash) && view.head(&narinfo_key(*hash))?.is_none() {
-            return Err(PushError::Moved(*hash));
+            presence.moved.push(*hash);
         }
     }
     Ok(presence)
