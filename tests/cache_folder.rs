@@ -34,10 +34,10 @@ fn meta_of(store: &FolderStore, area: Area) -> Option<Meta> {
 fn failing(world: &World, call: &'static str, number: i32) -> FolderStore {
     FolderStore::with_hook(world.cache(), move |name, key| {
         let fails = name == call && (name != "lock" || key.contains(".nanna-cache.tmp."));
-        match fails {
-            true => Err(io::Error::from_raw_os_error(number)),
-            false => Ok(()),
+        if fails {
+            return Err(io::Error::from_raw_os_error(number));
         }
+        Ok(())
     })
 }
 

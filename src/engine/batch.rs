@@ -15,7 +15,7 @@ use crate::plan::desired::Cache;
 use crate::plan::observed::{Observation, Observed};
 use crate::plan::push::reliance;
 use crate::plan::step::{Op, PathToPush, Step};
-use crate::provider::binary_cache::push::{Batch, Item};
+use crate::provider::binary_cache::push::{Batch, Item, Spare};
 use crate::provider::nix_store::{self, Details};
 
 /// What the push steps of one cache upload and write; `Err`: why it cannot be told.
@@ -84,6 +84,58 @@ pub(super) fn batch(
         threads: 0,
         store_dir,
     })
+}
+
+/// What the cache lost since it was looked at, as far as it is at hand.
+pub(super) fn spare(
+    work: &Applying<'_>,
+    observed: &Observed,
+    cache: &Cache,
+    batch: &Batch,
+    lost: &[HashPart],
+) -> Option<Spare> {
+    let paths: Vec<PathToPush> = lost
+        .iter()
+        .filter_map(|hash| at_hand(observed, *hash))
+        .collect();
+    let details = details(work, paths.iter()).ok()?;
+    let items = paths
+        .iter()
+        .map(|path| item(work, &batch.class, path, &details, &batch.store_dir));
+    Some(Spare {
+        items: items.collect::<Result<_, _>>().ok()?,
+        keys: keys(work, cache).ok()?,
+    })
+}
+
+/// A path of the local store, or of a directory.
+fn at_hand(observed: &Observed, hash: HashPart) -> Option<PathToPush> {
+    let to_push = |path: StorePath, nar_hash, nar_size, directory| PathToPush {
+        path,
+        nar_size,
+        nar_hash,
+        rank: 0,
+        directory,
+        unasked: false,
+    };
+    let store = observed.store.present();
+    if let Some((store, row)) = store.and_then(|store| Some((store, store.paths.row(&hash)?))) {
+        let nar_hash = *store.nar_hashes.get(row as usize)?;
+        let (path, size) = (store.paths.path(row), store.paths.nar_size(row));
+        return Some(to_push(path, nar_hash, size, None));
+    }
+    let directories = observed.directories.values();
+    let mut facts = directories
+        .filter_map(Observation::present)
+        .flat_map(|seen| &seen.found);
+    let facts = facts.find(|facts| facts.path.hash() == hash)?;
+    let directory = Some(facts.directory.clone());
+    Some(to_push(
+        facts.path.clone(),
+        facts.nar_hash,
+        facts.nar_size,
+        directory,
+    ))
 }
 
 /// What is relied on and neither was in the cache nor is pushed: a part of the plan was left out.

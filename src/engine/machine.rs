@@ -1,5 +1,7 @@
 //! This machine as the engine reaches it: the host, its Nix, its store, and our own folders.
 
+use std::time::Duration;
+
 use camino::{Utf8Path, Utf8PathBuf};
 
 use crate::config::model::Config;
@@ -7,6 +9,7 @@ use crate::nix::hash::Sha256;
 use crate::plan::desired::Site;
 use crate::plan::time::Time;
 use crate::provider::binary_cache::folder::FolderStore;
+use crate::provider::binary_cache::terms::Terms;
 use crate::provider::nix_cli::Nix;
 use crate::provider::nix_conf;
 use crate::provider::nix_store::{Location, Marks};
@@ -37,6 +40,17 @@ pub struct Machine {
 }
 
 impl Machine {
+    /// The numbers by which this process pushes and prunes. Tests that stop processes make it give
+    /// up sooner; nothing can make it give up later.
+    #[must_use]
+    pub fn terms(&self) -> Terms {
+        let seconds = self.host.var("NANNA_CACHE_TEST_TRUST");
+        match seconds.and_then(|seconds| seconds.parse().ok()) {
+            Some(seconds) => Terms::STANDARD.with_trust(Duration::from_secs(seconds)),
+            None => Terms::STANDARD,
+        }
+    }
+
     /// Finds Nix and the store.
     #[must_use]
     pub fn new(host: Host, options: Options) -> Self {

@@ -17,7 +17,6 @@ use crate::provider::binary_cache::observe::Look;
 use crate::provider::binary_cache::prune::{
     Candidates, Decision, PruneDone, PruneError, prune_into,
 };
-use crate::provider::binary_cache::terms::Terms;
 use crate::sys::clock::SystemClock;
 
 /// Runs the prune steps of one cache; one outcome per step.
@@ -48,7 +47,7 @@ pub(super) fn run(
     let result = wait_for_others(work, || {
         let mut decide = |content: &CacheContent| decide(work, observed, name, content);
         prune_into(
-            &Terms::STANDARD,
+            &work.machine.terms(),
             &store,
             &candidates,
             &look,

@@ -4,7 +4,7 @@
 
 use std::collections::BTreeSet;
 
-use super::batch::batch;
+use super::batch::{batch, spare};
 use super::machine::sentence;
 use super::work::{Applying, Ended, all, failed};
 use crate::config::model::{CacheName, ClassName, PinName};
@@ -14,7 +14,6 @@ use crate::plan::observed::Observed;
 use crate::plan::report::Outcome;
 use crate::plan::step::{Effect, Op, PathToPush, RootToWrite, Selector, Step};
 use crate::provider::binary_cache::push::{PushDone, PushError, push_into};
-use crate::provider::binary_cache::terms::Terms;
 use crate::provider::binary_cache::{CacheStore, StoreError, narinfo_key, pins};
 use crate::sys::clock::SystemClock;
 
@@ -39,11 +38,11 @@ pub(super) fn run(
         Ok(())
     } else {
         push_into(
-            &Terms::STANDARD,
+            &work.machine.terms(),
             &store,
             &batch,
-            &SystemClock::new(),
-            work.progress,
+            &|lost| spare(work, observed, cache, &batch, lost),
+            (&SystemClock::new(), work.progress),
             &mut done,
         )
     };

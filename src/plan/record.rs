@@ -88,7 +88,7 @@ pub struct PruneRecord {
     pub gone: bool,
     /// How far it is.
     pub phase: PrunePhase,
-    /// Paths that it is about to delete.
+    /// Paths that it is about to delete, now or later.
     pub paths: Vec<HashPart>,
 }
 
@@ -219,6 +219,9 @@ pub struct PruneBody {
     /// Hash parts of the paths it is about to delete.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub paths: String,
+    /// Hash parts of the paths that it found dead, too, and deletes in later rounds.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub later: String,
     /// Keys under `roots/` that it is about to delete.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub roots: String,

@@ -101,11 +101,12 @@ mod tests {
         let (instant, wall) = (Instant::now(), SystemTime::now());
         let hour = Duration::from_hours(1);
         let start = clock.pass(instant, wall);
+        let passed = |instant, wall| clock.pass(instant, wall).saturating_sub(start);
         // The machine slept: only the wall clock knows.
-        assert_eq!(clock.pass(instant, wall + hour) - start, hour);
+        assert_eq!(passed(instant, wall + hour), hour);
         // Somebody set the wall clock back by two hours, and an hour passed.
-        assert_eq!(clock.pass(instant + hour, wall - hour) - start, 2 * hour);
+        assert_eq!(passed(instant + hour, wall - hour), 2 * hour);
         // Both agree.
-        assert_eq!(clock.pass(instant + 2 * hour, wall) - start, 3 * hour);
+        assert_eq!(passed(instant + 2 * hour, wall), 3 * hour);
     }
 }

@@ -29,3 +29,44 @@ fn keys_of_records() {
         format!("nanna-cache/v1/pins/v1/{hash}.json")
     );
 }
+
+/// Every field that a record can have, and one of a later version, comes back as it was.
+#[test]
+fn every_field_survives_to_be_read_and_written() {
+    use serde::{Serialize, de::DeserializeOwned};
+    use serde_json::{Value, json};
+
+    fn same<T: Serialize + DeserializeOwned>(fields: &Value) {
+        let mut whole = json!({"schema": 1, "requires": [], "writer": "nanna-cache 9.9"});
+        for more in [fields, &json!({"unheard-of": {"a": [1, null]}})] {
+            let more = more.as_object().unwrap();
+            whole.as_object_mut().unwrap().extend(more.clone());
+        }
+        let read: T = serde_json::from_value(whole.clone()).unwrap();
+        assert_eq!(serde_json::to_value(read).unwrap(), whole);
+    }
+
+    let path = crate::plan::testing::path("a").to_string();
+    let hashes = format!("{} {}", hash("a"), hash("b"));
+    let time = "2026-01-02T03:04:05Z";
+    same::<IntentBody>(&json!({
+        "class": "gold", "tops": [path], "paths": hashes, "absent": hashes, "began": time,
+        "commit": "c", "run": "r",
+    }));
+    same::<RootBody>(&json!({
+        "path": path, "class": "gold", "attr": ".#a", "system": "x86_64-linux", "commit": "c",
+        "run": "r", "pushed": time,
+    }));
+    same::<PinBody>(&json!({
+        "path": path, "name": "v1", "project": "p", "pinned": time, "because": "b",
+    }));
+    same::<PruneBody>(&json!({
+        "phase": "nars", "paths": hashes, "later": hashes, "roots": "nanna-cache/v1/roots/gold/x.json",
+        "nars": "nar/x", "plan": "d", "began": time, "run": "r",
+    }));
+    // Those that may be missing.
+    same::<IntentBody>(&json!({"class": "gold", "tops": [], "paths": "", "began": time}));
+    same::<RootBody>(&json!({"path": path, "class": "gold", "pushed": time}));
+    same::<PinBody>(&json!({"path": path, "name": "v1", "pinned": time}));
+    same::<PruneBody>(&json!({"phase": "ended", "plan": "d", "began": time}));
+}

@@ -57,21 +57,22 @@ impl<'a> Held<'a> {
         })
     }
 
-    /// Writes the record again with another body.
-    pub(super) fn rewrite(&mut self, bytes: Vec<u8>) -> Result<(), StoreError> {
+    /// Writes the record again with another body. A record that lapsed is never taken up again:
+    /// others may have acted as if it were gone.
+    pub(super) fn rewrite(&mut self, bytes: Vec<u8>) -> Result<(), RenewError> {
+        self.trusted().map_err(|Lapsed| RenewError::Lapsed)?;
         let begun = self.clock.elapsed();
-        let meta = self.store.put_record(&self.key, bytes.clone())?;
+        let put = self.store.put_record(&self.key, bytes.clone());
+        let meta = put.map_err(RenewError::Store)?;
         (self.bytes, self.begun, self.anchor) = (bytes, begun, (meta.modified, begun));
         Ok(())
     }
 
-    /// Writes the record again if it is time to. A record that lapsed is never taken up again:
-    /// others may have acted as if it were gone.
+    /// Writes the record again if it is time to.
     pub(super) fn renew(&mut self) -> Result<(), RenewError> {
         self.trusted().map_err(|Lapsed| RenewError::Lapsed)?;
         if self.clock.elapsed().saturating_sub(self.begun) >= self.lease.renewal {
-            self.rewrite(self.bytes.clone())
-                .map_err(RenewError::Store)?;
+            self.rewrite(self.bytes.clone())?;
         }
         Ok(())
     }

@@ -203,7 +203,7 @@ impl Reader<'_> {
                     modified: found.meta.modified,
                     gone,
                     phase: body.phase,
-                    paths: records::unlist(&body.paths).unwrap_or_default(),
+                    paths: records::named(&body),
                 }),
                 Err(error) => self.forbidden(&error.to_string()),
             }

@@ -16,13 +16,13 @@ use serde_json::{Map, Value};
 
 use super::lease::{Held, Lapsed, RenewError};
 use super::observe::{Look, observe_at};
-use super::records::{self, KEPT, PRUNE, bytes, id_of, new_id, prune_key};
+use super::records::{self, KEPT, PRUNE, bytes, id_of, prune_key};
 use super::terms::{Rule, Terms};
 use super::{CacheStore, StoreError, narinfo_key};
 use crate::config::units::Span;
 use crate::nix::store_path::HashPart;
 use crate::plan::observed::{CacheContent, Why};
-use crate::plan::record::{Head, PruneBody, PrunePhase};
+use crate::plan::record::{Head, PruneBody, PrunePhase, PruneRecord};
 use crate::plan::time::Time;
 use crate::sys::clock::Clock;
 use crate::transfer::progress::Progress;
@@ -181,7 +181,7 @@ pub fn prune_into(
     if let Some(since) = active(store, None)? {
         return Err(PruneError::Busy { since });
     }
-    let id = new_id()?;
+    let id = (terms.new_id)()?;
     let first = candidates.paths.chunks(terms.round.max(1)).next();
     let first = first.unwrap_or_default();
     let is_last = first.len() == candidates.paths.len();
@@ -195,6 +195,7 @@ pub fn prune_into(
         head: Head::ours(),
         phase: PrunePhase::Paths,
         paths: records::list(first.iter().copied().filter(|_| keeps)),
+        later: String::new(),
         roots: roots.join(" "),
         nars: String::new(),
         plan: candidates.plan.clone(),
@@ -213,6 +214,7 @@ pub fn prune_into(
         held,
         body,
         done,
+        condemned: None,
         unanswered: false,
     };
     let result = match active(store, Some(&id)) {
@@ -255,6 +257,8 @@ struct Prune<'a> {
     held: Held<'a>,
     body: PruneBody,
     done: &'a mut PruneDone,
+    /// What the first round found dead of all candidates, where there are more rounds.
+    condemned: Option<PruneRecord>,
     /// Whether a delete got no answer: the record then has to age instead of being ended.
     unanswered: bool,
 }
@@ -267,16 +271,27 @@ impl Prune<'_> {
         let candidates = self.candidates;
         let mut files: BTreeSet<String> = candidates.objects.iter().cloned().collect();
         let mut rounds = candidates.paths.chunks(self.terms.round.max(1)).peekable();
+        let mut later = candidates.paths.as_slice();
         while let Some(paths) = rounds.next() {
+            later = later.get(paths.len()..).unwrap_or_default();
             let roots = match rounds.peek() {
                 Some(_) => &[][..],
                 None => &candidates.roots,
             };
-            files.extend(self.round(Round { paths, roots }, decide)?);
+            let round = Round {
+                paths,
+                later,
+                roots,
+            };
+            files.extend(self.round(round, decide)?);
         }
         if candidates.paths.is_empty() && !candidates.roots.is_empty() {
-            let roots = &candidates.roots;
-            files.extend(self.round(Round { paths: &[], roots }, decide)?);
+            let round = Round {
+                paths: &[],
+                later: &[],
+                roots: &candidates.roots,
+            };
+            files.extend(self.round(round, decide)?);
         }
         self.delete_files(&files)
     }
@@ -301,6 +316,8 @@ impl Prune<'_> {
         }
         let ours = id_of(&self.held.key).unwrap_or_default();
         content.prunes.retain(|prune| prune.id != ours);
+        // The tops went first, so no root reaches what is left of them; it is ours nevertheless.
+        content.prunes.extend(self.condemned.clone());
         Ok(content)
     }
 
@@ -323,15 +340,11 @@ impl Prune<'_> {
         if self.progress.is_stopped() {
             return Err(PruneError::Stopped(Box::default()));
         }
-        if !self.terms.keeps(Rule::PruneTrust) {
-            return Ok(());
-        }
         self.held.renew()?;
         Ok(self.held.trusted()?)
     }
 
     fn rewrite(&mut self) -> Result<(), PruneError> {
-        self.held.trusted()?;
         Ok(self.held.rewrite(bytes(&self.body))?)
     }
 
@@ -342,10 +355,14 @@ impl Prune<'_> {
 
     /// Says that the prune is over, unless something that was sent may still take effect.
     fn end(mut self, result: Result<(), PruneError>) -> Result<(), PruneError> {
+        // Who lapsed may be thought dead: what others did since then is not ours to speak of.
+        if matches!(result, Err(PruneError::Lapsed)) {
+            return result;
+        }
         if !self.unanswered || !self.terms.keeps(Rule::PruneAges) {
             self.body.phase = PrunePhase::Ended;
             self.body.paths = self.left();
-            (self.body.roots, self.body.nars) = Default::default();
+            (self.body.later, self.body.roots, self.body.nars) = Default::default();
             let numbers = [
                 ("deleted-paths", self.done.paths.len() as u64),
                 ("deleted-objects", self.done.objects.len() as u64),
@@ -357,9 +374,10 @@ impl Prune<'_> {
             let ended = self
                 .held
                 .rewrite(bytes(&self.body))
-                .and_then(|()| self.tidy());
+                .map_err(PruneError::from)
+                .and_then(|()| Ok(self.tidy()?));
             if let (Ok(()), Err(error)) = (&result, ended) {
-                return Err(error.into());
+                return Err(error);
             }
         }
         result
@@ -372,7 +390,7 @@ impl Prune<'_> {
         if gone.is_empty() {
             return String::new();
         }
-        let all = records::unlist(&self.body.paths).unwrap_or_default();
+        let all = records::named(&self.body);
         records::list(all.into_iter().filter(|hash| !gone.contains(hash)))
     }
 
@@ -391,10 +409,7 @@ impl Prune<'_> {
         let prunes = records::prunes(self.store.view())?;
         let mut keys = Vec::new();
         for prune in prunes.into_iter().filter(old) {
-            let paths = prune
-                .body
-                .ok()
-                .and_then(|body| records::unlist(&body.paths));
+            let paths = prune.body.as_ref().map(records::named);
             // While some of what it left is there, only this record tells whose it is.
             let mut holds = false;
             for hash in paths.unwrap_or_default() {

@@ -9,14 +9,15 @@ mod batch;
 mod look;
 mod upload;
 
-use std::collections::{BTreeMap, HashSet};
+use std::borrow::Cow;
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::path::PathBuf;
 use std::sync::Arc;
 
 use serde_json::Map;
 
 use super::lease::{Held, Lapsed, RenewError};
-use super::records::{self, bytes, intent_key, new_id};
+use super::records::{self, bytes, intent_key};
 use super::terms::{Rule, Terms};
 use super::{CacheStore, IfThere, Put, StoreError};
 use crate::config::model::{ClassName, Compression};
@@ -87,6 +88,14 @@ pub struct Batch {
     pub threads: usize,
 }
 
+/// What a push brings besides, because the cache lost it since it was looked at.
+pub struct Spare {
+    /// The paths.
+    pub items: Vec<Item>,
+    /// Keys that sign them, and all else that is pushed.
+    pub keys: Arc<[SecretKey]>,
+}
+
 /// What was done for one class.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ClassDone {
@@ -153,6 +162,8 @@ pub enum PushError {
 enum Early {
     /// Our intent was not renewed in time: begin again with a new one.
     Lapsed,
+    /// These are relied on, are not brought, and are not there.
+    Moved(Vec<HashPart>),
     Error(PushError),
 }
 
@@ -215,14 +226,15 @@ pub fn push_by(
     progress: &Progress,
 ) -> Result<PushDone, PushError> {
     let mut done = PushDone::default();
-    match push_into(terms, store, batch, clock, progress, &mut done) {
+    match push_into(terms, store, batch, &|_| None, (clock, progress), &mut done) {
         Ok(()) => Ok(done),
         Err(PushError::Stopped(_)) => Err(PushError::Stopped(Box::new(done))),
         Err(error) => Err(error),
     }
 }
 
-/// As [`push_by`]; what was done is in `done` whatever ends it.
+/// As [`push_by`]; what was done is in `done` whatever ends it. Where a prune took something that the
+/// push relies on and does not bring, `spare` is asked for it; `None`: it is not at hand.
 ///
 /// # Errors
 /// As [`push`]. [`PushError::Stopped`] holds nothing.
@@ -230,27 +242,42 @@ pub fn push_into(
     terms: &Terms,
     store: &dyn CacheStore,
     batch: &Batch,
-    clock: &dyn Clock,
-    progress: &Progress,
+    spare: &dyn Fn(&[HashPart]) -> Option<Spare>,
+    (clock, progress): (&dyn Clock, &Progress),
     done: &mut PushDone,
 ) -> Result<(), PushError> {
-    batch::check(batch)?;
+    let mut batch = Cow::Borrowed(batch);
     let mut noted = HashSet::new();
     for _ in 0..ATTEMPTS {
+        batch::check(&batch)?;
         let mut push = Push {
             terms: *terms,
             store,
-            batch,
+            batch: &batch,
             clock,
             progress,
             done: &mut *done,
             noted: &mut noted,
-            unanswered: false,
         };
         match push.attempt() {
             Ok(()) => return Ok(()),
             Err(Early::Lapsed) => {
                 tracing::info!("the push was held up for too long, it begins again");
+            }
+            Err(Early::Moved(lost)) => {
+                let found = spare(&lost);
+                let brings = |hash: &HashPart| {
+                    let mut items = found.iter().flat_map(|found| &found.items);
+                    items.any(|item| item.path.hash() == *hash)
+                };
+                if let Some(hash) = lost.iter().find(|hash| !brings(hash)) {
+                    return Err(PushError::Moved(*hash));
+                }
+                if let Some(found) = found {
+                    let batch = batch.to_mut();
+                    batch.items.extend(found.items);
+                    batch.keys = found.keys;
+                }
             }
             Err(Early::Error(error)) => return Err(error),
         }
@@ -268,8 +295,6 @@ struct Push<'a> {
     done: &'a mut PushDone,
     /// Paths that are counted in `done`.
     noted: &'a mut HashSet<HashPart>,
-    /// Whether a write got no answer: the intent then has to age instead of being removed.
-    unanswered: bool,
 }
 
 impl Push<'_> {
@@ -277,15 +302,16 @@ impl Push<'_> {
         let view = self.store.view();
         // What an upstream has and the cache has, too, is relied on in the cache all the same.
         let closure = self.batch.closure.iter().copied();
-        let relies: HashSet<HashPart> = closure
+        let relies: BTreeSet<HashPart> = closure
             .chain(self.batch.items.iter().map(|item| item.path.hash()))
             .collect();
-        let mut early = match self.terms.keeps(Rule::IntentFirst) {
-            true => None,
-            false => Some(look::presence(view, self.batch, &relies)?),
+        let mut early = if self.terms.keeps(Rule::IntentFirst) {
+            None
+        } else {
+            Some(look::presence(view, self.batch, &relies)?)
         };
         let mut body = self.intent(&relies);
-        let key = intent_key(&new_id()?);
+        let key = intent_key(&(self.terms.new_id)()?);
         let lease = self.terms.intent;
         let mut held = Held::begin(self.store, self.clock, key, lease, bytes(&body))?;
         let looked = self.wait_for_paths(&mut held, &relies);
@@ -301,14 +327,19 @@ impl Push<'_> {
                 Some(presence) => Ok(presence),
                 None => look::presence(view, self.batch, &relies),
             };
-            let presence = match presence {
+            let early = match presence {
+                Ok(presence) if presence.moved.is_empty() => Ok(presence),
+                Ok(presence) => Err(Early::Moved(presence.moved)),
+                Err(error) => Err(error.into()),
+            };
+            let presence = match early {
                 Ok(presence) => presence,
-                Err(error) => {
+                Err(early) => {
                     let mut classes = self.done.classes.values();
                     if classes.all(|class| class.uploaded.is_empty()) {
                         held.remove()?;
                     }
-                    return Err(error.into());
+                    return Err(early);
                 }
             };
             self.note_present(&presence);
@@ -326,9 +357,9 @@ impl Push<'_> {
                     self.store.delete(std::slice::from_ref(&held.key));
                 }
                 self.write_roots(&mut held)?;
-                // What is published without a root record is kept alive by the intent alone.
-                let ages = self.unanswered && self.terms.keeps(Rule::IntentAges);
-                if !ages && self.done.failed.is_empty() {
+                // What is published without a root record is kept alive by the intent alone. (A push of
+                // which a write got no answer does not come here: its intent is left to age.)
+                if self.done.failed.is_empty() {
                     held.remove()?;
                 }
                 return Ok(());
@@ -337,7 +368,7 @@ impl Push<'_> {
         Err(PushError::Restless.into())
     }
 
-    fn intent(&self, relies: &HashSet<HashPart>) -> IntentBody {
+    fn intent(&self, relies: &BTreeSet<HashPart>) -> IntentBody {
         let mut tops: Vec<StorePath> = self.batch.roots.iter().map(|r| r.path.clone()).collect();
         tops.sort_unstable();
         tops.dedup();
@@ -345,9 +376,10 @@ impl Push<'_> {
             head: Head::ours(),
             class: self.batch.class.clone(),
             tops: tops.clone(),
-            paths: match self.terms.keeps(Rule::WholeClosure) {
-                true => records::list(relies.iter().copied()),
-                false => records::list(tops.iter().map(StorePath::hash)),
+            paths: if self.terms.keeps(Rule::WholeClosure) {
+                records::list(relies.iter().copied())
+            } else {
+                records::list(tops.iter().map(StorePath::hash))
             },
             absent: None,
             began: Time(self.clock.unix()),
@@ -374,7 +406,7 @@ impl Push<'_> {
     }
 
     /// Whether all that this push relies on is visible, except what it could not push.
-    fn is_whole(&self, relies: &HashSet<HashPart>) -> Result<bool, StoreError> {
+    fn is_whole(&self, relies: &BTreeSet<HashPart>) -> Result<bool, StoreError> {
         let failed: HashSet<HashPart> = self.done.failed.iter().map(|f| f.path.hash()).collect();
         let view = self.store.view();
         for hash in relies.iter().filter(|hash| !failed.contains(hash)) {
@@ -421,34 +453,13 @@ impl Push<'_> {
             written.push(root.clone());
         }
         for chunk in puts.chunks(256) {
-            self.trusted(held)?;
+            held.renew()?;
+            held.trusted()?;
             for result in self.store.put_in_order(chunk.to_vec()) {
-                self.note(result)?;
+                result?;
             }
         }
         self.done.roots = written;
         Ok(())
-    }
-
-    fn renew(&self, held: &mut Held<'_>) -> Result<(), Early> {
-        if self.terms.keeps(Rule::PushTrust) {
-            held.renew()?;
-        }
-        Ok(())
-    }
-
-    /// Makes sure that something may be sent that relies on the intent.
-    fn trusted(&self, held: &mut Held<'_>) -> Result<(), Early> {
-        if self.terms.keeps(Rule::PushTrust) {
-            held.renew()?;
-            held.trusted()?;
-        }
-        Ok(())
-    }
-
-    /// Remembers whether a write got no answer.
-    fn note<T>(&mut self, result: Result<T, StoreError>) -> Result<T, StoreError> {
-        self.unanswered |= matches!(result, Err(StoreError::Unanswered { .. }));
-        result
     }
 }

@@ -189,7 +189,7 @@ pub struct Found<T> {
     pub id: String,
     /// Key.
     pub key: String,
-    /// What the store says of it.
+    /// What the store says of it, as it was when its body was read.
     pub meta: Meta,
     /// Its body, if this version can act on it.
     pub body: Result<T, RecordError>,
@@ -222,6 +222,11 @@ fn found<T: DeserializeOwned>(
         };
         let id = id_of(&key).unwrap_or_default().to_owned();
         let body = read(&key, &object.bytes);
+        // It may have been written again since it was listed: the revision has to be that of the body.
+        let meta = Meta {
+            gone: meta.gone,
+            ..object.meta
+        };
         all.push(Found {
             id,
             key,
@@ -251,6 +256,15 @@ pub fn prunes(view: &dyn CacheView) -> Result<Vec<Found<PruneBody>>, StoreError>
 /// Keys and revisions of all prune records: equal before and after means that none was touched.
 pub type Trace = Vec<(String, Revision)>;
 
+/// The revisions of prune records whose bodies were read. What happens to a record after that is a
+/// change against this, and what was read is no older.
+#[must_use]
+pub fn trace_of(prunes: &[Found<PruneBody>]) -> Trace {
+    let all = prunes.iter();
+    all.map(|prune| (prune.key.clone(), prune.meta.revision))
+        .collect()
+}
+
 /// The state of all prune records now, without their bodies.
 ///
 /// # Errors
@@ -261,6 +275,14 @@ pub fn trace(view: &dyn CacheView) -> Result<Trace, StoreError> {
         .into_iter()
         .map(|(key, meta)| (key, meta.revision))
         .collect())
+}
+
+/// All paths that a prune record names: those that it deletes now, and those of later rounds.
+#[must_use]
+pub fn named(body: &PruneBody) -> Vec<HashPart> {
+    let lists = [&body.paths, &body.later];
+    let lists = lists.into_iter().filter_map(|list| unlist(list));
+    lists.flatten().collect()
 }
 
 /// What a prune that others must wait for is about to delete.
@@ -372,11 +394,11 @@ mod tests {
     fn unknown_fields_survive_and_unknown_meanings_refuse() {
         let body = json!({
             "schema": 1, "requires": [], "writer": "nanna-cache 9", "phase": "paths",
-            "paths": "", "plan": "x", "began": "2026-01-01T00:00:00Z", "later": {"a": [1]}
+            "paths": "", "plan": "x", "began": "2026-01-01T00:00:00Z", "unheard-of": {"a": [1]}
         });
         let read_back: PruneBody = read("k", body.to_string().as_bytes()).unwrap();
         let again: serde_json::Value = serde_json::from_slice(&bytes(&read_back)).unwrap();
-        assert_eq!(again["later"], body["later"]);
+        assert_eq!(again["unheard-of"], body["unheard-of"]);
         for (field, value) in [("schema", json!(2)), ("requires", json!(["wings"]))] {
             let mut other = body.clone();
             other[field] = value;

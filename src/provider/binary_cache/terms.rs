@@ -2,11 +2,12 @@
 
 use std::time::Duration;
 
-use super::records::{INTENT, Lease, PRUNE};
+use super::StoreError;
+use super::records::{INTENT, Lease, PRUNE, new_id};
 
 /// The numbers by which a process pushes or prunes. Others do not see them: they judge its
 /// records by [`INTENT`] and [`PRUNE`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug)]
 pub struct Terms {
     /// How it keeps its intent.
     pub intent: Lease,
@@ -14,6 +15,9 @@ pub struct Terms {
     pub prune: Lease,
     /// So many paths a prune announces at once; more are done in rounds.
     pub round: usize,
+    /// Gives the identity of a record, never the same twice.
+    #[doc(hidden)]
+    pub new_id: fn() -> Result<String, StoreError>,
     /// A rule that is broken on purpose, to see that tests notice.
     #[doc(hidden)]
     pub broken: Option<Rule>,
@@ -25,6 +29,7 @@ impl Terms {
         intent: INTENT,
         prune: PRUNE,
         round: 100_000,
+        new_id,
         broken: None,
     };
 
@@ -67,12 +72,8 @@ pub enum Rule {
     NarsOnceMore,
     /// Push 6: references before referrers.
     ReferencesFirst,
-    /// Push 6: nothing is sent after trust.
-    PushTrust,
     /// Push 8: the roots, then the intent goes.
     RootsFirst,
-    /// A push of which a write got no answer leaves its intent.
-    IntentAges,
     /// Prune 2: the record is written before the second look.
     RecordFirst,
     /// Prune 3: what is alive in the second look stays.
@@ -87,14 +88,10 @@ pub enum Rule {
     Levels,
     /// Prune 5: every answer of a level is waited for.
     Answers,
-    /// Prune 5: nothing is sent after trust.
-    PruneTrust,
     /// Prune 7: the record names the NARs before they are looked at again.
     NarsRecord,
     /// Prune 8: what is named by now stays.
     NamedNow,
-    /// Prune 8: NARs are listed before narinfos.
-    NarsListedFirst,
     /// Prune 9: a record of which a delete got no answer does not become `ended`.
     PruneAges,
 }

@@ -103,15 +103,17 @@ impl FolderStore {
             let entries = self.place.entries(folder)?.into_iter();
             Ok(entries.filter(is_record).map(|entry| entry.name).collect())
         };
-        let mut last = list()?;
-        let mut names = last.clone();
+        let mut before = list()?;
+        let mut names = before.clone();
         for _ in 1..LISTINGS {
             if locked {
                 break;
             }
             let again = list()?;
             names.extend(again.iter().cloned());
-            if std::mem::replace(&mut last, again) == last {
+            let is_quiet = again == before;
+            before = again;
+            if is_quiet {
                 break;
             }
         }

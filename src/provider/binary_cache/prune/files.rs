@@ -19,7 +19,7 @@ impl Prune<'_> {
         }
         let nars = wanted.iter().filter(|key| key.starts_with("nar/"));
         self.body.nars = nars.cloned().collect::<Vec<_>>().join(" ");
-        (self.body.paths, self.body.roots) = Default::default();
+        (self.body.paths, self.body.later, self.body.roots) = Default::default();
         self.body.phase = PrunePhase::Nars;
         if self.terms.keeps(Rule::NarsRecord) {
             self.rewrite()?;
@@ -29,10 +29,6 @@ impl Prune<'_> {
         // refreshed by a push that did not see the record.
         let old = self.old_nars(wanted)?;
         let content = self.look_again()?;
-        let old = match self.terms.keeps(Rule::NarsListedFirst) {
-            true => old,
-            false => self.old_nars(wanted)?,
-        };
         let sizes = self.deletable(&content, wanted, &old);
         self.delete_debug(&sizes)?;
         let keys: Vec<String> = sizes.keys().cloned().collect();

@@ -6,7 +6,7 @@ use super::{CHUNK, Decision, Prune, PruneError};
 use crate::nix::closure::RowSet;
 use crate::nix::store_path::HashPart;
 use crate::plan::observed::CacheContent;
-use crate::plan::record::PrunePhase;
+use crate::plan::record::{PrunePhase, PruneRecord};
 use crate::provider::binary_cache::terms::Rule;
 use crate::provider::binary_cache::{narinfo_key, records};
 use crate::transfer::progress::Progress;
@@ -15,8 +15,9 @@ use crate::transfer::progress::Progress;
 #[derive(Clone, Copy)]
 pub(super) struct Round<'c> {
     pub(super) paths: &'c [HashPart],
-    /// Root records; all of them in the last round. While any path is left that they reached,
-    /// they tell that it is ours.
+    /// What comes in later rounds.
+    pub(super) later: &'c [HashPart],
+    /// Root records; all of them in the last round.
     pub(super) roots: &'c [String],
 }
 
@@ -27,16 +28,19 @@ impl Prune<'_> {
         round: Round<'_>,
         decide: &mut (dyn FnMut(&CacheContent) -> Decision + Send),
     ) -> Result<BTreeSet<String>, PruneError> {
-        let early = match self.terms.keeps(Rule::RecordFirst) {
-            true => None,
-            false => Some(self.look_again()?),
+        let early = if self.terms.keeps(Rule::RecordFirst) {
+            None
+        } else {
+            Some(self.look_again()?)
         };
         self.announce(round)?;
         let content = match early {
             Some(content) => content,
             None => self.look_again()?,
         };
-        let (going, roots) = self.narrow(round, &content, &decide(&content));
+        let decision = decide(&content);
+        self.condemn(round, &content, &decision);
+        let (going, roots) = self.narrow(round, &content, &decision);
         self.body.paths = records::list(going.iter().map(|row| content.paths.hash(row)));
         self.body.roots = roots.join(" ");
         self.rewrite()?;
@@ -56,8 +60,36 @@ impl Prune<'_> {
         let roots = round.roots.join(" ");
         let unchanged = self.body.paths == paths && self.body.roots == roots;
         (self.body.paths, self.body.roots) = (paths, roots);
+        self.body.later = self.later(round);
         self.body.phase = PrunePhase::Paths;
         if unchanged { Ok(()) } else { self.rewrite() }
+    }
+
+    /// Remembers in the first of several rounds what was dead before anything went.
+    fn condemn(&mut self, round: Round<'_>, content: &CacheContent, decision: &Decision) {
+        if self.condemned.is_some() || round.later.is_empty() {
+            return;
+        }
+        let candidates: HashSet<&HashPart> = self.candidates.paths.iter().collect();
+        let dead = decision
+            .dead
+            .iter()
+            .filter(|hash| candidates.contains(hash));
+        self.condemned = Some(PruneRecord {
+            id: String::new(),
+            modified: content.now,
+            gone: true,
+            phase: PrunePhase::Paths,
+            paths: dead.copied().collect(),
+        });
+        self.body.later = self.later(round);
+    }
+
+    fn later(&self, round: Round<'_>) -> String {
+        let condemned = self.condemned.iter().flat_map(|record| &record.paths);
+        let condemned: HashSet<&HashPart> = condemned.collect();
+        let later = round.later.iter().filter(|hash| condemned.contains(hash));
+        records::list(later.copied())
     }
 
     /// What may go: candidates that are dead in the second look, too, without all that something

@@ -1,9 +1,9 @@
 //! What the cache holds now, and what a prune is about to take away.
 
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
 use std::time::Duration;
 
-use super::{Batch, Early, Item, Push, PushError};
+use super::{Batch, Early, Item, Push};
 use crate::nix::narinfo::Brief;
 use crate::nix::store_path::HashPart;
 use crate::plan::record::{PruneBody, PrunePhase};
@@ -22,6 +22,8 @@ pub(super) struct Presence {
     pub(super) present: Vec<usize>,
     /// Not there, or broken.
     pub(super) absent: Vec<usize>,
+    /// What the push relies on, does not bring, and is not there.
+    pub(super) moved: Vec<HashPart>,
     /// Those of `absent` whose narinfo is there but of no use: it is replaced.
     pub(super) broken: HashSet<usize>,
 }
@@ -30,8 +32,8 @@ pub(super) struct Presence {
 pub(super) fn presence(
     view: &dyn CacheView,
     batch: &Batch,
-    relies: &HashSet<HashPart>,
-) -> Result<Presence, PushError> {
+    relies: &BTreeSet<HashPart>,
+) -> Result<Presence, StoreError> {
     let mut presence = Presence::default();
     let mut items = HashSet::with_capacity(batch.items.len());
     for (at, item) in batch.items.iter().enumerate() {
@@ -45,12 +47,12 @@ pub(super) fn presence(
                 presence.absent.push(at);
             }
             Ok(None) => presence.absent.push(at),
-            Err(error) => return Err(error.into()),
+            Err(error) => return Err(error),
         }
     }
     for hash in relies {
         if !items.contains(hash) && view.head(&narinfo_key(*hash))?.is_none() {
-            return Err(PushError::Moved(*hash));
+            presence.moved.push(*hash);
         }
     }
     Ok(presence)
@@ -85,11 +87,11 @@ fn is_of_use(
 
 impl Push<'_> {
     /// Waits until no prune is about to delete anything that this push relies on; answers the
-    /// state of all prune records from before the last look, or `None` if asked to stop.
+    /// state of all prune records in the last look, or `None` if asked to stop.
     pub(super) fn wait_for_paths(
         &self,
         held: &mut Held<'_>,
-        relies: &HashSet<HashPart>,
+        relies: &BTreeSet<HashPart>,
     ) -> Result<Option<Trace>, Early> {
         let keeps = self.terms.keeps(Rule::WaitForPaths);
         self.wait(held, |condemned, _| match condemned {
@@ -101,7 +103,7 @@ impl Push<'_> {
     }
 
     /// Waits until no prune is about to delete one of these NARs; answers the state of all prune
-    /// records from before the last look, and whether a prune may have deleted some without its
+    /// records in the last look, and whether a prune may have deleted some without its
     /// record having changed since: because it was waited for, or died.
     pub(super) fn wait_for_nars(
         &self,
@@ -133,7 +135,6 @@ impl Push<'_> {
         let view = self.store.view();
         let mut told = false;
         loop {
-            let trace = records::trace(view)?;
             let prunes = records::prunes(view)?;
             let now = held.now();
             // All of them are looked at, also behind the first that is waited for.
@@ -144,7 +145,7 @@ impl Push<'_> {
                 }
             }
             let Some(prune) = waits_for else {
-                return Ok(Some(trace));
+                return Ok(Some(records::trace_of(&prunes)));
             };
             if self.progress.is_stopped() {
                 return Ok(None);

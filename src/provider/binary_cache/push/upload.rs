@@ -168,7 +168,7 @@ impl Push<'_> {
                 self.publish(held, uploads, pipeline, presence, trace)?;
                 return Err(Early::stopped());
             }
-            self.renew(held)?;
+            held.renew()?;
             let patience = if uploads.wave.is_empty() {
                 GATHER
             } else {
@@ -245,10 +245,11 @@ impl Push<'_> {
             if !self.terms.keeps(Rule::ReferencesFirst) {
                 puts.reverse();
             }
-            self.trusted(held)?;
+            held.renew()?;
+            held.trusted()?;
             let results = self.store.put_in_order(puts);
             for ((at, bytes), result) in wave.into_iter().zip(bytes).zip(results) {
-                let outcome = self.note(result)?;
+                let outcome = result?;
                 uploads.wave.pop_front();
                 uploads.states[at] = State::Visible;
                 uploads.left -= 1;
