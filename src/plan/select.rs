@@ -4,7 +4,7 @@
 //! goes with them.
 
 use super::address::Address;
-use super::plan::Plan;
+use super::plan::{Plan, Refusal};
 use super::step::{Op, Scope, Step};
 use crate::config::model::CacheName;
 
@@ -53,16 +53,42 @@ impl Selection {
         only && cache && self.scope.is_none_or(|scope| step.scope == scope)
     }
 
+    /// Whether what is said of this address is said of the part that is taken, where the plan has no such
+    /// step (a prune that may not even begin).
+    fn concerns(&self, address: &Address, plan: &Plan) -> bool {
+        let only = self.only.is_empty() || self.only.iter().any(|part| address.is_in(part));
+        let place = address.as_str().split('/').nth(1).unwrap_or_default();
+        let cache = self.caches.is_empty() || self.caches.iter().any(|name| name.as_str() == place);
+        let budget = plan
+            .caches
+            .iter()
+            .find(|budget| budget.cache.as_str() == place);
+        let scope = match budget.and_then(|budget| budget.tier) {
+            Some(3) => Scope::Machine,
+            _ => Scope::Shared,
+        };
+        only && cache && self.scope.is_none_or(|wanted| wanted == scope)
+    }
+
     /// The part of a plan that is taken.
     #[must_use]
     pub fn apply(&self, mut plan: Plan) -> Plan {
         if self.is_all() {
             return plan;
         }
+        let refusals = std::mem::take(&mut plan.refusals);
+        let stays = |refusal: &Refusal| {
+            let named = |step: &&Step| refusal.steps.contains(&step.address);
+            let mut steps = plan.steps.iter().filter(named).peekable();
+            if steps.peek().is_some() {
+                steps.any(|step| self.takes(step))
+            } else {
+                let concerns = |address| self.concerns(address, &plan);
+                refusal.steps.is_empty() || refusal.steps.iter().any(concerns)
+            }
+        };
+        plan.refusals = refusals.into_iter().filter(stays).collect();
         plan.steps.retain(|step| self.takes(step));
-        let taken = |address: &Address| plan.steps.iter().any(|step| step.address == *address);
-        plan.refusals
-            .retain(|refusal| refusal.steps.is_empty() || refusal.steps.iter().any(taken));
         if !self.only.is_empty() {
             let phases: Vec<_> = self
                 .only

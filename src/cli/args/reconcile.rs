@@ -97,7 +97,7 @@ pub struct PlanArgs {
     /// Plan as a run on main would: show what everybody shares, and one line for the machine
     #[arg(long = "for", value_name = "EVENT", conflicts_with_all = ["apply", "scope"], help_heading = "What")]
     pub event: Option<Event>,
-    /// Permit more than a limit of cache.yaml, this once: share=45%, bytes=30 GiB, count=5000, unasked=2 GiB
+    /// Permit more than a limit of cache.yaml, this once: share=45%, bytes=30GiB, count=5000, unasked=2GiB, max-size=50GiB
     #[arg(long, value_name = "LIMIT=VALUE", help_heading = "What")]
     pub allow: Vec<Limit>,
     /// How to print the plan
@@ -179,6 +179,7 @@ impl PlanArgs {
                 Limit::Bytes(size) => allowed.bytes = Some(size),
                 Limit::Count(count) => allowed.count = Some(count),
                 Limit::Unasked(size) => allowed.unasked = Some(size),
+                Limit::MaxSize(size) => allowed.max_size = Some(size),
             }
         }
         allowed
@@ -232,6 +233,8 @@ pub enum Limit {
     Count(u64),
     /// Bytes that may be pushed though an upstream could not be asked.
     Unasked(Size),
+    /// Bytes that may stay in a cache though its max-size is less.
+    MaxSize(Size),
 }
 
 impl FromStr for Limit {
@@ -255,12 +258,16 @@ impl FromStr for Limit {
                 .parse()
                 .map(Self::Unasked)
                 .map_err(|e: crate::config::units::UnitError| wrong("2GiB", e.to_string())),
+            "max-size" => value
+                .parse()
+                .map(Self::MaxSize)
+                .map_err(|e: crate::config::units::UnitError| wrong("50GiB", e.to_string())),
             "count" => value
                 .parse()
                 .map(Self::Count)
                 .map_err(|_| wrong("5000", "is no number".to_owned())),
             _ => Err(format!(
-                "there is no limit `{name}`: share, bytes, count and unasked are"
+                "there is no limit `{name}`: share, bytes, count, unasked and max-size are"
             )),
         }
     }
