@@ -13,6 +13,7 @@ mod firm;
 mod room;
 mod terms;
 
+pub(in crate::plan) use firm::covered;
 pub use room::{MustStay, Room};
 
 use std::collections::{BTreeMap, BTreeSet};
