@@ -47,6 +47,7 @@ impl<'a> Meant<'a> {
             Command::Setup(it) => one(&it.common, Phase::Setup, Extra::default()),
             Command::Push(it) => one(&it.common, Phase::Push, extra(it)?),
             Command::Optimize(it) => one(&it.common, Phase::Optimize, Extra::default()),
+            Command::Adopt(it) => one(&it.common, Phase::Push, Extra::default()),
             Command::Prune(it) => one(&it.common, Phase::Prune, Extra::default()),
             _ => return Ok(None),
         };
@@ -108,6 +109,7 @@ fn extra(push: &Push) -> Result<Extra, Failure> {
     Ok(Extra {
         paths,
         mark: push.since_mark.clone(),
+        adopt: None,
     })
 }
 
@@ -145,7 +147,8 @@ mod tests {
             extra,
             Extra {
                 paths: vec!["x".into(), "y".into()],
-                mark: Some("job".into())
+                mark: Some("job".into()),
+                adopt: None,
             }
         );
         assert!(Meant::of(&command(&["validate"])).unwrap().is_none());

@@ -4,6 +4,7 @@ use std::cell::RefCell;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::adopt;
 use super::args::Command;
 use super::context::{Context, Loaded};
 use super::error::Failure;
@@ -36,7 +37,7 @@ pub(super) fn run(context: &Context, command: &Command) -> Result<Option<Exit>, 
     let loaded = context.load()?;
     check_caches(args, &loaded.config)?;
     let here = |path: &String| context.host.folder.join(path).into_string();
-    let extra = Extra {
+    let mut extra = Extra {
         paths: extra.paths.iter().map(here).collect(),
         ..extra
     };
@@ -47,6 +48,9 @@ pub(super) fn run(context: &Context, command: &Command) -> Result<Option<Exit>, 
     };
     let machine = Machine::new(context.host.clone(), options);
     check_mark(&machine, &extra)?;
+    if let Command::Adopt(args) = command {
+        extra.adopt = Some(adopt::meant(context, args, &loaded.config, &machine)?);
+    }
     let (desired, digest) = desired(loaded, &machine, extra);
     let desired = desired.only(&only);
     let selection = args.selection(only);

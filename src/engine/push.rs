@@ -224,6 +224,8 @@ fn batch(
             roots.extend(wanted.iter().cloned());
         }
     }
+    // A push that only writes roots again signs nothing, and needs no key.
+    let signs = !items.is_empty();
     let details = details(work, items.iter().map(|(_, path)| *path))?;
     let store_dir = observed.store_dir.clone();
     let rely = reliance(work.desired, observed, name);
@@ -248,7 +250,11 @@ fn batch(
         roots,
         closure: rely.closure,
         upstream: rely.upstream.into_iter().collect(),
-        keys: keys(work, cache)?,
+        keys: if signs {
+            keys(work, cache)?
+        } else {
+            Arc::new([])
+        },
         compression: cache.compression,
         grace: work.desired.config.prune.grace,
         commit: observed.environment.commit.clone(),

@@ -9,12 +9,14 @@
 //! Pure, and linear in paths and references. It only says what is live; deleting is decided in
 //! `plan::prune`.
 
+mod count;
 mod firm;
 mod room;
 mod terms;
 
+pub use count::MustStay;
 pub(in crate::plan) use firm::covered;
-pub use room::{MustStay, Room};
+pub use room::Room;
 
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -10,12 +10,12 @@ use super::change::Changes;
 use super::desired::Desired;
 use super::observed::{CacheContent, Observation, Observed};
 use super::paths::Row;
-use super::pins;
 use super::plan::Unknown;
 use super::roots::Ground;
 use super::step::{Effect, Known, Op, RootToWrite, Scope, Step};
 use super::verdict::{Verdicts, judge};
 use super::wanted::{Wanted, WantedBuild};
+use super::{adopt, pins};
 use crate::config::model::CacheName;
 use crate::nix::closure::RowSet;
 use crate::nix::store_path::{HashPart, StorePath};
@@ -100,6 +100,9 @@ fn ground<'a>(wanted: &'a Wanted<'a>, verdicts: &'a Verdicts) -> Ground<'a> {
 #[must_use]
 pub fn questions(desired: &Desired, observed: &Observed) -> BTreeSet<HashPart> {
     let mut hashes = BTreeSet::new();
+    if desired.extra.adopt.is_some() {
+        return hashes;
+    }
     let empty = CacheContent::default();
     for name in desired
         .caches
@@ -147,6 +150,12 @@ pub fn reliance(desired: &Desired, observed: &Observed, cache: &CacheName) -> Re
         Some(Observation::Present(content)) => content,
         _ => &empty,
     };
+    if desired.extra.adopt.is_some() {
+        return Reliance {
+            closure: adopt::reliance(desired, content, observed),
+            upstream: Vec::new(),
+        };
+    }
     let wanted = Wanted::resolve(desired, observed, content);
     let verdicts = judge(desired, observed, cache, content, &wanted);
     let hashes =

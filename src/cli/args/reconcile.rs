@@ -26,6 +26,10 @@ pub(super) const PUSH_EXAMPLES: &str = "Examples:
   nix path-info -r .#hello | nanna-cache push --apply --stdin
   nanna-cache mark job && nix build && nanna-cache push --apply --since-mark job";
 
+pub(super) const ADOPT_EXAMPLES: &str = "Examples:
+  nanna-cache adopt --all --cache dev                    what would be adopted, and in which classes
+  nanna-cache adopt /nix/store/…-tool --cache dev --apply";
+
 /// `reconcile`.
 #[derive(Debug, Args)]
 pub struct Reconcile {
@@ -65,6 +69,20 @@ pub struct Push {
     /// Push everything that came into the store since `nanna-cache mark NAME`, too
     #[arg(long, value_name = "NAME", help_heading = "What")]
     pub since_mark: Option<String>,
+    /// Everything else.
+    #[command(flatten)]
+    pub common: PlanArgs,
+}
+
+/// `adopt`.
+#[derive(Debug, Args)]
+pub struct Adopt {
+    /// Paths of the cache to take, each with its closure: store paths, hash parts, or links
+    #[arg(value_name = "PATH", help_heading = "What")]
+    pub paths: Vec<String>,
+    /// Take all that no record of ours covers
+    #[arg(long, conflicts_with = "paths", help_heading = "What")]
+    pub all: bool,
     /// Everything else.
     #[command(flatten)]
     pub common: PlanArgs,

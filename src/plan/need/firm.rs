@@ -1,7 +1,7 @@
 //! What nothing may end, neither its age nor `max-size`: by what keeps it.
 
 use super::Rules;
-use super::room::MustStay;
+use super::count::{Counter, MustStay};
 use super::terms::Term;
 use crate::config::model::Foreign;
 use crate::nix::closure::RowSet;
@@ -80,34 +80,6 @@ impl Firm {
             pushes: sum(&self.pushes),
             foreign: sum(&self.foreign),
             young: sum(&self.young),
-        }
-    }
-}
-
-/// Counts the bytes of NAR files, each file once.
-pub(super) struct Counter<'c> {
-    content: &'c CacheContent,
-    counted: Vec<bool>,
-}
-
-impl<'c> Counter<'c> {
-    pub(super) fn new(content: &'c CacheContent) -> Self {
-        Self {
-            content,
-            counted: vec![false; content.nars.len()],
-        }
-    }
-
-    /// Bytes that a row takes beyond those that were counted.
-    pub(super) fn count(&mut self, row: Row) -> u64 {
-        let Some(nar) = self.content.narinfos[row as usize].nar else {
-            return 0;
-        };
-        let again = std::mem::replace(&mut self.counted[nar as usize], true);
-        if again {
-            0
-        } else {
-            self.content.nars[nar as usize].size
         }
     }
 }

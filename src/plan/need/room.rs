@@ -1,35 +1,11 @@
 //! `max-size`: whether it can be reached, and which roots end for it.
 
-use super::firm::Counter;
+use super::count::{Counter, MustStay};
 use super::terms::Term;
 use crate::nix::closure::RowSet;
 use crate::plan::observed::CacheContent;
 use crate::plan::paths::Row;
 use crate::plan::roots::visit;
-
-/// Bytes of NAR files that nothing may end, by what keeps them. A file that several keep counts for
-/// the first of them.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct MustStay {
-    /// Reached by pins.
-    pub pins: u64,
-    /// Reached by roots of classes that `cache.yaml` does not have.
-    pub unknown_classes: u64,
-    /// Relied on by a push, or wanted by this plan.
-    pub pushes: u64,
-    /// Covered by no record, and within what `prune.foreign` grants.
-    pub foreign: u64,
-    /// Reached by narinfos younger than grace.
-    pub young: u64,
-}
-
-impl MustStay {
-    /// All of it.
-    #[must_use]
-    pub const fn total(&self) -> u64 {
-        self.pins + self.unknown_classes + self.pushes + self.foreign + self.young
-    }
-}
 
 /// How what must stay compares with a `max-size`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
