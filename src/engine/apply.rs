@@ -21,10 +21,10 @@ use camino::Utf8Path;
 
 use super::event::Event;
 use super::journal::Entry;
-use super::machine::{Machine, sentence};
+use super::machine::sentence;
 use super::observe::observe;
 use super::work::{Applying, Ended, failed};
-use super::{build, prune, push};
+use super::{build, create, prune, push};
 use crate::config::model::CacheName;
 use crate::config::rough::Rough;
 use crate::config::secret::SecretRef;
@@ -38,7 +38,6 @@ use crate::plan::plan::Plan;
 use crate::plan::report::{Outcome, StepOutcome};
 use crate::plan::stages::{Stage, StageKind, stages};
 use crate::plan::step::{Effect, Known, Op, Step};
-use crate::provider::binary_cache::CacheStore as _;
 use crate::provider::nix_conf::{self, ApplyError};
 use crate::sys::clock::{Clock as _, SystemClock};
 use crate::sys::file::{self, FileError};
@@ -297,12 +296,12 @@ fn single(work: &Applying<'_>, step: &Step) -> Ended {
         } => nix_conf::export(host, Utf8Path::new(file), name, before, after)
             .map_err(|error| from_conf(&error)),
         Op::GenerateKey { path, name, .. } => generate_key(work, path, name),
-        Op::CreateCache { folder, info, .. } => {
-            let store = Machine::folder(Utf8Path::new(folder));
-            store.create(info).map_err(|error| Outcome::Failed {
-                why: sentence(&error),
-            })
-        }
+        Op::CreateCache {
+            folder,
+            before,
+            info,
+            ..
+        } => create::cache(folder, before.as_deref(), info),
         Op::Warm { paths, .. } => warm(work, paths),
         Op::Build { .. }
         | Op::Push { .. }

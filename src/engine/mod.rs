@@ -6,6 +6,7 @@
 pub mod apply;
 mod build;
 pub mod confirm;
+mod create;
 pub mod event;
 mod explore;
 pub mod fetch;

@@ -5,8 +5,9 @@ use std::collections::BTreeSet;
 use super::machine::{Machine, sentence};
 use super::work::{Applying, Ended, failed};
 use crate::config::model::CacheName;
+use crate::nix::closure::RowSet;
 use crate::nix::store_path::HashPart;
-use crate::plan::observed::{CacheContent, Observed};
+use crate::plan::observed::{CacheContent, Observation, Observed};
 use crate::plan::prune;
 use crate::plan::record::Root;
 use crate::plan::report::Outcome;
@@ -36,7 +37,10 @@ pub(super) fn run(
         threads: 0,
     };
     let grace = work.desired.config.prune.grace;
-    let candidates = candidates(work, steps);
+    let mut candidates = candidates(work, steps);
+    if let Some(Observation::Present(content)) = observed.caches.get(name) {
+        referrers_first(&mut candidates.paths, content);
+    }
     let result = wait_for_others(work, |work| {
         let mut decide = |content: &CacheContent| decide(work, observed, name, content);
         run_prune(
@@ -137,6 +141,28 @@ fn candidates(work: &Applying<'_>, steps: &[&Step]) -> Candidates {
         }
     }
     candidates
+}
+
+/// Puts paths into the order in which a prune takes them where it cannot take all at once.
+fn referrers_first(paths: &mut [HashPart], content: &CacheContent) {
+    let mut rows = RowSet::new(content.paths.len());
+    for row in paths.iter().filter_map(|hash| content.paths.row(hash)) {
+        rows.insert(row);
+    }
+    let order = content.paths.refs().order_references_first(&rows);
+    let mut places = vec![usize::MAX; content.paths.len()];
+    for (place, row) in order.rows.iter().rev().enumerate() {
+        if let Some(known) = places.get_mut(*row as usize) {
+            *known = place;
+        }
+    }
+    let place = |hash: &HashPart| {
+        content
+            .paths
+            .row(hash)
+            .and_then(|row| places.get(row as usize))
+    };
+    paths.sort_by_key(|hash| place(hash).copied().unwrap_or(usize::MAX));
 }
 
 fn outcome(step: &Step, done: &PruneDone) -> Ended {

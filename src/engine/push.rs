@@ -224,8 +224,12 @@ fn batch(
             roots.extend(wanted.iter().cloned());
         }
     }
-    // A push that only writes roots again signs nothing, and needs no key.
-    let signs = !items.is_empty();
+    // Renewing roots signs nothing.
+    let keys = if items.is_empty() {
+        Arc::new([])
+    } else {
+        keys(work, cache)?
+    };
     let details = details(work, items.iter().map(|(_, path)| *path))?;
     let store_dir = observed.store_dir.clone();
     let rely = reliance(work.desired, observed, name);
@@ -250,11 +254,7 @@ fn batch(
         roots,
         closure: rely.closure,
         upstream: rely.upstream.into_iter().collect(),
-        keys: if signs {
-            keys(work, cache)?
-        } else {
-            Arc::new([])
-        },
+        keys,
         compression: cache.compression,
         grace: work.desired.config.prune.grace,
         commit: observed.environment.commit.clone(),

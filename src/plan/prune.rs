@@ -7,6 +7,8 @@ mod steps;
 
 pub use report::UNREACHABLE;
 
+use std::collections::BTreeSet;
+
 use super::change::Changes;
 use super::class::Classifier;
 use super::desired::{Cache, Desired, TopSource};
@@ -18,6 +20,7 @@ use super::step::{Op, PathToPush, Step};
 use super::wanted::classifier;
 use super::{pins, push};
 use crate::config::model::CacheName;
+use crate::nix::store_path::HashPart;
 
 /// Plans what goes from each cache, after the steps of `pushing` have been done.
 ///
@@ -37,6 +40,7 @@ pub fn plan(desired: &Desired, observed: &Observed, pushing: &Changes) -> Change
             Some(Observation::Present(content)) => {
                 let place = Place {
                     desired,
+                    observed,
                     name,
                     cache,
                     content,
@@ -56,6 +60,31 @@ pub fn plan(desired: &Desired, observed: &Observed, pushing: &Changes) -> Change
     changes
 }
 
+/// So many references that lead out of a cache are looked for in upstreams: enough to see that something is
+/// broken, and few enough for every plan.
+const ASKED: usize = 500;
+
+/// Which paths upstreams have to be asked for, so that references to what is nowhere are seen.
+#[must_use]
+pub fn questions(observed: &Observed) -> BTreeSet<HashPart> {
+    let contents = observed.caches.values().filter_map(Observation::present);
+    contents.flat_map(asked_of).collect()
+}
+
+/// The lowest of the hashes that lead out of a cache.
+fn asked_of(content: &CacheContent) -> BTreeSet<HashPart> {
+    let mut lowest = BTreeSet::new();
+    for (_, hash) in &content.elsewhere {
+        if lowest.len() < ASKED || lowest.last().is_some_and(|last| hash < last) {
+            lowest.insert(*hash);
+        }
+        if lowest.len() > ASKED {
+            lowest.pop_last();
+        }
+    }
+    lowest
+}
+
 /// What is live in a cache now, by the rules of `cache.yaml`: for the second look of a prune.
 #[must_use]
 pub fn look(
@@ -68,6 +97,7 @@ pub fn look(
     let classifier = classifier(desired, observed);
     let place = Place {
         desired,
+        observed,
         name,
         cache,
         content,
@@ -98,6 +128,7 @@ fn is_unknown<T>(seen: Option<&Observation<T>>) -> bool {
 
 struct Place<'a> {
     desired: &'a Desired,
+    observed: &'a Observed,
     name: &'a CacheName,
     cache: &'a Cache,
     content: &'a CacheContent,
@@ -109,7 +140,9 @@ impl Place<'_> {
         let need = self.need(pushing);
         let mut budget = self.budget();
         self.report(&need, changes);
-        if self.desired.config.prune.enabled && !self.is_hidden(changes) {
+        if self.desired.config.prune.enabled && self.content.forbidden.is_some() {
+            self.refuse_forbidden(&need, pushing, changes);
+        } else if self.desired.config.prune.enabled && !self.is_hidden(changes) {
             let mut steps = self.steps(&need, &pushing.steps);
             if unseen {
                 steps.retain_mut(only_files);

@@ -147,3 +147,6 @@ impl Report {
             && self.remaining == Remaining::Converged
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -3,8 +3,10 @@
 //! A part never does more than the whole: steps are only taken out, and what concerned only them
 //! goes with them.
 
+use std::collections::BTreeSet;
+
 use super::address::Address;
-use super::plan::{Plan, Refusal};
+use super::plan::{CacheBudget, Plan};
 use super::step::{Op, Scope, Step};
 use crate::config::model::CacheName;
 
@@ -53,21 +55,16 @@ impl Selection {
         only && cache && self.scope.is_none_or(|scope| step.scope == scope)
     }
 
-    /// Whether what is said of this address is said of the part that is taken, where the plan has no such
-    /// step (a prune that may not even begin).
-    fn concerns(&self, address: &Address, plan: &Plan) -> bool {
+    /// Whether a place is taken, where the plan has no such step.
+    fn takes_place(&self, address: &Address, caches: &[CacheBudget]) -> bool {
         let only = self.only.is_empty() || self.only.iter().any(|part| address.is_in(part));
-        let place = address.as_str().split('/').nth(1).unwrap_or_default();
-        let cache = self.caches.is_empty() || self.caches.iter().any(|name| name.as_str() == place);
-        let budget = plan
-            .caches
-            .iter()
-            .find(|budget| budget.cache.as_str() == place);
-        let scope = match budget.and_then(|budget| budget.tier) {
-            Some(3) => Scope::Machine,
-            _ => Scope::Shared,
+        let of = |cache: &CacheName| cache.as_str() == address.place();
+        let scope = match caches.iter().find(|budget| of(&budget.cache)) {
+            Some(budget) if budget.tier != Some(3) => Scope::Shared,
+            _ => Scope::Machine,
         };
-        only && cache && self.scope.is_none_or(|wanted| wanted == scope)
+        only && (self.caches.is_empty() || self.caches.iter().any(of))
+            && self.scope.is_none_or(|wanted| wanted == scope)
     }
 
     /// The part of a plan that is taken.
@@ -76,19 +73,18 @@ impl Selection {
         if self.is_all() {
             return plan;
         }
-        let refusals = std::mem::take(&mut plan.refusals);
-        let stays = |refusal: &Refusal| {
-            let named = |step: &&Step| refusal.steps.contains(&step.address);
-            let mut steps = plan.steps.iter().filter(named).peekable();
-            if steps.peek().is_some() {
-                steps.any(|step| self.takes(step))
+        let planned: BTreeSet<Address> = plan.steps.iter().map(|s| s.address.clone()).collect();
+        plan.steps.retain(|step| self.takes(step));
+        // A refusal may name a step that there would be without it.
+        let taken = |address: &Address| {
+            if planned.contains(address) {
+                plan.steps.iter().any(|step| step.address == *address)
             } else {
-                let concerns = |address| self.concerns(address, &plan);
-                refusal.steps.is_empty() || refusal.steps.iter().any(concerns)
+                self.takes_place(address, &plan.caches)
             }
         };
-        plan.refusals = refusals.into_iter().filter(stays).collect();
-        plan.steps.retain(|step| self.takes(step));
+        plan.refusals
+            .retain(|refusal| refusal.steps.is_empty() || refusal.steps.iter().any(taken));
         if !self.only.is_empty() {
             let phases: Vec<_> = self
                 .only

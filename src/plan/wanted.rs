@@ -167,3 +167,6 @@ impl<'a> Wanted<'a> {
         self.classes[row as usize]
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -37,6 +37,7 @@ impl Firm {
         let pushed = open
             .flat_map(|intent| &intent.paths)
             .chain(rules.relied_on)
+            .chain(&content.bound)
             .filter_map(row);
         Self {
             pins: rules.pins.iter().filter_map(|pin| row(&pin.hash)).collect(),

@@ -1,8 +1,10 @@
 //! What a prune says besides its steps: damages, and what it refuses.
 
-use super::Place;
+use super::{Place, asked_of};
+use crate::config::model::CacheName;
 use crate::config::rough::Rough;
 use crate::config::units::{Size, Span};
+use crate::nix::store_path::HashPart;
 use crate::plan::address::Phase;
 use crate::plan::address::{Address, prune_address};
 use crate::plan::change::Changes;
@@ -11,6 +13,7 @@ use crate::plan::paths::Row;
 use crate::plan::plan::{Advice, Refusal};
 use crate::plan::record::PrunePhase;
 use crate::plan::step::Step;
+use std::collections::BTreeSet;
 
 /// The refusal where `max-size` cannot be reached.
 pub const UNREACHABLE: &str = "prune-max-size";
@@ -44,6 +47,14 @@ impl Place<'_> {
                     dangling.len()
                 ),
                 dangling.into_iter().take(5).collect(),
+            );
+        }
+        if self.content.capabilities.by_age {
+            advise(
+                "its file system has no locks that hold for every machine: after a push has died, what it \
+                 relied on is kept for a day, and a prune that has died keeps others waiting for half an hour"
+                    .to_owned(),
+                Vec::new(),
             );
         }
         if need.unknown_class > 0 {
@@ -82,14 +93,45 @@ impl Place<'_> {
             .filter(|row| self.content.narinfos[*row as usize].nar.is_none())
             .map(|row| format!("{}: its NAR is missing", name(row)))
             .collect();
-        // What an upstream was not asked for it may well have.
-        if self.desired.upstreams.is_empty() {
-            let lost = self.content.elsewhere.iter();
-            found.extend(lost.map(|(row, hash)| {
-                format!("{}: {hash}, to which it refers, is missing", name(*row))
-            }));
-        }
+        let (lost, asked) = (self.content.elsewhere.iter(), asked_of(self.content));
+        found.extend(
+            lost.filter(|(_, hash)| self.is_nowhere(*hash, &asked))
+                .map(|(row, hash)| {
+                    format!("{}: {hash}, to which it refers, is missing", name(*row))
+                }),
+        );
         found
+    }
+
+    /// Whether every declared upstream was asked for a path, answered, and does not have it.
+    fn is_nowhere(&self, hash: HashPart, asked: &BTreeSet<HashPart>) -> bool {
+        let lacks = |name: &CacheName| {
+            let upstream = self.observed.upstreams.get(name);
+            upstream.is_some_and(|it| !it.has.contains(&hash) && !it.unanswered.contains(&hash))
+        };
+        let upstreams = &self.desired.upstreams;
+        upstreams.is_empty() || asked.contains(&hash) && upstreams.keys().all(lacks)
+    }
+
+    /// Refuses what would go beside a record that only a newer version understands.
+    pub(super) fn refuse_forbidden(&self, need: &Need, pushing: &Changes, changes: &mut Changes) {
+        let steps = self.steps(need, &pushing.steps);
+        let Some(why) = self
+            .content
+            .forbidden
+            .as_ref()
+            .filter(|_| !steps.is_empty())
+        else {
+            self.is_hidden(changes);
+            return;
+        };
+        changes.refusals.push(Refusal {
+            steps: steps.iter().map(|step| step.address.clone()).collect(),
+            code: "prune-record".to_owned(),
+            text: format!("nothing may be deleted from {}: {}", self.name, why.0),
+            help: "prune with the version that wrote it, or a newer one".to_owned(),
+        });
+        changes.steps.extend(steps);
     }
 
     pub(super) fn refuse_busy(&self, steps: &[Step], changes: &mut Changes) {

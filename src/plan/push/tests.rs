@@ -257,3 +257,37 @@ fn a_push_relies_on_what_its_tops_reach() {
     let changes = plan(&desired, &observed);
     assert_eq!(changes.relied_on[&cache("dev")].len(), 2);
 }
+
+#[test]
+fn a_push_relies_on_what_only_the_cache_has() {
+    let desired = desired(GIVEN);
+    let mut observed = world().with_cached(1, &["a 1 b", "b"]).observe(&desired);
+    let given = Observation::Present(vec![path("a")]);
+    observed.given.insert("/g".to_owned(), given);
+    let found = reliance(&desired, &observed, &cache("dev"));
+    assert_eq!(found.closure.len(), 2);
+    assert!(found.upstream.is_empty());
+}
+
+#[test]
+fn a_cache_that_takes_no_push_is_passed_over() {
+    let caches = |push: &str| {
+        let sections = format!(
+            "caches:
+  one: {{ type: file, tier: 1, path: /1 }}
+  two: {{ type: file, tier: 1, path: /2 }}
+push: {{ paths: [/g], {push} }}"
+        );
+        let changes = changes(&desired(&sections), &world().with_store(&["a"]), "a");
+        let of: Vec<String> = changes.relied_on.keys().map(ToString::to_string).collect();
+        for (name, roots) in [("one", 1), ("two", 0), ("three", 0)] {
+            let roots = roots * usize::from(of.contains(&name.to_owned()));
+            assert_eq!(roots_to_write(&changes.steps, &cache(name)).count(), roots);
+        }
+        assert_eq!(changes.steps.len(), of.len());
+        assert!(changes.held_back.is_empty());
+        of
+    };
+    assert_eq!(caches("to: { one: [dust] }"), ["one"]);
+    assert!(caches("to: { one: [dust] }, enabled: false").is_empty());
+}

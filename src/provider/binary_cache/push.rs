@@ -16,7 +16,8 @@ use std::sync::Arc;
 use serde_json::Map;
 
 use super::lease::{Held, Lapsed, RenewError};
-use super::records::{self, INTENT, bytes, intent_key, new_id};
+use super::records::{self, bytes, intent_key, new_id};
+use super::terms::{Rule, Terms};
 use super::{CacheStore, IfThere, Put, StoreError};
 use crate::config::model::{ClassName, Compression};
 use crate::config::units::Span;
@@ -199,11 +200,26 @@ pub fn push(
     clock: &dyn Clock,
     progress: &Progress,
 ) -> Result<PushDone, PushError> {
+    push_by(&Terms::STANDARD, store, batch, clock, progress)
+}
+
+/// As [`push`], by other numbers.
+///
+/// # Errors
+/// As [`push`].
+pub fn push_by(
+    terms: &Terms,
+    store: &dyn CacheStore,
+    batch: &Batch,
+    clock: &dyn Clock,
+    progress: &Progress,
+) -> Result<PushDone, PushError> {
     batch::check(batch)?;
     let mut done = PushDone::default();
     let mut noted = HashSet::new();
     for _ in 0..ATTEMPTS {
         let mut push = Push {
+            terms: *terms,
             store,
             batch,
             clock,
@@ -228,6 +244,7 @@ pub fn push(
 
 /// One push under way.
 struct Push<'a> {
+    terms: Terms,
     store: &'a dyn CacheStore,
     batch: &'a Batch,
     clock: &'a dyn Clock,
@@ -247,9 +264,14 @@ impl Push<'_> {
         let relies: HashSet<HashPart> = closure
             .chain(self.batch.items.iter().map(|item| item.path.hash()))
             .collect();
+        let mut early = match self.terms.keeps(Rule::IntentFirst) {
+            true => None,
+            false => Some(look::presence(view, self.batch, &relies)?),
+        };
         let mut body = self.intent(&relies);
         let key = intent_key(&new_id()?);
-        let mut held = Held::begin(self.store, self.clock, key, INTENT, bytes(&body))?;
+        let lease = self.terms.intent;
+        let mut held = Held::begin(self.store, self.clock, key, lease, bytes(&body))?;
         let looked = self.wait_for_paths(&mut held, &relies);
         let Some(trace) = looked? else {
             // Stopped before anything was done.
@@ -257,15 +279,15 @@ impl Push<'_> {
             return Err(Early::stopped());
         };
         for _ in 0..ATTEMPTS {
-            let presence = match look::presence(view, self.batch, &relies) {
+            let presence = match early.take() {
+                Some(presence) => Ok(presence),
+                None => look::presence(view, self.batch, &relies),
+            };
+            let presence = match presence {
                 Ok(presence) => presence,
                 Err(error) => {
-                    if self
-                        .done
-                        .classes
-                        .values()
-                        .all(|class| class.uploaded.is_empty())
-                    {
+                    let mut classes = self.done.classes.values();
+                    if classes.all(|class| class.uploaded.is_empty()) {
                         held.remove()?;
                     }
                     return Err(error.into());
@@ -282,9 +304,13 @@ impl Push<'_> {
             }
             // A defence against requests that land very late: look once more if anything was pruned.
             if records::trace(view)? == trace || self.is_whole(&relies)? {
+                if !self.terms.keeps(Rule::RootsFirst) {
+                    self.store.delete(std::slice::from_ref(&held.key));
+                }
                 self.write_roots(&mut held)?;
                 // What is published without a root record is kept alive by the intent alone.
-                if !self.unanswered && self.done.failed.is_empty() {
+                let ages = self.unanswered && self.terms.keeps(Rule::IntentAges);
+                if !ages && self.done.failed.is_empty() {
                     held.remove()?;
                 }
                 return Ok(());
@@ -300,8 +326,11 @@ impl Push<'_> {
         IntentBody {
             head: Head::ours(),
             class: self.batch.class.clone(),
-            tops,
-            paths: records::list(relies.iter().copied()),
+            tops: tops.clone(),
+            paths: match self.terms.keeps(Rule::WholeClosure) {
+                true => records::list(relies.iter().copied()),
+                false => records::list(tops.iter().map(StorePath::hash)),
+            },
             absent: None,
             began: Time(self.clock.unix()),
             commit: self.batch.commit.clone(),
@@ -374,13 +403,28 @@ impl Push<'_> {
             written.push(root.clone());
         }
         for chunk in puts.chunks(256) {
-            held.renew()?;
-            held.trusted()?;
+            self.trusted(held)?;
             for result in self.store.put_in_order(chunk.to_vec()) {
                 self.note(result)?;
             }
         }
         self.done.roots = written;
+        Ok(())
+    }
+
+    fn renew(&self, held: &mut Held<'_>) -> Result<(), Early> {
+        if self.terms.keeps(Rule::PushTrust) {
+            held.renew()?;
+        }
+        Ok(())
+    }
+
+    /// Makes sure that something may be sent that relies on the intent.
+    fn trusted(&self, held: &mut Held<'_>) -> Result<(), Early> {
+        if self.terms.keeps(Rule::PushTrust) {
+            held.renew()?;
+            held.trusted()?;
+        }
         Ok(())
     }
 
