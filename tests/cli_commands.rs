@@ -321,3 +321,187 @@ fn bash_completes_what_stands_after_a_command() {
         assert!(script.lines().any(|line| line.trim() == label), "{label}");
     }
 }
+
+#[test]
+fn what_can_choose_nothing_is_refused() {
+    let text = VALID.replace(
+        "  local:",
+        "  up: { type: upstream, url: 'https://cache.nixos.org', public-keys: ['cache.nixos.org-1:6NCHdD59X431o0gWypbMrAURkbJ16ZPMQFGspcDShjY='] }\n  local:",
+    );
+    let bed = Bed::with(&text);
+    for (words, said) in [
+        (
+            &["reconcile", "--only", "push/lokal"][..],
+            "did you mean `push/local`?",
+        ),
+        (
+            &["reconcile", "--only", "push/typo"],
+            "there can be `push/local`",
+        ),
+        (
+            &["reconcile", "--only", "push/local/al"],
+            "did you mean `push/local/all`?",
+        ),
+        (
+            &["reconcile", "--only", "prune/local/rust"],
+            "`prune/local/all`",
+        ),
+        (&["reconcile", "--only", "setup/up"], "`setup/local`"),
+        (&["push", "--only", "prune/local"], "it is no part of push"),
+        (&["reconcile", "--cache", "lokal"], "did you mean `local`?"),
+        (
+            &["reconcile", "--cache", "up"],
+            "it is an upstream, which is only read",
+        ),
+        (
+            &["prune", "--cache", "elsewhere"],
+            "the caches that are written: `local`",
+        ),
+        (
+            &["fetch", "x", "--into", "y", "--cache", "up"],
+            "an upstream",
+        ),
+        (
+            &["explain", "x", "--cache", "typo"],
+            "cache.yaml does not have it",
+        ),
+    ] {
+        let ran = bed.run(words);
+        assert_eq!(ran.code, Some(64), "{words:?}: {ran}");
+        assert!(
+            ran.stderr.contains(said),
+            "{words:?}: {said:?} is not in {ran}"
+        );
+    }
+    for only in [
+        "push/local",
+        "push/local/all",
+        "setup/",
+        "push/local/pin-old",
+        "setup/nix",
+    ] {
+        let ran = bed.run(&["reconcile", "--only", only]);
+        assert_eq!(ran.code, Some(0), "{only}: {ran}");
+    }
+    let ran = bed.run(&["setup", "--only", "setup/local/cache"]);
+    assert_eq!(ran.code, Some(0), "{ran}");
+    assert!(ran.stdout.contains("Plan: 1 to create."), "{ran}");
+}
+
+#[test]
+fn what_is_not_shown_is_no_reason_to_say_no_changes() {
+    let bed = Bed::with(VALID);
+    let ran = bed.run(&["reconcile", "--for", "main"]);
+    assert_eq!(ran.code, Some(0), "{ran}");
+    assert!(
+        ran.stdout
+            .contains("No changes to what is shared; 3 steps on this machine are not shown"),
+        "{ran}"
+    );
+    assert!(!ran.stdout.contains("No changes."), "{ran}");
+}
+
+#[test]
+fn a_file_that_is_no_plan_is_said_with_the_way_out() {
+    let bed = Bed::with(VALID);
+    bed.write("empty", "");
+    bed.write("text", "not json");
+    bed.write("json", "{}");
+    bed.write("later", "{\"format\": 99}");
+    bed.write("cut", "{\"format\": 1, \"steps\": [{}]}");
+    std::fs::write(bed.path().join("binary"), [0xff, 0, 1]).expect("a file");
+    for (file, words) in [
+        ("nothing", "there is no such file"),
+        ("empty", "it is empty"),
+        ("text", "at line 1 column 2"),
+        ("json", "has no `format`"),
+        ("later", "its format is 99"),
+        ("cut", "at `steps[0]`: missing field"),
+        ("binary", "it is no text"),
+        (".", "Is a directory"),
+    ] {
+        let ran = bed.run(&["reconcile", "--from", file]);
+        assert_eq!(ran.code, Some(1), "{file}: {ran}");
+        assert!(
+            ran.stderr.contains(words),
+            "{file}: {words:?} is not in {ran}"
+        );
+        assert!(ran.stderr.contains("--out FILE"), "{file}: {ran}");
+    }
+}
+
+/// What a shell offers for a line, or nothing where there is no such shell. zsh completes only at a terminal: there
+/// it is waited until all `words` have come, or twenty seconds.
+fn offers(shell: &str, script: &str, line: &str, words: &[&str]) -> Option<String> {
+    let bed = Bed::new();
+    bed.write("_nanna-cache", script);
+    bed.write(
+        "ask.zsh",
+        r#"zmodload zsh/zpty
+until_all() {
+  local all= chunk word missing
+  repeat 400; do
+    while zpty -rt z chunk; do all+=$chunk; done
+    missing=
+    for word in "$@"; do [[ $all == *$word* ]] || missing=1; done
+    [[ -n $missing ]] || break
+    sleep 0.05
+  done
+  print -r -- "$all"
+}
+zpty z 'zsh -f -i'
+zpty -w z "fpath=($PWD \$fpath); autoload -U compinit; compinit -u -D; PS1=SET''UP:"
+until_all SETUP: > /dev/null
+zpty -w -n z "$1"$'\t\t'
+shift
+until_all "$@"
+"#,
+    );
+    let mut command = Command::new(shell);
+    if shell == "fish" {
+        command.args(["-c", &format!("source _nanna-cache; complete -C '{line}'")]);
+    } else {
+        command.args(["-f", "ask.zsh", line]).args(words);
+    }
+    let output = command
+        .current_dir(bed.path())
+        .env_clear()
+        .env("HOME", bed.path())
+        .env("PATH", "/usr/bin:/bin")
+        .env("TERM", "dumb")
+        .stdin(Stdio::null())
+        .output()
+        .ok()?;
+    Some(String::from_utf8_lossy(&output.stdout).into_owned())
+}
+
+#[test]
+fn zsh_and_fish_complete_commands_flags_and_values() {
+    for shell in ["zsh", "fish"] {
+        let script = Bed::new().run(&["completions", shell]).stdout;
+        for (line, words) in [
+            ("nanna-cache re", &["reconcile"][..]),
+            ("nanna-cache reconcile --fo", &["--for", "--format"]),
+            (
+                "nanna-cache reconcile --format ",
+                &["json", "markdown", "text"],
+            ),
+            ("nanna-cache push --scope ", &["machine", "shared"]),
+            ("nanna-cache --color ", &["always", "auto", "never"]),
+            (
+                "nanna-cache completions ",
+                &["bash", "elvish", "powershell"],
+            ),
+        ] {
+            let Some(said) = offers(shell, &script, line, words) else {
+                break;
+            };
+            for word in words {
+                assert!(
+                    said.contains(word),
+                    "{shell}: {line:?} offers no {word}: {said}"
+                );
+            }
+        }
+    }
+}

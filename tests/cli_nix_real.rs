@@ -102,16 +102,17 @@ fn good_outputs_are_known_and_bad_ones_have_their_own_reason() {
     assert_eq!(top.drv.as_ref().unwrap().name(), "top.drv");
     assert_eq!(top.outputs["out"].name(), "top");
     assert_eq!(top.system.as_deref(), Some(world.host.system.as_str()));
-    let why = &found[1].unknown().unwrap().0;
-    assert!(
-        why.contains("`.#bad`") && why.contains("broken on purpose"),
-        "{why}"
-    );
+    let error = |found: &Observation<OutputFacts>| match found {
+        Observation::Error(why) => why.0.clone(),
+        other => panic!("{other:?}"),
+    };
+    let why = error(&found[1]);
+    assert!(why.contains("Nix says: broken on purpose"), "{why}");
     let multi = found[2].present().unwrap();
     assert_eq!(multi.drv.as_ref().unwrap().name(), "multi.drv");
     // The outputs that a build of it installs, not every one that exists.
     assert_eq!(multi.outputs.keys().collect::<Vec<_>>(), ["out"]);
-    let why = &found[3].unknown().unwrap().0;
+    let why = error(&found[3]);
     assert!(why.contains("does not provide attribute"), "{why}");
     assert_eq!(
         found[4].present().unwrap().system.as_deref(),
@@ -136,6 +137,41 @@ fn good_outputs_are_known_and_bad_ones_have_their_own_reason() {
         by_drv[0].present().unwrap().outputs["out"],
         multi.outputs["out"]
     );
+}
+
+#[test]
+fn an_error_of_the_project_has_its_place_and_is_no_unknown() {
+    let Some((world, nix, flake)) = world() else {
+        return;
+    };
+    let why = |names: &[&str], base: &Utf8PathBuf| match evaluate(&nix, names, ".", base).remove(0)
+    {
+        Observation::Error(why) => why.0,
+        other => panic!("{other:?}"),
+    };
+    std::fs::write(flake.join("deep.nix"), "{\n a = 1;\n b = \n}\n").unwrap();
+    let text = FLAKE.replace("SYSTEM", &world.host.system);
+    let deep = text.replacen("packages.", "deep = import ./deep.nix; packages.", 1);
+    assert_ne!(deep, text);
+    std::fs::write(flake.join("flake.nix"), deep).unwrap();
+    let said = why(&[".#deep"], &flake);
+    assert!(
+        said.contains("syntax error") && said.ends_with("at deep.nix:4:1"),
+        "{said}"
+    );
+    std::fs::write(flake.join("flake.nix"), "{ outputs = _: { a = ; }; }").unwrap();
+    let said = why(&[".#top"], &flake);
+    assert!(said.ends_with("at flake.nix:1:22"), "{said}");
+    let empty = world.root.join("empty");
+    std::fs::create_dir(&empty).unwrap();
+    assert!(why(&[".#top"], &empty).contains("flake.nix"));
+    // What is not in the store is not the project's doing.
+    let gone = format!(
+        "{}/00000000000000000000000000000000-gone.drv",
+        world.location().store
+    );
+    let found = evaluate(&nix, &[&gone], ".", &flake).remove(0);
+    assert!(matches!(found, Observation::Unknown(_)), "{found:?}");
 }
 
 #[test]

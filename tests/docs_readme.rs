@@ -56,8 +56,8 @@ fn tidy(text: &str, work: &str) -> String {
         .replace("[HOME]", "~")
         .replace("[WORK]", work)
         .replace("[ROOT]/nix/store", "/nix/store");
-    let seconds = regex::Regex::new(r"\b[0-9]\.[0-9] s\b").unwrap();
-    seconds.replace_all(&text, "0.0 s").into_owned()
+    let seconds = regex::Regex::new(r"\b[0-9]\.[0-9]{2} s\b").unwrap();
+    seconds.replace_all(&text, "0.01 s").into_owned()
 }
 
 /// Makes everything in a cache look as old as that.

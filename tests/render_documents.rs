@@ -11,7 +11,10 @@ use std::path::{Path, PathBuf};
 use nanna_cache::plan::address::{Address, Phase};
 use nanna_cache::plan::explain::Explanation;
 use nanna_cache::plan::observed::Why;
-use nanna_cache::plan::report::{FORMAT, Outcome, Remaining, Report, Signal, StepOutcome};
+use nanna_cache::plan::plan::Unknown;
+use nanna_cache::plan::report::{
+    FORMAT, Outcome, PhaseOutcome, Remaining, Report, SecondLook, Seen, Signal, StepOutcome,
+};
 use nanna_cache::plan::step::{Effect, Op};
 use nanna_cache::plan::summary::Summary;
 use nanna_cache::plan::time::Time;
@@ -160,13 +163,19 @@ fn outcome(what: &str, outcome: Outcome) -> StepOutcome {
             paths: 18,
             bytes: 812 << 20,
         },
+        did: match &outcome {
+            Outcome::Done { effect, .. } => *effect,
+            _ => Effect::default(),
+        },
         outcome,
         duration_ms: 12_345,
+        stage: 0,
+        seen: Some(Seen::Settled),
     }
 }
 
 fn sample() -> Report {
-    Report {
+    let mut report = Report {
         format: FORMAT,
         writer: "nanna-cache 0.1.0".into(),
         project: "nanna-coder".into(),
@@ -183,9 +192,16 @@ fn sample() -> Report {
                 detail: "uploaded 300.0 MiB".into(),
             },
         )],
+        phases: Vec::new(),
         remaining: Remaining::Converged,
+        second_look: Some(SecondLook::default()),
+        busy: false,
+        journal: None,
+        errors: Vec::new(),
         interrupted: None,
-    }
+    };
+    report.phases = PhaseOutcome::of(&report.steps);
+    report
 }
 
 #[test]
@@ -230,6 +246,44 @@ fn what_did_not_happen_is_said_in_full() {
     sample.remaining = Remaining::Steps {
         steps: vec![Address::new(Phase::Push, "dev", "model-cache")],
     };
+    let mut later = outcome(
+        "tools",
+        Outcome::Done {
+            effect: Effect::default(),
+            detail: String::new(),
+        },
+    );
+    (later.stage, later.duration_ms) = (1, 250);
+    later.promised_effect = Effect::default();
+    sample.steps.push(later);
+    let seen = [
+        None,
+        Some(Seen::Pending),
+        None,
+        Some(Seen::Pending),
+        Some(Seen::Settled),
+        Some(Seen::Pending),
+        Some(Seen::Unknown {
+            why: Why("dev: a folder is closed".into()),
+        }),
+    ];
+    for (step, seen) in sample.steps.iter_mut().zip(seen) {
+        step.seen = seen;
+    }
+    sample.steps[3].did = Effect {
+        paths: 5,
+        bytes: 3 << 20,
+    };
+    sample.phases = PhaseOutcome::of(&sample.steps);
+    sample.journal = Some("no space left on device".into());
+    sample.second_look = Some(SecondLook {
+        unknowns: vec![Unknown {
+            what: "dev".into(),
+            why: Why("a folder is closed".into()),
+            effect: String::new(),
+        }],
+        others: 0,
+    });
     assert!(
         !sample.is_whole() && sample.has_failed() && sample.is_stale() && sample.did_something()
     );
@@ -242,11 +296,45 @@ fn what_did_not_happen_is_said_in_full() {
 fn an_interrupted_report_says_so() {
     let mut sample = sample();
     sample.interrupted = Some(Signal::Interrupted);
+    sample.second_look = None;
+    sample.steps[0].seen = None;
     sample.remaining = Remaining::Unconfirmed {
         why: Why("interrupted".into()),
     };
     assert!(!sample.is_whole());
     insta::assert_snapshot!(report::text(&sample, layout()));
+}
+
+#[test]
+fn the_last_line_says_no_more_than_was_seen() {
+    let last = |sample: &Report| -> String {
+        let text = report::text(sample, layout());
+        let (_, last) = text.trim_end().rsplit_once("\n\n").unwrap();
+        last.split_whitespace().collect::<Vec<_>>().join(" ")
+    };
+    let mut sample = sample();
+    assert!(last(&sample).contains("everything is as `cache.yaml` says"));
+    let unknown = Unknown {
+        what: "dev".into(),
+        why: Why("closed".into()),
+        effect: String::new(),
+    };
+    sample.second_look = Some(SecondLook {
+        unknowns: vec![unknown],
+        others: 2,
+    });
+    let text = last(&sample);
+    assert!(!text.contains("everything"), "{text}");
+    assert!(
+        text.contains("2 other changes are left, 1 thing could not be seen"),
+        "{text}"
+    );
+    sample.second_look = None;
+    assert!(last(&sample).contains("nothing was to change"));
+    sample.remaining = Remaining::Unconfirmed {
+        why: Why("dev".into()),
+    };
+    assert!(last(&sample).contains("not confirmed"));
 }
 
 #[test]

@@ -81,7 +81,7 @@ fn path(context: &Context, machine: &Machine, text: &str) -> Result<HashPart, Fa
     match nix_store::resolve(location, &context.host.folder.join(text)) {
         Observation::Present(path) => Ok(path.hash()),
         Observation::Absent => Err(fail("there is nothing of that name".to_owned())),
-        Observation::Unknown(why) => Err(fail(why.0)),
+        Observation::Unknown(why) | Observation::Error(why) => Err(fail(why.0)),
     }
 }
 

@@ -206,7 +206,7 @@ pub struct Init {
 /// `explain`.
 #[derive(Debug, Args)]
 pub struct Explain {
-    /// A store path, or a link to one
+    /// A store path, its base name or hash part, an output such as .#x, a link, or a directory of cache.yaml
     #[arg(value_name = "PATH")]
     pub path: String,
     /// How to print the answer

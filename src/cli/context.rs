@@ -11,6 +11,7 @@ use crate::config::problem::Problems;
 use crate::exit::Exit;
 use crate::nix::hash::Sha256;
 use crate::render::problems;
+use crate::render::units::size;
 use crate::sys::file;
 use crate::sys::host::Host;
 use crate::text::yaml::MAX_BYTES;
@@ -125,10 +126,11 @@ impl Context {
             }
             Err(found) => {
                 say(&found);
-                Err(Failure::new(
-                    Exit::Invalid,
-                    format!("use `{}`: {found}", source.shown),
-                ))
+                let text = match found.len() {
+                    1 => format!("use `{}`", source.shown),
+                    many => format!("use `{}`: it has {many} problems", source.shown),
+                };
+                Err(Failure::new(Exit::Invalid, text))
             }
         }
     }
@@ -139,9 +141,14 @@ fn read(path: &Utf8Path) -> Result<Option<Vec<u8>>, Failure> {
     match file::read_if_there(path.as_std_path(), MAX_BYTES as u64 * 4) {
         Ok(bytes) => Ok(bytes),
         Err(file::FileError::TooLarge { .. }) => {
-            let text = format!("use `{path}`: it has more than {MAX_BYTES} bytes");
+            let limit = size(MAX_BYTES as u64);
+            let text = format!("use `{path}`: it has more than {limit}");
             Err(Failure::new(Exit::Invalid, text)
                 .help("is this the right file? A cache.yaml has a few kilobytes"))
+        }
+        Err(_) if path.is_dir() => {
+            let text = format!("use `{path}`: it is a folder");
+            Err(Failure::new(Exit::Failed, text).help("--config names a file"))
         }
         Err(error) => Err(Failure::of(&error)),
     }

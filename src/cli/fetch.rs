@@ -3,6 +3,7 @@
 use super::args::Fetch;
 use super::context::Context;
 use super::error::Failure;
+use super::meant::check_names;
 use super::phases::desired;
 use crate::config::model::CacheName;
 use crate::engine::fetch::{FetchFailure, Fetched, fetch};
@@ -15,6 +16,7 @@ use crate::transfer::progress::Progress;
 
 pub(super) fn run(context: &Context, args: &Fetch) -> Result<Exit, Failure> {
     let loaded = context.load()?;
+    check_names(args.cache.as_slice(), &loaded.config)?;
     let machine = Machine::new(context.host.clone(), Options::default());
     let (desired, _) = desired(loaded, &machine, Extra::default());
     let only = args

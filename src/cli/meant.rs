@@ -4,10 +4,12 @@ use std::io::Read as _;
 
 use super::args::{Command, PlanArgs, Push};
 use super::error::Failure;
-use crate::config::model::{CacheName, Config};
+use crate::config::model::{CacheKind, CacheName, Config};
+use crate::config::nearest::nearest;
 use crate::exit::Exit;
-use crate::plan::address::Phase;
-use crate::plan::desired::Extra;
+use crate::plan::address::{Address, Phase};
+use crate::plan::desired::{Desired, Extra};
+use crate::plan::select::{can_choose, possible};
 use crate::render::units::list;
 
 /// More than this on standard input is no list of paths.
@@ -30,55 +32,121 @@ impl<'a> Meant<'a> {
     /// # Errors
     /// Standard input cannot be read, or an address names no phase.
     pub(super) fn of(command: &'a Command) -> Result<Option<Self>, Failure> {
-        let one = |args, phase: Phase, extra| Self {
-            args,
-            only: vec![phase.word().to_owned()],
-            extra,
-        };
         let meant = match command {
             Command::Reconcile(it) => {
-                it.only.iter().try_for_each(|address| check(address))?;
+                it.common.only.iter().try_for_each(|it| check(it))?;
                 Self {
                     args: &it.common,
-                    only: it.only.clone(),
+                    only: it.common.only.clone(),
                     extra: Extra::default(),
                 }
             }
-            Command::Setup(it) => one(&it.common, Phase::Setup, Extra::default()),
-            Command::Push(it) => one(&it.common, Phase::Push, extra(it)?),
-            Command::Optimize(it) => one(&it.common, Phase::Optimize, Extra::default()),
-            Command::Adopt(it) => one(&it.common, Phase::Push, Extra::default()),
-            Command::Prune(it) => one(&it.common, Phase::Prune, Extra::default()),
+            Command::Setup(it) => one(&it.common, Phase::Setup, Extra::default())?,
+            // What is asked for on the command line is checked before standard input is waited for.
+            Command::Push(it) => Self {
+                extra: extra(it)?,
+                ..one(&it.common, Phase::Push, Extra::default())?
+            },
+            Command::Optimize(it) => one(&it.common, Phase::Optimize, Extra::default())?,
+            Command::Adopt(it) => one(&it.common, Phase::Push, Extra::default())?,
+            Command::Prune(it) => one(&it.common, Phase::Prune, Extra::default())?,
             _ => return Ok(None),
         };
         Ok(Some(meant))
     }
 }
 
-/// Refuses names of caches that `cache.yaml` does not have.
-///
-/// # Errors
-/// A name of `--cache` is not declared.
-pub(super) fn check_caches(args: &PlanArgs, config: &Config) -> Result<(), Failure> {
-    check_names(&args.cache, config)
+/// One phase, or a part of it.
+fn one(args: &PlanArgs, phase: Phase, extra: Extra) -> Result<Meant<'_>, Failure> {
+    for address in &args.only {
+        check(address)?;
+        if address.split('/').next() != Some(phase.word()) {
+            let text = format!("take only `{address}`: it is no part of {phase}");
+            let help = format!("`nanna-cache reconcile --only {address}` takes it");
+            return Err(Failure::new(Exit::Usage, text).help(help));
+        }
+    }
+    let only = if args.only.is_empty() {
+        vec![phase.word().to_owned()]
+    } else {
+        args.only.clone()
+    };
+    Ok(Meant { args, only, extra })
 }
 
-/// The same for any list of names.
+/// Refuses names of caches that `cache.yaml` does not have, and those of upstreams: nothing is done there.
 ///
 /// # Errors
-/// A name is not declared.
+/// A name is not that of a cache that is written.
 pub(super) fn check_names(names: &[String], config: &Config) -> Result<(), Failure> {
-    let is_unknown = |name: &&String| !config.caches.contains_key(&CacheName::new(name.as_str()));
-    let Some(name) = names.iter().find(is_unknown) else {
-        return Ok(());
+    let is_written = |name: &CacheName| {
+        let cache = config.caches.get(name);
+        cache.is_some_and(|cache| !matches!(cache.kind, CacheKind::Upstream { .. }))
     };
-    let known: Vec<String> = config
+    let written: Vec<&CacheName> = config
         .caches
         .keys()
-        .map(|name| format!("`{name}`"))
+        .filter(|name| is_written(name))
         .collect();
-    let text = format!("take only the cache `{name}`: cache.yaml does not have it");
-    Err(Failure::new(Exit::Usage, text).help(format!("it has {}", list(&known))))
+    let wrong = names
+        .iter()
+        .map(|name| CacheName::new(name.as_str()))
+        .find(|name| !is_written(name));
+    let Some(name) = wrong else {
+        return Ok(());
+    };
+    let why = if config.caches.contains_key(&name) {
+        "it is an upstream, which is only read"
+    } else {
+        "cache.yaml does not have it"
+    };
+    let known: Vec<String> = written.iter().map(|name| format!("`{name}`")).collect();
+    let help = match nearest(name.as_str(), written.iter().map(|name| name.as_str())) {
+        Some(near) => format!("did you mean `{near}`?"),
+        None if known.is_empty() => "cache.yaml has no cache that is written".to_owned(),
+        None => format!("the caches that are written: {}", list(&known)),
+    };
+    let text = format!("take only the cache `{name}`: {why}");
+    Err(Failure::new(Exit::Usage, text).help(help))
+}
+
+/// Refuses selectors that no step can have: they would silently choose nothing.
+///
+/// # Errors
+/// A selector chooses nothing that `cache.yaml` could ask for.
+pub(super) fn check_only(only: &[String], desired: &Desired) -> Result<(), Failure> {
+    let Some(wrong) = only.iter().find(|one| !can_choose(desired, one)) else {
+        return Ok(());
+    };
+    let all = possible(desired);
+    // What may follow the longest part that still chooses something.
+    let mut stem = wrong.trim_end_matches('/');
+    while !stem.is_empty() && !can_choose(desired, stem) {
+        stem = stem.rsplit_once('/').map_or("", |(stem, _)| stem);
+    }
+    let depth = stem.split('/').filter(|part| !part.is_empty()).count() + 1;
+    let mut next: Vec<String> = all
+        .iter()
+        .filter(|address| stem.is_empty() || address.is_in(stem))
+        .map(|address| {
+            let parts: Vec<&str> = address.as_str().splitn(3, '/').collect();
+            parts[..depth.min(parts.len())].join("/")
+        })
+        .collect();
+    next.dedup();
+    let near = nearest(wrong, next.iter().map(String::as_str))
+        .or_else(|| nearest(wrong, all.iter().map(Address::as_str)));
+    let help = if let Some(near) = near {
+        format!("did you mean `{near}`?")
+    } else {
+        let mut shown: Vec<String> = next.iter().take(12).map(|one| format!("`{one}`")).collect();
+        if next.len() > shown.len() {
+            shown.push(format!("{} more", next.len() - shown.len()));
+        }
+        format!("there can be {}", list(&shown))
+    };
+    let text = format!("take only `{wrong}`: no step of this cache.yaml can have that address");
+    Err(Failure::new(Exit::Usage, text).help(help))
 }
 
 /// Refuses what cannot be the beginning of an address: it would silently choose nothing.
@@ -104,7 +172,12 @@ fn extra(push: &Push) -> Result<Extra, Failure> {
                     format!("read paths from standard input: {error}"),
                 )
             })?;
+        let given = paths.len();
         paths.extend(lines(&text));
+        if paths.len() == given {
+            // What stands before the bar may have failed.
+            tracing::warn!("there is no path on standard input");
+        }
     }
     Ok(Extra {
         paths,
@@ -164,13 +237,18 @@ mod tests {
         };
         let check = |words: &[&str]| {
             let command = command(words);
-            let result = check_caches(Meant::of(&command).unwrap().unwrap().args, &config);
+            let names = &Meant::of(&command).unwrap().unwrap().args.cache;
+            let result = check_names(names, &config);
             result.map_err(|failure| (failure.exit, failure.help.unwrap_or_default()))
         };
         assert_eq!(check(&["push", "--cache", "dev"]), Ok(()));
         assert_eq!(
             check(&["push", "--cache", "de"]),
-            Err((Exit::Usage, "it has `dev`".to_owned()))
+            Err((Exit::Usage, "did you mean `dev`?".to_owned()))
+        );
+        assert_eq!(
+            check(&["push", "--cache", "elsewhere"]),
+            Err((Exit::Usage, "the caches that are written: `dev`".to_owned()))
         );
     }
 

@@ -4,29 +4,37 @@ use std::cell::RefCell;
 use std::sync::Arc;
 use std::time::Duration;
 
+use camino::Utf8Path;
+
 use super::adopt;
 use super::args::Command;
 use super::context::{Context, Loaded};
 use super::error::Failure;
-use super::meant::{Meant, check_caches};
+use super::meant::{Meant, check_names, check_only};
 use super::reconcile::{self, Request};
-use crate::engine::apply::apply;
+use crate::engine::apply::{Applied, apply};
 use crate::engine::confirm::confirm;
 use crate::engine::event::{Event, Listener};
 use crate::engine::journal::{Entry, Journal};
-use crate::engine::machine::{Machine, Options};
+use crate::engine::links::Links;
+use crate::engine::machine::{Machine, Options, sentence};
 use crate::engine::observe::observe;
 use crate::engine::work::Applying;
 use crate::exit::Exit;
 use crate::nix::hash::Sha256;
-use crate::plan::desired::{Desired, Extra};
-use crate::plan::guard::ApprovedPlan;
-use crate::plan::observed::{Observation, Observed, Why};
-use crate::plan::plan::Plan;
-use crate::plan::report::{FORMAT, Remaining, Report};
+use crate::nix::store_path::StorePath;
+use crate::plan::desired::{Desired, Extra, resolve};
+use crate::plan::guard::{Allowances, ApprovedPlan};
+use crate::plan::observed::{Observation, Observed};
+use crate::plan::report::{FORMAT, PhaseOutcome, Remaining, Report, SecondLook};
+use crate::plan::select::Selection;
+use crate::plan::step::Op;
 use crate::plan::time::Time;
+use crate::provider::nix_store::MarkError;
 use crate::render::json;
 use crate::render::layout::safe;
+use crate::render::units::list;
+use crate::sys::clock::{Clock as _, SystemClock};
 use crate::transfer::progress::Progress;
 
 /// Runs a command that plans; `None` if it is no such command.
@@ -35,7 +43,7 @@ pub(super) fn run(context: &Context, command: &Command) -> Result<Option<Exit>, 
         return Ok(None);
     };
     let loaded = context.load()?;
-    check_caches(args, &loaded.config)?;
+    check_names(&args.cache, &loaded.config)?;
     let here = |path: &String| context.host.folder.join(path).into_string();
     let mut extra = Extra {
         paths: extra.paths.iter().map(here).collect(),
@@ -52,6 +60,7 @@ pub(super) fn run(context: &Context, command: &Command) -> Result<Option<Exit>, 
         extra.adopt = Some(adopt::meant(context, args, &loaded.config, &machine)?);
     }
     let (desired, digest) = desired(loaded, &machine, extra);
+    check_only(&only, &desired)?;
     let desired = desired.only(&only);
     let selection = args.selection(only);
     let machine = RefCell::new(machine);
@@ -79,6 +88,8 @@ pub(super) fn run(context: &Context, command: &Command) -> Result<Option<Exit>, 
                 machine: &machine.borrow(),
                 listener: &tell,
                 patience,
+                selection: &request.selection,
+                allowed: &args.allowances(),
             };
             work.carry_out(&approved, observed, &progress)
         },
@@ -89,8 +100,17 @@ pub(super) fn run(context: &Context, command: &Command) -> Result<Option<Exit>, 
 /// A mark that nobody made is a mistake; without it, nothing would be new.
 fn check_mark(machine: &Machine, extra: &Extra) -> Result<(), Failure> {
     if let (Some(mark), Ok(store)) = (&extra.mark, &machine.store) {
-        let found = machine.marks().load(mark, store);
-        found.map_err(|error| Failure::of(&error))?;
+        let marks = machine.marks();
+        marks.load(mark, store).map_err(|error| {
+            let failure = Failure::of(&error);
+            let names: Vec<String> = marks.names().iter().map(|it| format!("`{it}`")).collect();
+            match error {
+                MarkError::Missing(_) if !names.is_empty() => {
+                    failure.help(format!("the marks here: {}", list(&names)))
+                }
+                _ => failure,
+            }
+        })?;
     }
     Ok(())
 }
@@ -103,12 +123,44 @@ pub(super) fn desired(loaded: Loaded, machine: &Machine, extra: Extra) -> (Desir
 
 /// In `cache.yaml` a path that is not there (yet) is an unknown; what was just typed is a slip.
 fn check_typed(desired: &Desired, observed: &Observed) -> Result<(), Failure> {
-    let is_absent = |path: &&String| observed.given.get(*path) == Some(&Observation::Absent);
-    match desired.extra.paths.iter().find(is_absent) {
+    let wrong = desired.extra.paths.iter().find_map(|path| {
+        let resolved = resolve(path, &desired.site);
+        Some((path, wrong_with(observed, &resolved)?))
+    });
+    match wrong {
         None => Ok(()),
-        Some(path) => {
-            let text = format!("push `{path}`: there is no such path");
-            Err(Failure::new(Exit::Failed, text))
+        Some((path, why)) => Err(Failure::new(
+            Exit::Failed,
+            format!("push `{path}`: {why}"),
+        )
+        .help("name a store path that was built or fetched here, or a link to one such as ./result")),
+    }
+}
+
+/// What keeps a path that was typed from being pushed, if anything does.
+fn wrong_with(observed: &Observed, path: &Utf8Path) -> Option<String> {
+    if observed.store.unknown().is_some() {
+        // Then it is not the path that is wrong, and the plan says so.
+        return None;
+    }
+    match observed.given.get(path.as_str())? {
+        Observation::Absent if path.is_symlink() => {
+            Some("the link leads to nothing, or to a path that was collected".to_owned())
+        }
+        Observation::Absent => Some("there is no such path".to_owned()),
+        Observation::Unknown(why) | Observation::Error(why) => Some(why.0.clone()),
+        Observation::Present(paths) => {
+            let store = observed.store.present();
+            let has = |path: &StorePath| {
+                let mut caches = observed.caches.values().filter_map(Observation::present);
+                let hash = path.hash();
+                store.is_some_and(|store| store.paths.row(&hash).is_some())
+                    || caches.any(|cache| cache.paths.row(&hash).is_some())
+            };
+            let gone = paths.iter().find(|path| !has(path))?;
+            Some(format!(
+                "{gone} is neither valid in the Nix store nor in a cache"
+            ))
         }
     }
 }
@@ -128,6 +180,8 @@ struct Work<'a> {
     machine: &'a Machine,
     listener: Listener<'a>,
     patience: Duration,
+    selection: &'a Selection,
+    allowed: &'a Allowances,
 }
 
 impl Work<'_> {
@@ -138,7 +192,7 @@ impl Work<'_> {
         progress: &Arc<Progress>,
     ) -> Result<Report, Failure> {
         let plan = approved.plan();
-        let began = Time(self.machine.host.now());
+        let (began, clock) = (Time(self.machine.host.now()), SystemClock::new());
         let path = self.machine.journal(&self.desired.config);
         let (journal, left) = Journal::begin(&path, began).map_err(|error| {
             Failure::of(&error).help(
@@ -160,7 +214,16 @@ impl Work<'_> {
             (self.listener)(Event::Note(text));
         }
         let digest = Sha256::of(json::plan(plan).as_bytes()).to_hex();
+        let builds = plan
+            .steps
+            .iter()
+            .any(|step| matches!(step.op, Op::Build { .. }));
+        let links = builds
+            .then(|| Links::begin(&self.machine.host.state_folder().join("builds")))
+            .transpose()
+            .map_err(|error| Failure::of(&error))?;
         let applying = Applying {
+            links: links.as_ref(),
             desired: self.desired,
             machine: self.machine,
             digest: &digest,
@@ -169,37 +232,51 @@ impl Work<'_> {
             journal: &journal,
             listener: self.listener,
             patience: self.patience,
+            selection: self.selection,
+            allowed: self.allowed,
         };
-        let applied = apply(&applying, approved, observed).map_err(|error| Failure::of(&error))?;
-        let remaining = if applied.busy {
-            Remaining::Unconfirmed {
-                why: Why("another prune is at work".to_owned()),
-            }
-        } else {
-            self.confirm(plan, progress)
-        };
+        let mut applied = apply(&applying, approved, observed);
+        let (remaining, second_look) = self.confirm(&mut applied, &plan.config, progress);
         let ended = Time(self.machine.host.now());
-        journal
-            .write(ended, None, Entry::End { result: None })
-            .map_err(|error| Failure::of(&error))?;
+        let written = journal.write(ended, None, Entry::End { result: None });
+        let unwritten = written.err().map(|error| sentence(&error));
         Ok(Report {
             format: FORMAT,
             writer: plan.writer.clone(),
             project: plan.project.clone(),
             config: plan.config.clone(),
             began,
-            duration_ms: ended.since(began).0.saturating_mul(1000),
-            steps: applied.steps,
+            duration_ms: u64::try_from(clock.elapsed().as_millis()).unwrap_or(u64::MAX),
+            phases: PhaseOutcome::of(&applied.outcomes),
+            steps: applied.outcomes,
             remaining,
+            second_look,
+            busy: applied.busy,
+            journal: applied.unwritten.or(unwritten),
+            errors: plan.errors.clone(),
             interrupted: None,
         })
     }
 
     /// Only what was applied is looked at again; where that changed nothing, there is no need to.
-    fn confirm(&self, plan: &Plan, progress: &Progress) -> Remaining {
-        if plan.steps.iter().all(|step| !step.is_change()) {
-            return Remaining::Converged;
+    fn confirm(
+        &self,
+        applied: &mut Applied,
+        config: &str,
+        progress: &Progress,
+    ) -> (Remaining, Option<SecondLook>) {
+        if applied.steps.iter().all(|step| !step.is_change()) {
+            return (Remaining::Converged, None);
         }
-        confirm(self.desired, self.machine, plan, progress, self.listener)
+        let (desired, machine) = (self.desired, self.machine);
+        match confirm(desired, machine, applied, config, progress, self.listener) {
+            Ok(confirmation) => {
+                for (outcome, seen) in applied.outcomes.iter_mut().zip(confirmation.seen) {
+                    outcome.seen = Some(seen);
+                }
+                (confirmation.remaining, Some(confirmation.look))
+            }
+            Err(why) => (Remaining::Unconfirmed { why }, None),
+        }
     }
 }

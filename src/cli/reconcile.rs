@@ -13,6 +13,7 @@ use super::error::Failure;
 use super::output::Output;
 use super::progress::Display;
 use super::signals;
+use crate::engine::machine::sentence;
 use crate::exit::Exit;
 use crate::plan::desired::Desired;
 use crate::plan::guard::{self, ApprovedPlan};
@@ -111,7 +112,7 @@ fn carry_out(
         output.must_say("Declined. Nothing has been changed.\n");
         return Ok(Exit::Refused);
     }
-    let is_unsure = !(plan.unknowns.is_empty() && plan.advice.is_empty());
+    let is_unsure = !(plan.unknowns.is_empty() && plan.errors.is_empty() && plan.advice.is_empty());
     let approved = match guard::approve(request.desired, plan, &request.args.allowances()) {
         Ok(approved) => approved,
         Err(refusals) => return Ok(exit_of_refusals(&refusals)),
@@ -124,7 +125,10 @@ fn carry_out(
     let mut done = done?;
     done.interrupted = done.interrupted.or_else(|| watch.caught());
     output.result(&reported(request.args.format, &done, output))?;
-    let unsure = is_unsure || done.remaining != Remaining::Converged;
+    let unseen = done.second_look.as_ref();
+    let unsure = is_unsure
+        || done.remaining != Remaining::Converged
+        || unseen.is_some_and(|look| !look.unknowns.is_empty());
     let strict = if request.args.strict && unsure {
         Exit::Check
     } else {
@@ -191,11 +195,20 @@ fn saved(request: &Request<'_>) -> Result<Option<Plan>, Failure> {
         return Ok(None);
     };
     let path = request.host.folder.join(path);
-    let bytes = file::read(path.as_std_path(), 1 << 30).map_err(|error| Failure::of(&error))?;
-    let plan = std::str::from_utf8(&bytes)
-        .map_err(|error| error.to_string())
-        .and_then(|text| json::read(text).map_err(|error| error.to_string()))
-        .map_err(|why| Failure::new(Exit::Failed, format!("use the plan `{path}`: {why}")))?;
+    let fail = |why: String| {
+        Failure::new(Exit::Failed, format!("use the plan `{path}`: {why}"))
+            .help("`nanna-cache reconcile --out FILE` saves one; `--apply --from FILE` applies it")
+    };
+    let bytes = match file::read_if_there(path.as_std_path(), 1 << 30) {
+        Ok(Some(bytes)) => bytes,
+        Ok(None) => return Err(fail("there is no such file".to_owned())),
+        Err(error) => return Err(fail(sentence(&error))),
+    };
+    let plan = match std::str::from_utf8(&bytes) {
+        Ok("") => return Err(fail("it is empty".to_owned())),
+        Ok(text) => json::read(text).map_err(|error| fail(error.to_string()))?,
+        Err(_) => return Err(fail("it is no text, let alone a plan".to_owned())),
+    };
     if plan.config != request.digest {
         let text = format!("apply the plan `{path}`: cache.yaml has changed since it was made");
         return Err(Failure::new(Exit::Stale, text).help("plan again"));
@@ -215,7 +228,11 @@ fn save(request: &Request<'_>, path: &Utf8PathBuf, plan: &Plan) -> Result<(), Fa
     let path = request.host.folder.join(path);
     file::write(path.as_std_path(), json::plan(plan).as_bytes(), 0o644)
         .map(drop)
-        .map_err(|error| Failure::of(&error))
+        .map_err(|error| {
+            let text = format!("save the plan: {}", sentence(&error));
+            Failure::new(Exit::Failed, text)
+                .help("--out names a file in a folder that is there and may be written")
+        })
 }
 
 /// Refuses a saved plan that would not be made again.
@@ -278,6 +295,9 @@ pub fn exit_of_plan(args: &PlanArgs, plan: &Plan) -> Exit {
     if !plan.refusals.is_empty() {
         exit = exit.worst(exit_of_refusals(&plan.refusals));
     }
+    if !plan.errors.is_empty() {
+        exit = exit.worst(Exit::Failed);
+    }
     if args.strict && !(plan.unknowns.is_empty() && plan.advice.is_empty()) {
         exit = exit.worst(Exit::Check);
     }
@@ -311,10 +331,19 @@ pub fn exit_of_report(report: &Report) -> Exit {
     if report.did_something() {
         return exit.worst(Exit::Partial);
     }
-    if report.has_failed() || !report.is_stale() {
-        return exit.worst(Exit::Failed);
-    }
-    exit.worst(Exit::Stale)
+    let exits = [
+        (
+            report.has_failed() || report.journal.is_some(),
+            Exit::Failed,
+        ),
+        (report.is_stale(), Exit::Stale),
+        (report.busy, Exit::Busy),
+    ];
+    let mut all = exits
+        .iter()
+        .filter(|(holds, _)| *holds)
+        .map(|(_, exit)| *exit);
+    exit.worst(all.next().unwrap_or(Exit::Failed))
 }
 
 #[cfg(test)]

@@ -8,7 +8,7 @@ pub mod code;
 pub mod example;
 mod leak;
 pub mod model;
-mod nearest;
+pub(crate) mod nearest;
 pub mod problem;
 mod raw;
 pub mod rough;

@@ -111,6 +111,15 @@ impl Problems {
         }
     }
 
+    /// The first of them, at most so many: all of them may be more than anybody reads.
+    #[must_use]
+    pub fn first(&self, number: usize) -> Self {
+        Self {
+            list: self.list.iter().take(number).cloned().collect(),
+            ..self.clone()
+        }
+    }
+
     /// Name of the file, as it was given.
     #[must_use]
     pub fn file(&self) -> &str {

@@ -2,11 +2,13 @@
 //!
 //! # Guarantees
 //! What fails is not built a second time only to learn which it was: one output's failure keeps no other from being
-//! built, what is valid afterwards is done, and Nix's own words say why the rest is not.
+//! built, what is valid afterwards is done, and Nix's own words say why the rest is not. What is built is kept
+//! from the garbage collector until the run ends.
 
 use std::sync::Mutex;
 
 use super::event::Event;
+use super::links::Links;
 use super::machine::sentence;
 use super::work::{Applying, Ended, failed};
 use crate::nix::store_path::StorePath;
@@ -52,6 +54,10 @@ fn one(work: &Applying<'_>, nix: &Nix, observed: &Observed, step: &Step, log: &[
         return failed(step, "it is no step of a build");
     };
     if is_valid(work, observed, &name) {
+        // Where anything fails, Nix makes no links to what does not.
+        if let Err(error) = build(work, nix, &[name], &Mutex::default()) {
+            tracing::debug!(error = sentence(&error), "no link keeps what was built");
+        }
         return done(step);
     }
     if let Some(why) = drv.as_ref().and_then(|drv| reason(log, drv)) {
@@ -81,7 +87,8 @@ fn build(
     };
     let (flake, base) = (&work.desired.config.flake, &work.desired.site.base);
     let stopped = || work.progress.is_stopped();
-    nix.build(names, flake, base, None, &stopped, &mut line)
+    let kept_by = work.links.map(Links::next);
+    nix.build(names, flake, base, kept_by.as_deref(), &stopped, &mut line)
         .map(drop)
 }
 

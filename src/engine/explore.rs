@@ -35,6 +35,7 @@ pub(super) fn given(
                 Observation::Present(path) => Observation::Present(vec![path]),
                 Observation::Absent => Observation::Absent,
                 Observation::Unknown(why) => Observation::Unknown(why),
+                Observation::Error(why) => Observation::Error(why),
             },
         };
         Some((given.clone(), found))

@@ -141,6 +141,15 @@ impl Journal {
     }
 }
 
+#[cfg(test)]
+impl Journal {
+    /// From now on, nothing more can be written.
+    pub(super) fn fill_disk(&self) {
+        let full = File::options().append(true).open("/dev/full").unwrap();
+        *self.file.lock().unwrap() = full;
+    }
+}
+
 /// What the newest run in a journal left open. Lines that cannot be read are of other versions, or
 /// were cut off by a crash.
 fn left_open(bytes: &[u8]) -> Option<Open> {

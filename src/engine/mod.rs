@@ -4,6 +4,7 @@
 //! what to do is in the plan, and what is known only after a step is planned again by the same function.
 
 pub mod apply;
+mod batch;
 mod build;
 pub mod confirm;
 mod create;
@@ -11,9 +12,13 @@ pub mod event;
 mod explore;
 pub mod fetch;
 pub mod journal;
+mod late;
+pub mod links;
 pub mod machine;
 pub mod observe;
 mod prune;
 mod push;
 mod secret;
+mod single;
+mod stale;
 pub mod work;

@@ -16,7 +16,7 @@ use crate::nix::key::PublicKey;
 use crate::nix::store_path::StoreDir;
 use crate::plan::desired::{Cache, Desired, Signing, TopSource};
 use crate::plan::observed::{
-    CacheContent, DirectoryFacts, LocalStore, NixFacts, Observation, Observed, OutputFacts, Why,
+    CacheContent, Directories, LocalStore, NixFacts, Observation, Observed, OutputFacts, Why,
 };
 use crate::plan::optimize;
 use crate::provider::binary_cache::observe::{self as look, Look};
@@ -158,7 +158,7 @@ fn directories(
     machine: &Machine,
     store: &StoreDir,
     progress: &Progress,
-) -> BTreeMap<String, Observation<Vec<DirectoryFacts>>> {
+) -> BTreeMap<String, Observation<Directories>> {
     let memory = machine.directories();
     let memory = (!machine.options.refresh).then_some(memory.as_path());
     let globs = desired.tops.iter().filter_map(|top| match &top.source {

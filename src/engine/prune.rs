@@ -1,9 +1,10 @@
 //! A prune stage: the deletes from one cache, on a second look.
 
+use std::borrow::Cow;
 use std::collections::BTreeSet;
 
-use super::machine::{Machine, sentence};
-use super::work::{Applying, Ended, failed};
+use super::machine::sentence;
+use super::work::{Applying, Ended, all, failed};
 use crate::config::model::CacheName;
 use crate::nix::closure::RowSet;
 use crate::nix::store_path::HashPart;
@@ -11,11 +12,12 @@ use crate::plan::observed::{CacheContent, Observation, Observed};
 use crate::plan::prune;
 use crate::plan::record::Root;
 use crate::plan::report::Outcome;
-use crate::plan::step::{Effect, Op, Step};
+use crate::plan::step::{Effect, Op, PathToDrop, Step};
 use crate::provider::binary_cache::observe::Look;
 use crate::provider::binary_cache::prune::{
-    Candidates, Decision, PruneDone, PruneError, prune as run_prune,
+    Candidates, Decision, PruneDone, PruneError, prune_into,
 };
+use crate::provider::binary_cache::terms::Terms;
 use crate::sys::clock::SystemClock;
 
 /// Runs the prune steps of one cache; one outcome per step.
@@ -25,15 +27,15 @@ pub(super) fn run(
     name: &CacheName,
     steps: &[&Step],
 ) -> Vec<Ended> {
-    let Some(cache) = work.desired.caches.get(name) else {
-        return Vec::new();
+    let Some((cache, store)) = work.cache(name) else {
+        return all(steps, |step| {
+            failed(step, "cache.yaml does not have this cache")
+        });
     };
-    let store = Machine::folder(&cache.folder);
-    let store_dir = observed.store_dir.clone();
     let index = work.machine.index(&cache.folder);
     let look = Look {
-        store_dir: &store_dir,
-        index: Some(index.as_std_path()),
+        store_dir: &observed.store_dir,
+        index: (!work.machine.options.refresh).then_some(index.as_std_path()),
         threads: 0,
     };
     let grace = work.desired.config.prune.grace;
@@ -41,47 +43,45 @@ pub(super) fn run(
     if let Some(Observation::Present(content)) = observed.caches.get(name) {
         referrers_first(&mut candidates.paths, content);
     }
-    let result = wait_for_others(work, |work| {
+    let mut done = PruneDone::default();
+    let result = wait_for_others(work, || {
         let mut decide = |content: &CacheContent| decide(work, observed, name, content);
-        run_prune(
+        prune_into(
+            &Terms::STANDARD,
             &store,
             &candidates,
             &look,
             grace,
             &mut decide,
-            &SystemClock::new(),
-            work.progress,
+            (&SystemClock::new(), work.progress),
+            &mut done,
         )
     });
-    match result {
-        Ok(done) => steps.iter().map(|step| outcome(step, &done)).collect(),
-        Err(PruneError::Busy { since }) => {
-            let why = format!("another prune has been running since {since}");
-            steps.iter().map(|step| Ended::busy(step, &why)).collect()
+    all(steps, |step| {
+        let did = did(step, &done);
+        match &result {
+            Ok(()) => outcome(step, did, &done),
+            Err(PruneError::Busy { since }) => {
+                let why = format!("another prune has been running since {since}");
+                Ended::busy(step, &why)
+            }
+            Err(PruneError::Stopped(_)) => {
+                Ended::skipped(step, "stopped; a rerun finishes").having_done(did)
+            }
+            Err(error) => failed(step, &sentence(error)).having_done(did),
         }
-        Err(PruneError::Stopped(_)) => {
-            let why = "stopped; a rerun finishes".to_owned();
-            steps
-                .iter()
-                .map(|step| Ended::new(step, Outcome::Skipped { why: why.clone() }))
-                .collect()
-        }
-        Err(error) => {
-            let why = sentence(&error);
-            steps.iter().map(|step| failed(step, &why)).collect()
-        }
-    }
+    })
 }
 
 /// Tries again while another prune is at work, for as long as the user said.
 fn wait_for_others(
     work: &Applying<'_>,
-    run: impl Fn(&Applying<'_>) -> Result<PruneDone, PruneError>,
-) -> Result<PruneDone, PruneError> {
+    mut run: impl FnMut() -> Result<(), PruneError>,
+) -> Result<(), PruneError> {
     use crate::sys::clock::Clock as _;
     let clock = SystemClock::new();
     loop {
-        match run(work) {
+        match run() {
             Err(PruneError::Busy { .. })
                 if clock.elapsed() < work.patience && !work.progress.is_stopped() =>
             {
@@ -99,9 +99,13 @@ fn decide(
     name: &CacheName,
     content: &CacheContent,
 ) -> Decision {
-    let content = CacheContent {
-        now: work.machine.options.now.unwrap_or(content.now),
-        ..content.clone()
+    // Only a saved plan says what time it is to be; a million paths are not copied without need.
+    let content = match work.machine.options.now {
+        Some(now) if now != content.now => Cow::Owned(CacheContent {
+            now,
+            ..content.clone()
+        }),
+        _ => Cow::Borrowed(content),
     };
     let Some(need) = prune::look(work.desired, observed, name, &content) else {
         return Decision::default();
@@ -165,45 +169,41 @@ fn referrers_first(paths: &mut [HashPart], content: &CacheContent) {
     paths.sort_by_key(|hash| place(hash).copied().unwrap_or(usize::MAX));
 }
 
-fn outcome(step: &Step, done: &PruneDone) -> Ended {
-    let gone: BTreeSet<&HashPart> = done.paths.iter().collect();
-    let spared: BTreeSet<&HashPart> = done.spared.iter().collect();
+/// What of a step is gone.
+fn did(step: &Step, done: &PruneDone) -> Effect {
     match &step.op {
         Op::Prune { paths, .. } => {
+            let gone: BTreeSet<&HashPart> = done.paths.iter().collect();
             let went = paths.iter().filter(|path| gone.contains(&path.path.hash()));
-            let kept = paths
-                .iter()
-                .filter(|path| spared.contains(&path.path.hash()))
-                .count();
-            let effect = went.fold(Effect::default(), |sum, path| Effect {
+            went.fold(Effect::default(), |sum, path| Effect {
                 paths: sum.paths + 1,
                 bytes: sum.bytes + path.bytes,
-            });
-            let detail = if kept > 0 {
-                format!("{kept} spared: needed again")
-            } else {
-                String::new()
-            };
-            Ended::new(step, Outcome::Done { effect, detail })
+            })
         }
         Op::Sweep { objects, .. } => {
-            let went: BTreeSet<&String> = done.objects.iter().collect();
-            let bytes = objects
-                .iter()
-                .filter(|object| went.contains(&object.key))
-                .map(|object| object.size);
-            let effect = Effect {
+            let gone: BTreeSet<&String> = done.objects.iter().collect();
+            let went = objects.iter().filter(|object| gone.contains(&object.key));
+            Effect {
                 paths: 0,
-                bytes: bytes.sum(),
-            };
-            Ended::new(
-                step,
-                Outcome::Done {
-                    effect,
-                    detail: String::new(),
-                },
-            )
+                bytes: went.map(|object| object.size).sum(),
+            }
         }
-        _ => failed(step, "it is no step of a prune"),
+        _ => Effect::default(),
     }
+}
+
+fn outcome(step: &Step, effect: Effect, done: &PruneDone) -> Ended {
+    let detail = match &step.op {
+        Op::Prune { paths, .. } => {
+            let spared: BTreeSet<&HashPart> = done.spared.iter().collect();
+            let kept = |path: &&PathToDrop| spared.contains(&path.path.hash());
+            match paths.iter().filter(kept).count() {
+                0 => String::new(),
+                kept => format!("{kept} spared: needed again"),
+            }
+        }
+        Op::Sweep { .. } => String::new(),
+        _ => return failed(step, "it is no step of a prune"),
+    };
+    Ended::new(step, Outcome::Done { effect, detail })
 }

@@ -1,24 +1,21 @@
 //! A push stage: the uploads to one cache, all classes in one go, then its roots and pins.
+//!
+//! Promise: whatever ends it early, each step's outcome says how much of it is in the cache.
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
+use std::collections::BTreeSet;
 
-use super::machine::{Machine, sentence};
-use super::secret::{self, NoSecret};
-use super::work::{Applying, Ended, failed};
-use crate::config::model::{CacheName, ClassName};
+use super::batch::batch;
+use super::machine::sentence;
+use super::work::{Applying, Ended, all, failed};
+use crate::config::model::{CacheName, ClassName, PinName};
 use crate::config::rough::Rough;
-use crate::nix::content_address::ContentAddress;
-use crate::nix::key::SecretKey;
-use crate::nix::store_path::{HashPart, StoreDir, StorePath};
-use crate::plan::desired::Cache;
+use crate::nix::store_path::{HashPart, StorePath};
 use crate::plan::observed::Observed;
-use crate::plan::push::reliance;
 use crate::plan::report::Outcome;
-use crate::plan::step::{Effect, Op, PathToPush, RootToWrite, Step};
-use crate::provider::binary_cache::push::{Batch, Item, PushDone, PushError, push};
-use crate::provider::binary_cache::{narinfo_key, pins};
-use crate::provider::nix_store::{self, Details};
+use crate::plan::step::{Effect, Op, PathToPush, RootToWrite, Selector, Step};
+use crate::provider::binary_cache::push::{PushDone, PushError, push_into};
+use crate::provider::binary_cache::terms::Terms;
+use crate::provider::binary_cache::{CacheStore, StoreError, narinfo_key, pins};
 use crate::sys::clock::SystemClock;
 
 /// Runs the push steps and pins of one cache; one outcome per step.
@@ -28,325 +25,235 @@ pub(super) fn run(
     name: &CacheName,
     steps: &[&Step],
 ) -> Vec<Ended> {
-    let Some(cache) = work.desired.caches.get(name) else {
-        return Vec::new();
+    let Some((cache, store)) = work.cache(name) else {
+        return all(steps, |step| {
+            failed(step, "cache.yaml does not have this cache")
+        });
     };
     let batch = match batch(work, observed, name, cache, steps) {
         Ok(batch) => batch,
-        Err(why) => return steps.iter().map(|step| failed(step, &why)).collect(),
+        Err(why) => return all(steps, |step| failed(step, &why)),
     };
-    let store = Machine::folder(&cache.folder);
+    let mut done = PushDone::default();
     let result = if batch.items.is_empty() && batch.roots.is_empty() {
-        Ok(PushDone::default())
+        Ok(())
     } else {
-        push(&store, &batch, &SystemClock::new(), work.progress)
-    };
-    let (done, stopped) = match result {
-        Ok(done) => (done, false),
-        Err(PushError::Stopped(done)) => (*done, true),
-        Err(PushError::Moved(hash)) => {
-            let why = format!("the cache lost {hash} since it was looked at");
-            return steps
-                .iter()
-                .map(|step| Ended::new(step, Outcome::Stale { why: why.clone() }))
-                .collect();
-        }
-        Err(error) => {
-            let why = sentence(&error);
-            return steps.iter().map(|step| failed(step, &why)).collect();
-        }
+        push_into(
+            &Terms::STANDARD,
+            &store,
+            &batch,
+            &SystemClock::new(),
+            work.progress,
+            &mut done,
+        )
     };
     let judge = Judge {
+        work,
+        store: &store,
         done: &done,
-        stopped,
+        early: result.err().map(Early::of),
     };
-    steps
-        .iter()
-        .map(|step| judge.step(work, &store, step))
-        .collect()
+    all(steps, |step| judge.step(step))
+}
+
+/// Why a push did not come to its end.
+enum Early {
+    Stopped,
+    Stale(String),
+    Failed(String),
+}
+
+impl Early {
+    fn of(error: PushError) -> Self {
+        match error {
+            PushError::Stopped(_) => Self::Stopped,
+            PushError::Moved(hash) => {
+                Self::Stale(format!("the cache lost {hash} since it was looked at"))
+            }
+            error => Self::Failed(sentence(&error)),
+        }
+    }
+
+    fn outcome(&self) -> Outcome {
+        match self {
+            Self::Stopped => Outcome::Skipped {
+                why: "stopped before it was whole; a rerun finishes".to_owned(),
+            },
+            Self::Stale(why) => Outcome::Stale { why: why.clone() },
+            Self::Failed(why) => Outcome::Failed { why: why.clone() },
+        }
+    }
+}
+
+/// The parts of a push step.
+struct Parts<'s> {
+    class: &'s ClassName,
+    paths: &'s [PathToPush],
+    selectors: &'s [Selector],
+    roots: &'s [RootToWrite],
 }
 
 /// Turns what a push did into outcomes of steps.
 struct Judge<'a> {
+    work: &'a Applying<'a>,
+    store: &'a dyn CacheStore,
     done: &'a PushDone,
-    stopped: bool,
+    early: Option<Early>,
 }
 
 impl Judge<'_> {
-    fn step(
-        &self,
-        work: &Applying<'_>,
-        store: &dyn crate::provider::binary_cache::CacheStore,
-        step: &Step,
-    ) -> Ended {
+    fn step(&self, step: &Step) -> Ended {
         match &step.op {
             Op::Push {
                 class,
                 paths,
+                selectors,
                 roots,
                 ..
-            } => self.pushed(step, class, paths, roots),
+            } => {
+                let parts = Parts {
+                    class,
+                    paths,
+                    selectors,
+                    roots,
+                };
+                self.pushed(step, &parts)
+            }
             Op::Pin {
                 name, add, remove, ..
-            } => {
-                if self.stopped {
-                    return Ended::new(
-                        step,
-                        Outcome::Skipped {
-                            why: "stopped".to_owned(),
-                        },
-                    );
-                }
-                let lost =
-                    |path: &&StorePath| self.done.failed.iter().any(|failed| failed.path == **path);
-                if let Some(path) = add.iter().find(lost) {
-                    return failed(step, &format!("{path} could not be pushed"));
-                }
-                // A pin of what is not there would only take the place of one that is.
-                let absent = |path: &&StorePath| {
-                    let there = store.head(&narinfo_key(path.hash()));
-                    !matches!(there, Ok(Some(_)))
-                };
-                if let Some(path) = add.iter().find(absent) {
-                    return failed(step, &format!("{path} is not in the cache"));
-                }
-                let project = &work.desired.config.project;
-                let because = Some(step.because.rule.as_str());
-                let wrote = add
-                    .iter()
-                    .try_for_each(|path| {
-                        pins::write(store, name, project, path, because, work.machine.now())
-                    })
-                    .and_then(|()| {
-                        remove
-                            .iter()
-                            .try_for_each(|path| pins::remove(store, name, path.hash()))
-                    });
-                match wrote {
-                    Ok(()) => Ended::new(
-                        step,
-                        Outcome::Done {
-                            effect: step.effect,
-                            detail: String::new(),
-                        },
-                    ),
-                    Err(error) => failed(step, &sentence(&error)),
-                }
-            }
+            } => match &self.early {
+                Some(early) => Ended::new(step, early.outcome()),
+                None => self.pinned(step, name, add, remove),
+            },
             _ => failed(step, "it is no step of a push"),
         }
     }
 
-    fn pushed(
+    fn pinned(
         &self,
         step: &Step,
-        class: &ClassName,
-        paths: &[PathToPush],
-        roots: &[RootToWrite],
+        name: &PinName,
+        add: &[StorePath],
+        remove: &[StorePath],
     ) -> Ended {
-        let mine: BTreeSet<HashPart> = paths.iter().map(|path| path.path.hash()).collect();
-        let lost: Vec<_> = self
-            .done
-            .failed
-            .iter()
-            .filter(|failed| mine.contains(&failed.path.hash()))
-            .collect();
-        if let Some(first) = lost.first() {
-            return failed(
-                step,
-                &format!(
-                    "{} of {} paths were not pushed; {}: {}",
-                    lost.len(),
-                    mine.len(),
-                    first.path,
-                    first.why
-                ),
-            );
+        let lost = |path: &&StorePath| self.done.failed.iter().any(|failed| failed.path == **path);
+        if let Some(path) = add.iter().find(lost) {
+            return failed(step, &format!("{path} could not be pushed"));
         }
-        if self.stopped {
-            return Ended::new(
-                step,
-                Outcome::Skipped {
-                    why: "stopped before it was whole; a rerun finishes".to_owned(),
-                },
-            );
-        }
-        let done = self.done.classes.get(class).cloned().unwrap_or_default();
-        let mut detail = Vec::new();
-        if done.file_bytes > 0 {
-            detail.push(format!("{} uploaded", Rough(done.file_bytes)));
-        }
-        if !done.present.is_empty() {
-            let there = match done.present.len() {
-                1 => "1 was there already".to_owned(),
-                many => format!("{many} were there already"),
-            };
-            detail.push(there);
-        }
-        let fresh = roots.iter().filter(|root| root.new).count();
-        if roots.len() > fresh {
-            let renewed = roots.len() - fresh;
-            let roots = if renewed == 1 { "root" } else { "roots" };
-            detail.push(format!("{renewed} {roots} renewed"));
-        }
-        let effect = Effect {
-            paths: done.uploaded.len() as u64,
-            bytes: done.nar_bytes,
+        // A pin of what is not there would only take the place of one that is.
+        let absent = |path: &&StorePath| {
+            let there = self.store.head(&narinfo_key(path.hash()));
+            !matches!(there, Ok(Some(_)))
         };
+        if let Some(path) = add.iter().find(absent) {
+            return failed(step, &format!("{path} is not in the cache"));
+        }
+        match self.write_pins(step, name, add, remove) {
+            Ok(()) => Ended::done(step),
+            Err(error) => failed(step, &sentence(&error)),
+        }
+    }
+
+    fn write_pins(
+        &self,
+        step: &Step,
+        name: &PinName,
+        add: &[StorePath],
+        remove: &[StorePath],
+    ) -> Result<(), StoreError> {
+        let project = &self.work.desired.config.project;
+        let because = Some(step.because.rule.as_str());
+        let now = self.work.machine.now();
+        for path in add {
+            pins::write(self.store, name, project, path, because, now)?;
+        }
+        for path in remove {
+            pins::remove(self.store, name, path.hash())?;
+        }
+        Ok(())
+    }
+
+    fn pushed(&self, step: &Step, parts: &Parts<'_>) -> Ended {
+        let done = self.done.classes.get(parts.class);
+        let did = Effect {
+            paths: done.map_or(0, |done| done.uploaded.len() as u64),
+            bytes: done.map_or(0, |done| done.nar_bytes),
+        };
+        if let Some(why) = self.lost(parts.paths) {
+            return failed(step, &why).having_done(did);
+        }
+        if let Some(early) = &self.early {
+            return Ended::new(step, early.outcome()).having_done(did);
+        }
+        // What is still only known after a build is so because that build did not succeed.
+        if let Some(why) = unbuilt(parts.selectors) {
+            let is_idle = parts.paths.is_empty() && parts.roots.iter().all(|root| !root.new);
+            let ended = if is_idle {
+                Ended::skipped(step, &why)
+            } else {
+                failed(step, &why).having_done(did)
+            };
+            return Ended {
+                blocks: false,
+                ..ended
+            };
+        }
+        let detail = self.detail(parts);
         Ended::new(
             step,
             Outcome::Done {
-                effect,
-                detail: detail.join(", "),
+                effect: did,
+                detail,
             },
         )
     }
-}
 
-fn batch(
-    work: &Applying<'_>,
-    observed: &Observed,
-    name: &CacheName,
-    cache: &Cache,
-    steps: &[&Step],
-) -> Result<Batch, String> {
-    let mut items: Vec<(&ClassName, &PathToPush)> = Vec::new();
-    let mut roots = Vec::new();
-    for step in steps {
-        if let Op::Push {
-            class,
-            paths,
-            roots: wanted,
-            ..
-        } = &step.op
-        {
-            items.extend(paths.iter().map(|path| (class, path)));
-            roots.extend(wanted.iter().cloned());
-        }
-    }
-    // Renewing roots signs nothing.
-    let keys = if items.is_empty() {
-        Arc::new([])
-    } else {
-        keys(work, cache)?
-    };
-    let details = details(work, items.iter().map(|(_, path)| *path))?;
-    let store_dir = observed.store_dir.clone();
-    let rely = reliance(work.desired, observed, name);
-    let highest = work
-        .desired
-        .config
-        .classes
-        .iter()
-        .max_by_key(|(_, class)| class.priority);
-    let class = steps.iter().find_map(|step| match &step.op {
-        Op::Push { class, .. } => Some(class.clone()),
-        _ => None,
-    });
-    Ok(Batch {
-        class: class
-            .or_else(|| highest.map(|(name, _)| name.clone()))
-            .ok_or("there is no class")?,
-        items: items
-            .into_iter()
-            .map(|(class, path)| item(work, class, path, &details, &store_dir))
-            .collect::<Result<_, _>>()?,
-        roots,
-        closure: rely.closure,
-        upstream: rely.upstream.into_iter().collect(),
-        keys,
-        compression: cache.compression,
-        grace: work.desired.config.prune.grace,
-        commit: observed.environment.commit.clone(),
-        run: observed.environment.run.clone(),
-        threads: 0,
-        store_dir,
-    })
-}
-
-fn details<'p>(
-    work: &Applying<'_>,
-    paths: impl Iterator<Item = &'p PathToPush>,
-) -> Result<BTreeMap<HashPart, Details>, String> {
-    let stored: Vec<StorePath> = paths
-        .filter(|path| path.directory.is_none())
-        .map(|path| path.path.clone())
-        .collect();
-    if stored.is_empty() {
-        return Ok(BTreeMap::new());
-    }
-    let location = work.machine.store.as_ref().map_err(Clone::clone)?;
-    nix_store::details(location, &stored).map_err(|error| sentence(&error))
-}
-
-fn item(
-    work: &Applying<'_>,
-    class: &ClassName,
-    path: &PathToPush,
-    details: &BTreeMap<HashPart, Details>,
-    store_dir: &StoreDir,
-) -> Result<Item, String> {
-    let item = Item {
-        path: path.path.clone(),
-        root: std::path::PathBuf::new(),
-        nar_hash: path.nar_hash,
-        nar_size: path.nar_size,
-        references: Vec::new(),
-        deriver: None,
-        signatures: Vec::new(),
-        ca: None,
-        class: class.clone(),
-        rank: path.rank,
-    };
-    if let Some(directory) = &path.directory {
-        let ca = Some(ContentAddress::of_nar(path.nar_hash));
-        return Ok(Item {
-            root: directory.into(),
-            ca,
-            ..item
-        });
-    }
-    let location = work.machine.store.as_ref().map_err(Clone::clone)?;
-    let known = details
-        .get(&path.path.hash())
-        .ok_or_else(|| format!("{} is no longer valid in the local store", path.path))?;
-    let itself = known.references.contains(&path.path);
-    let others: Vec<StorePath> = known
-        .references
-        .iter()
-        .filter(|to| **to != path.path)
-        .cloned()
-        .collect();
-    // A content address that does not follow from the path makes Nix abort: leave it out.
-    let ca = known
-        .ca
-        .as_deref()
-        .and_then(|ca| ca.parse::<ContentAddress>().ok())
-        .filter(|ca| {
-            let made = ca.store_path(&others, itself, path.path.name(), store_dir);
-            made.is_ok_and(|made| made == path.path)
-        });
-    Ok(Item {
-        root: location.on_disk(&path.path).into(),
-        references: known.references.clone(),
-        deriver: known.deriver.clone(),
-        signatures: known
-            .signatures
+    /// Why some of these paths are not in the cache, if so.
+    fn lost(&self, paths: &[PathToPush]) -> Option<String> {
+        let mine: BTreeSet<HashPart> = paths.iter().map(|path| path.path.hash()).collect();
+        let failed = &self.done.failed;
+        let lost: Vec<_> = failed
             .iter()
-            .filter_map(|text| text.parse().ok())
-            .collect(),
-        ca,
-        ..item
-    })
+            .filter(|failed| mine.contains(&failed.path.hash()))
+            .collect();
+        let first = lost.first()?;
+        Some(format!(
+            "{} of {} paths were not pushed; {}: {}",
+            lost.len(),
+            mine.len(),
+            first.path,
+            first.why
+        ))
+    }
+
+    fn detail(&self, parts: &Parts<'_>) -> String {
+        let mut detail = Vec::new();
+        if let Some(done) = self.done.classes.get(parts.class) {
+            if done.file_bytes > 0 {
+                detail.push(format!("{} uploaded", Rough(done.file_bytes)));
+            }
+            match done.present.len() {
+                0 => {}
+                1 => detail.push("1 was there already".to_owned()),
+                many => detail.push(format!("{many} were there already")),
+            }
+        }
+        match parts.roots.iter().filter(|root| !root.new).count() {
+            0 => {}
+            1 => detail.push("1 root renewed".to_owned()),
+            many => detail.push(format!("{many} roots renewed")),
+        }
+        detail.join(", ")
+    }
 }
 
-fn keys(work: &Applying<'_>, cache: &Cache) -> Result<Arc<[SecretKey]>, String> {
-    let Some(signing) = &cache.signing else {
-        return Ok(Arc::new([]));
-    };
-    match secret::signing_key(&work.machine.host, &work.desired.site.base, signing) {
-        Ok(key) => Ok(Arc::new([key])),
-        Err(NoSecret::Missing) => Err(format!("the signing key is missing: {}", signing.secret)),
-        Err(NoSecret::Unreadable(why)) => Err(why),
-    }
+/// What a step leaves out because it was not built, if anything.
+fn unbuilt(selectors: &[Selector]) -> Option<String> {
+    let first = &selectors.first()?.installable;
+    Some(match selectors.len() {
+        1 => format!("`{first}` was not built, so what it brings is not pushed"),
+        many => format!(
+            "{many} outputs were not built (`{first}` is one), so what they bring is not pushed"
+        ),
+    })
 }

@@ -1,5 +1,7 @@
 //! Reading secrets by reference. What is read goes into types that cannot be printed.
 
+use std::time::Duration;
+
 use camino::Utf8Path;
 
 use super::machine::sentence;
@@ -13,6 +15,8 @@ use crate::sys::host::Host;
 
 /// Largest file or output that is taken for a key, in bytes.
 const MAX: u64 = 64 << 10;
+/// Time that a command has for it; said in the description of `signing-key`.
+const PATIENCE: Duration = Duration::from_secs(30);
 
 /// Why a secret cannot be had. Never says what it is.
 pub(super) enum NoSecret {
@@ -84,28 +88,40 @@ fn read(host: &Host, base: &Utf8Path, secret: &SecretRef) -> Result<String, NoSe
             })
         }
         SecretRef::Command(words) => {
-            let fail = |why: String| NoSecret::Unreadable(format!("the {secret} failed: {why}"));
-            let Some((program, arguments)) = words.split_first() else {
-                return Err(NoSecret::Missing);
-            };
-            let program = host.program(program).unwrap_or_else(|| base.join(program));
-            let output = Command::new(program)
-                .args(arguments.iter().cloned())
-                .environment(host.variables())
-                .folder(base)
-                .stdout_limit(usize::try_from(MAX).unwrap_or(usize::MAX))
-                .output()
-                .map_err(|error| fail(sentence(&error)))?;
-            if !output.status.success() {
-                return Err(fail(format!("{}", output.status)));
+            let fail = |why| NoSecret::Unreadable(format!("the {secret} failed: {why}"));
+            match words.split_first() {
+                None => Err(NoSecret::Missing),
+                Some((program, arguments)) => {
+                    let program = host.program(program).unwrap_or_else(|| base.join(program));
+                    let command = Command::new(program)
+                        .args(arguments.iter().cloned())
+                        .environment(host.variables())
+                        .folder(base);
+                    printed(command, PATIENCE).map_err(fail)
+                }
             }
-            String::from_utf8(output.stdout).map_err(|_| fail("it does not print text".to_owned()))
         }
     }
 }
 
+/// What a command prints, if it ends well in time. Whatever else it prints is never told: it may be
+/// the secret, or a part of it.
+fn printed(command: Command, patience: Duration) -> Result<String, String> {
+    let output = command
+        .time_limit(patience)
+        .stdout_limit(usize::try_from(MAX).unwrap_or(usize::MAX))
+        .output()
+        .map_err(|error| sentence(&error))?;
+    if !output.status.success() {
+        return Err(output.status.to_string());
+    }
+    String::from_utf8(output.stdout).map_err(|_| "it does not print text".to_owned())
+}
+
 #[cfg(test)]
 mod tests {
+    use std::time::Instant;
+
     use super::*;
 
     fn seen(host: &Host, secret: SecretRef) -> Observation<PublicKey> {
@@ -157,5 +173,42 @@ mod tests {
                 Observation::Unknown(Why(why))
             );
         }
+    }
+
+    fn shell(script: &str) -> Command {
+        Command::new("/bin/sh").args(["-c", script])
+    }
+
+    #[test]
+    fn a_command_that_hangs_is_ended_with_its_children_and_says_nothing_of_what_it_printed() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("alive");
+        let script = format!(
+            "echo hush; echo hush >&2; (while :; do echo . >> {}; sleep 0.02; done) & sleep 100",
+            file.display()
+        );
+        let began = Instant::now();
+        let why = printed(shell(&script), Duration::from_millis(300)).unwrap_err();
+        assert!(began.elapsed() < Duration::from_secs(20));
+        assert!(
+            why.contains("it took longer than") && !why.contains("hush"),
+            "{why}"
+        );
+        let size = || std::fs::metadata(&file).unwrap().len();
+        let before = size();
+        std::thread::sleep(Duration::from_millis(300));
+        assert_eq!(size(), before, "its child lives on");
+    }
+
+    #[test]
+    fn a_command_that_fails_says_nothing_of_what_it_printed() {
+        let failed = |script: &str| printed(shell(script), PATIENCE).unwrap_err();
+        let why = failed("echo hush; echo hush >&2; exit 3");
+        assert!(why.contains('3') && !why.contains("hush"), "{why}");
+        let why = failed("echo hush; printf '\\377'");
+        assert_eq!(why, "it does not print text");
+        let why = failed("yes hush | head -c 70000");
+        assert!(why.contains("more than") && !why.contains("hush"), "{why}");
+        assert_eq!(printed(shell("echo key"), PATIENCE).unwrap(), "key\n");
     }
 }

@@ -4,10 +4,15 @@ use std::time::Duration;
 
 use super::event::Listener;
 use super::journal::Journal;
+use super::links::Links;
 use super::machine::Machine;
-use crate::plan::desired::Desired;
+use crate::config::model::CacheName;
+use crate::plan::desired::{Cache, Desired};
+use crate::plan::guard::Allowances;
 use crate::plan::report::Outcome;
-use crate::plan::step::Step;
+use crate::plan::select::Selection;
+use crate::plan::step::{Effect, Step};
+use crate::provider::binary_cache::folder::FolderStore;
 use crate::transfer::progress::Progress;
 
 /// Everything that applying needs.
@@ -22,12 +27,26 @@ pub struct Applying<'a> {
     pub run: Option<String>,
     /// Counters, and the wish to stop.
     pub progress: &'a Progress,
+    /// Where links are made that keep what is built until it is pushed; `None`: nothing is built.
+    pub links: Option<&'a Links>,
     /// Where steps are written down.
     pub journal: &'a Journal,
     /// Takes events.
     pub listener: Listener<'a>,
     /// How long to wait for another prune.
     pub patience: Duration,
+    /// The part of the plan that is meant; what is planned again keeps to it.
+    pub selection: &'a Selection,
+    /// What is permitted beyond `cache.yaml`, also to what is planned again.
+    pub allowed: &'a Allowances,
+}
+
+impl Applying<'_> {
+    /// A cache that is written, and its store.
+    pub(super) fn cache(&self, name: &CacheName) -> Option<(&Cache, FolderStore)> {
+        let cache = self.desired.caches.get(name)?;
+        Some((cache, Machine::folder(&cache.folder)))
+    }
 }
 
 /// How a step ended.
@@ -37,38 +56,69 @@ pub struct Ended {
     pub step: Step,
     /// How.
     pub outcome: Outcome,
+    /// How much it did, also where it failed or was stopped in the middle.
+    pub did: Effect,
     /// Whether it did not run because another prune is at work.
     pub busy: bool,
+    /// Whether what waits for it must not run.
+    pub blocks: bool,
 }
 
 impl Ended {
     pub(super) fn new(step: &Step, outcome: Outcome) -> Self {
+        let did = match &outcome {
+            Outcome::Done { effect, .. } => *effect,
+            _ => Effect::default(),
+        };
         Self {
             step: step.clone(),
+            blocks: !outcome.is_good(),
             outcome,
+            did,
             busy: false,
         }
+    }
+
+    /// As much as the plan said.
+    pub(super) fn done(step: &Step) -> Self {
+        let (effect, detail) = (step.effect, String::new());
+        Self::new(step, Outcome::Done { effect, detail })
+    }
+
+    pub(super) fn failed(step: &Step, why: &str) -> Self {
+        let why = why.to_owned();
+        Self::new(step, Outcome::Failed { why })
+    }
+
+    pub(super) fn skipped(step: &Step, why: &str) -> Self {
+        let why = why.to_owned();
+        Self::new(step, Outcome::Skipped { why })
+    }
+
+    pub(super) fn stale(step: &Step, why: &str) -> Self {
+        let why = why.to_owned();
+        Self::new(step, Outcome::Stale { why })
     }
 
     pub(super) fn busy(step: &Step, why: &str) -> Self {
         Self {
             busy: true,
-            ..Self::new(
-                step,
-                Outcome::Skipped {
-                    why: why.to_owned(),
-                },
-            )
+            ..Self::skipped(step, why)
         }
     }
+
+    /// Says how much it did all the same.
+    pub(super) fn having_done(self, did: Effect) -> Self {
+        Self { did, ..self }
+    }
+}
+
+/// All of them ended alike.
+pub(super) fn all(steps: &[&Step], how: impl Fn(&Step) -> Ended) -> Vec<Ended> {
+    steps.iter().map(|step| how(step)).collect()
 }
 
 /// A step that failed, and why.
 pub(super) fn failed(step: &Step, why: &str) -> Ended {
-    Ended::new(
-        step,
-        Outcome::Failed {
-            why: why.to_owned(),
-        },
-    )
+    Ended::failed(step, why)
 }

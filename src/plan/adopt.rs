@@ -21,7 +21,6 @@ use super::step::{Because, Effect, Known, Op, RootToWrite, Step};
 use super::wanted::classifier;
 use crate::config::rough::Rough;
 use crate::nix::closure::RowSet;
-use crate::nix::store_path::HashPart;
 
 /// Plans what is written so that foreign content of a cache is ours.
 #[must_use]
@@ -47,11 +46,13 @@ pub fn plan(desired: &Desired, observed: &Observed, adopt: &Adopt) -> Changes {
             changes.unknowns = unseen_classes(desired, observed);
             changes.steps = adoption.steps(desired, cache, adopt);
         }
-        Some(Observation::Unknown(why)) => changes.unknowns.push(Unknown {
-            what: adopt.cache.to_string(),
-            why: why.clone(),
-            effect: "nothing of it is adopted".to_owned(),
-        }),
+        Some(Observation::Unknown(why) | Observation::Error(why)) => {
+            changes.unknowns.push(Unknown {
+                what: adopt.cache.to_string(),
+                why: why.clone(),
+                effect: "nothing of it is adopted".to_owned(),
+            })
+        }
         Some(Observation::Absent) | None => changes
             .refusals
             .extend(refusal(adopt, &CacheContent::default())),
@@ -59,24 +60,13 @@ pub fn plan(desired: &Desired, observed: &Observed, adopt: &Adopt) -> Changes {
     changes
 }
 
-/// What the roots rely on: everything that they reach in the cache.
-#[must_use]
-pub fn reliance(desired: &Desired, content: &CacheContent, observed: &Observed) -> Vec<HashPart> {
-    let Some(adopt) = &desired.extra.adopt else {
-        return Vec::new();
-    };
-    let classifier = classifier(desired, observed);
-    let adoption = Adoption::new(content, adopt, &classifier);
-    let rows = adoption.reached.iter();
-    rows.map(|row| content.paths.hash(row)).collect()
-}
-
 /// Outputs whose paths, for all that could be seen, may be of another class than their names say.
 fn unseen_classes(desired: &Desired, observed: &Observed) -> Vec<Unknown> {
     let mut unknowns = Vec::new();
     for top in desired.tops.iter().filter(|top| top.class.is_some()) {
         if let TopSource::Output(output) = &top.source
-            && let Some(why) = observed.outputs.get(output).and_then(Observation::unknown)
+            && let Some(Observation::Unknown(why) | Observation::Error(why)) =
+                observed.outputs.get(output)
         {
             unknowns.push(Unknown {
                 what: output.clone(),
@@ -109,8 +99,6 @@ struct Adoption<'a> {
     classifier: &'a Classifier<'a>,
     /// Root records to write.
     roots: Vec<RootRow>,
-    /// What they reach.
-    reached: RowSet,
     /// What of it no record covered before.
     foreign: RowSet,
 }
@@ -156,7 +144,6 @@ impl<'a> Adoption<'a> {
             content,
             classifier,
             roots: found,
-            reached,
             foreign,
         }
     }

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::plan::{Advice, AskingOrder, CacheBudget, HeldBack, Refusal, Unknown};
+use super::plan::{Advice, AskingOrder, CacheBudget, HeldBack, PlanError, Refusal, Unknown};
 use super::step::Step;
 use crate::config::model::CacheName;
 use crate::nix::store_path::HashPart;
@@ -18,6 +18,8 @@ pub struct Changes {
     pub caches: Vec<CacheBudget>,
     /// In which order Nix asks the caches.
     pub order: Option<AskingOrder>,
+    /// What is in error.
+    pub errors: Vec<PlanError>,
     /// What could not be seen.
     pub unknowns: Vec<Unknown>,
     /// What must not be done.

@@ -1,10 +1,12 @@
 //! Puts the phases together: `(desired, observed) → Plan`.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use super::address::{Address, Phase, key_address};
 use super::change::Changes;
 use super::desired::Desired;
-use super::observed::Observed;
-use super::plan::{Advice, Counts, FORMAT, Plan, Unknown};
+use super::observed::{Observed, Why};
+use super::plan::{Advice, Counts, FORMAT, Plan, PlanError, Unknown};
 use super::setup::key::{DIFFERS, LOST, MISSING, UNUSABLE};
 use super::step::{Because, Op};
 use super::{adopt, optimize, prune, push, setup};
@@ -46,6 +48,7 @@ pub fn plan(desired: &Desired, observed: &Observed, config: &str) -> Plan {
         held_back: all.held_back,
         caches: all.caches,
         order: all.order,
+        errors: together(all.errors),
         unknowns: all.unknowns,
         refusals: all.refusals,
         advice: all.advice,
@@ -86,6 +89,7 @@ fn phases(desired: &Desired, observed: &Observed) -> Changes {
         all.held_back.extend(changes.held_back);
         all.caches.extend(changes.caches);
         all.order = all.order.or(changes.order);
+        all.errors.extend(changes.errors);
         all.unknowns.extend(changes.unknowns);
         all.refusals.extend(changes.refusals);
         all.advice.extend(changes.advice);
@@ -155,6 +159,26 @@ fn narrow_to_signed(all: &mut Changes) {
         refusals.push(refusal);
     }
     all.refusals = refusals;
+}
+
+/// One error for all that have the same: a slip in a flake is said once, not for each of its outputs.
+fn together(errors: Vec<PlanError>) -> Vec<PlanError> {
+    let mut by_why: BTreeMap<Why, (BTreeSet<String>, Vec<String>)> = BTreeMap::new();
+    for error in errors {
+        let (what, effects) = by_why.entry(error.why).or_default();
+        what.extend(error.what);
+        if !effects.contains(&error.effect) {
+            effects.push(error.effect);
+        }
+    }
+    by_why
+        .into_iter()
+        .map(|(why, (what, effects))| PlanError {
+            what: what.into_iter().collect(),
+            why,
+            effect: effects.join("; "),
+        })
+        .collect()
 }
 
 /// The order of reading: by phase; within a phase as planned.

@@ -8,6 +8,7 @@ pub mod address;
 pub mod adopt;
 pub mod change;
 pub mod class;
+pub mod confirm;
 pub mod desired;
 pub mod explain;
 pub mod guard;
@@ -35,7 +36,7 @@ pub mod stages;
 pub mod step;
 pub mod summary;
 #[cfg(test)]
-mod testing;
+pub(crate) mod testing;
 pub mod time;
 pub mod verdict;
 pub mod wanted;

@@ -24,6 +24,9 @@ pub enum Observation<T> {
     Absent,
     /// It could not be seen.
     Unknown(Why),
+    /// It was looked at and is in error, such as an output that does not evaluate: looking again does not
+    /// help, somebody has to mend it. Whatever follows from unknown follows from this, too.
+    Error(Why),
 }
 
 impl<T> Observation<T> {
@@ -31,14 +34,14 @@ impl<T> Observation<T> {
     pub const fn present(&self) -> Option<&T> {
         match self {
             Self::Present(thing) => Some(thing),
-            Self::Absent | Self::Unknown(_) => None,
+            Self::Absent | Self::Unknown(_) | Self::Error(_) => None,
         }
     }
 
-    /// Why it could not be seen, if so.
+    /// Why it could not be seen, or what is wrong with it, if so.
     pub const fn unknown(&self) -> Option<&Why> {
         match self {
-            Self::Unknown(why) => Some(why),
+            Self::Unknown(why) | Self::Error(why) => Some(why),
             Self::Present(_) | Self::Absent => None,
         }
     }
@@ -67,7 +70,7 @@ pub struct Observed {
     /// Outputs by expanded installable.
     pub outputs: BTreeMap<String, Observation<OutputFacts>>,
     /// Directories to be pushed, by resolved glob.
-    pub directories: BTreeMap<String, Observation<Vec<DirectoryFacts>>>,
+    pub directories: BTreeMap<String, Observation<Directories>>,
     /// Given store paths, result links and files of paths, resolved → what they name.
     pub given: BTreeMap<String, Observation<Vec<StorePath>>>,
     /// Files that setup and optimize manage or edit, by absolute path. `Absent`: no such file.
@@ -259,6 +262,15 @@ pub struct OutputFacts {
     pub system: Option<String>,
 }
 
+/// What a pattern of directories means. One that cannot be seen keeps no other from being pushed.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Directories {
+    /// Those that were seen, in the order of names.
+    pub found: Vec<DirectoryFacts>,
+    /// Those that could not be, each with the reason.
+    pub unseen: BTreeMap<String, Why>,
+}
+
 /// A directory that becomes a content-addressed path.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DirectoryFacts {
@@ -299,3 +311,6 @@ pub struct Environment {
     /// Identity of the run, for records.
     pub run: Option<String>,
 }
+
+#[cfg(test)]
+mod tests;

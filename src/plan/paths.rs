@@ -24,14 +24,11 @@ impl Paths {
     /// Starts an empty table, with room for `capacity` rows.
     #[must_use]
     pub fn builder(capacity: usize) -> PathsBuilder {
-        PathsBuilder {
-            paths: Self {
-                hashes: Vec::with_capacity(capacity),
-                name_ends: Vec::with_capacity(capacity),
-                nar_sizes: Vec::with_capacity(capacity),
-                ..Self::default()
-            },
-        }
+        let mut paths = Self::default();
+        paths.hashes.reserve_exact(capacity);
+        paths.name_ends.reserve_exact(capacity);
+        paths.nar_sizes.reserve_exact(capacity);
+        PathsBuilder { paths }
     }
 
     /// Number of paths.

@@ -43,6 +43,9 @@ pub struct Plan {
     pub order: Option<AskingOrder>,
     /// How full each cache is and would be.
     pub caches: Vec<CacheBudget>,
+    /// What was asked for and is in error, so that it could not be planned.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub errors: Vec<PlanError>,
     /// What could not be seen.
     pub unknowns: Vec<Unknown>,
     /// What will not be done, because it must not.
@@ -141,6 +144,17 @@ pub struct Asked {
     pub url: String,
     /// Its priority; lower is asked first. `None`: not known.
     pub priority: Option<i64>,
+}
+
+/// Something that was asked for and is in error: looking again does not help, somebody has to mend it.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+pub struct PlanError {
+    /// What, such as `.#nanna-coder`: all that have the same error, sorted.
+    pub what: Vec<String>,
+    /// What is wrong, with the place.
+    pub why: Why,
+    /// What the plan does about it.
+    pub effect: String,
 }
 
 /// Something that could not be seen.

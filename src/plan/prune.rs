@@ -49,11 +49,13 @@ pub fn plan(desired: &Desired, observed: &Observed, pushing: &Changes) -> Change
                 let unseen = unseen || pushing.unseen.contains(name);
                 place.plan(pushing, unseen, &mut changes);
             }
-            Some(Observation::Unknown(why)) => changes.unknowns.push(Unknown {
-                what: name.to_string(),
-                why: why.clone(),
-                effect: "nothing is deleted from it".to_owned(),
-            }),
+            Some(Observation::Unknown(why) | Observation::Error(why)) => {
+                changes.unknowns.push(Unknown {
+                    what: name.to_string(),
+                    why: why.clone(),
+                    effect: "nothing is deleted from it".to_owned(),
+                });
+            }
             Some(Observation::Absent) | None => {}
         }
     }
@@ -75,9 +77,7 @@ pub fn questions(observed: &Observed) -> BTreeSet<HashPart> {
 fn asked_of(content: &CacheContent) -> BTreeSet<HashPart> {
     let mut lowest = BTreeSet::new();
     for (_, hash) in &content.elsewhere {
-        if lowest.len() < ASKED || lowest.last().is_some_and(|last| hash < last) {
-            lowest.insert(*hash);
-        }
+        lowest.insert(*hash);
         if lowest.len() > ASKED {
             lowest.pop_last();
         }
@@ -115,7 +115,11 @@ pub fn look(
 fn is_unseen(observed: &Observed, source: &TopSource) -> bool {
     match source {
         TopSource::Output(output) => is_unknown(observed.outputs.get(output)),
-        TopSource::Directory(glob) => is_unknown(observed.directories.get(glob)),
+        TopSource::Directory(glob) => {
+            let seen = observed.directories.get(glob);
+            let partly = seen.and_then(Observation::present);
+            is_unknown(seen) || partly.is_some_and(|seen| !seen.unseen.is_empty())
+        }
         TopSource::Path(given) | TopSource::PathsFrom(given) => {
             is_unknown(observed.given.get(given))
         }

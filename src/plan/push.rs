@@ -10,12 +10,12 @@ use super::change::Changes;
 use super::desired::Desired;
 use super::observed::{CacheContent, Observation, Observed};
 use super::paths::Row;
+use super::pins;
 use super::plan::Unknown;
 use super::roots::Ground;
 use super::step::{Effect, Known, Op, RootToWrite, Scope, Step};
 use super::verdict::{Verdicts, judge};
 use super::wanted::{Wanted, WantedBuild};
-use super::{adopt, pins};
 use crate::config::model::CacheName;
 use crate::nix::closure::RowSet;
 use crate::nix::store_path::{HashPart, StorePath};
@@ -34,7 +34,7 @@ pub fn plan(desired: &Desired, observed: &Observed) -> Changes {
         let content = match observed.caches.get(name) {
             Some(Observation::Present(content)) => content,
             Some(Observation::Absent) => &empty,
-            Some(Observation::Unknown(why)) => {
+            Some(Observation::Unknown(why) | Observation::Error(why)) => {
                 changes.unknowns.push(Unknown {
                     what: name.to_string(),
                     why: why.clone(),
@@ -112,7 +112,7 @@ pub fn questions(desired: &Desired, observed: &Observed) -> BTreeSet<HashPart> {
         let content = match observed.caches.get(name) {
             Some(Observation::Present(content)) => content,
             Some(Observation::Absent) => &empty,
-            Some(Observation::Unknown(_)) | None => continue,
+            Some(Observation::Unknown(_) | Observation::Error(_)) | None => continue,
         };
         let wanted = Wanted::resolve(desired, observed, content);
         hashes.extend(
@@ -142,26 +142,38 @@ pub struct Reliance {
     pub upstream: Vec<HashPart>,
 }
 
-/// What a push to a cache relies on, as it was observed.
+/// What a push to a cache that writes these roots relies on, as it was observed.
 #[must_use]
-pub fn reliance(desired: &Desired, observed: &Observed, cache: &CacheName) -> Reliance {
+pub fn reliance(
+    desired: &Desired,
+    observed: &Observed,
+    cache: &CacheName,
+    roots: &[RootToWrite],
+) -> Reliance {
     let empty = CacheContent::default();
     let content = match observed.caches.get(cache) {
         Some(Observation::Present(content)) => content,
         _ => &empty,
     };
     if desired.extra.adopt.is_some() {
+        // All of it is in the cache already, wanted or not.
+        let rows = roots
+            .iter()
+            .filter_map(|root| content.paths.row(&root.path.hash()));
+        let reached = content.paths.refs().reach(rows);
         return Reliance {
-            closure: adopt::reliance(desired, content, observed),
+            closure: reached.iter().map(|row| content.paths.hash(row)).collect(),
             upstream: Vec::new(),
         };
     }
     let wanted = Wanted::resolve(desired, observed, content);
     let verdicts = judge(desired, observed, cache, content, &wanted);
+    let rows = |root: &RootToWrite| Some((wanted.paths.row(&root.path.hash())?, 0));
+    let tops: Vec<_> = roots.iter().filter_map(rows).collect();
     let hashes =
         |rows: &mut dyn Iterator<Item = Row>| rows.map(|row| wanted.paths.hash(row)).collect();
     Reliance {
-        closure: hashes(&mut relied_on(&wanted, &verdicts).iter()),
+        closure: hashes(&mut ground(&wanted, &verdicts).reach(&tops).iter()),
         upstream: hashes(&mut verdicts.upstream.iter()),
     }
 }

@@ -2,12 +2,15 @@
 //!
 //! Plain data: the engine fills it, nothing here acts. What has not converged is an error.
 
+use std::collections::BTreeMap;
+
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::address::Address;
+use super::address::{Address, Phase};
 use super::observed::Why;
-use super::step::Effect;
+use super::plan::{PlanError, Unknown};
+use super::step::{Effect, Op};
 use super::time::Time;
 
 /// Number of the report format. Raised when a reader of an older format could misunderstand.
@@ -28,10 +31,25 @@ pub struct Report {
     pub began: Time,
     /// How long all of it took, in milliseconds.
     pub duration_ms: u64,
-    /// The steps, in the order in which they ran; those that did not run come last.
+    /// The steps, in the order in which they ran or would have run.
     pub steps: Vec<StepOutcome>,
+    /// The same by phase, in numbers.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub phases: Vec<PhaseOutcome>,
     /// What is still different after apply, when the world was observed again.
     pub remaining: Remaining,
+    /// What the plan could not hold because it is in error.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub errors: Vec<PlanError>,
+    /// What else the second look found; `None`: nobody looked, for nothing was to change.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub second_look: Option<SecondLook>,
+    /// Whether a step did not run because another prune was at work.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub busy: bool,
+    /// Why the journal could not be written to its end; nothing was begun after that.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub journal: Option<String>,
     /// The signal that ended it early.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub interrupted: Option<Signal>,
@@ -59,8 +77,111 @@ pub struct StepOutcome {
     pub promised_effect: Effect,
     /// What happened.
     pub outcome: Outcome,
-    /// How long it took, in milliseconds.
+    /// How much it did, also where it failed or was stopped in the middle.
+    #[serde(default, skip_serializing_if = "Effect::is_nothing")]
+    pub did: Effect,
+    /// How long it took, in milliseconds; steps of one stage ran together, and each has the time of all.
     pub duration_ms: u64,
+    /// Number of its stage, in the order of running.
+    #[serde(default)]
+    pub stage: u32,
+    /// What the second look says of it; `None`: nobody looked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub seen: Option<Seen>,
+}
+
+/// What the second look says of a step.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(tag = "look", rename_all = "kebab-case")]
+pub enum Seen {
+    /// A new plan does not have it: all is as it should be.
+    Settled,
+    /// A new plan would have it again.
+    Pending,
+    /// What it concerns could not be seen, or not whole.
+    Unknown {
+        /// Why.
+        why: Why,
+    },
+}
+
+/// What the second look found besides what became of single steps.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct SecondLook {
+    /// What could not be seen.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub unknowns: Vec<Unknown>,
+    /// Changes that a new plan would have beyond what was applied: left out on purpose, or new.
+    #[serde(default)]
+    pub others: u64,
+}
+
+/// A phase in numbers: what was planned, and what happened.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct PhaseOutcome {
+    /// The phase.
+    pub phase: Phase,
+    /// What was planned.
+    pub planned: Amount,
+    /// What of it was done.
+    pub done: Amount,
+    /// How long its stages took, in milliseconds.
+    pub duration_ms: u64,
+    /// Those of them in which bytes were moved.
+    #[serde(default)]
+    pub moving_ms: u64,
+}
+
+/// Steps, and what they did or were to do.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Amount {
+    /// Steps.
+    pub steps: u64,
+    /// Paths.
+    pub paths: u64,
+    /// Bytes: of NARs for a push (before compression), of files for a prune.
+    pub bytes: u64,
+}
+
+impl Amount {
+    fn add(&mut self, step: bool, effect: Effect) {
+        self.steps += u64::from(step);
+        self.paths += effect.paths;
+        self.bytes += effect.bytes;
+    }
+}
+
+impl PhaseOutcome {
+    /// Sums up steps; only phases that occur are there.
+    #[must_use]
+    pub fn of(steps: &[StepOutcome]) -> Vec<Self> {
+        let one = |phase: Phase| {
+            let mine: Vec<&StepOutcome> = steps
+                .iter()
+                .filter(|step| step.address.is_in(phase.word()))
+                .collect();
+            let mut sum = Self {
+                phase,
+                planned: Amount::default(),
+                done: Amount::default(),
+                duration_ms: 0,
+                moving_ms: 0,
+            };
+            let mut timed = BTreeMap::new();
+            for step in &mine {
+                sum.planned.add(true, step.promised_effect);
+                sum.done.add(step.outcome.is_good(), step.did);
+                let stage = timed.entry(step.stage).or_insert((step.duration_ms, false));
+                stage.1 |= step.did.bytes > 0;
+            }
+            for (duration, moves) in timed.into_values() {
+                sum.duration_ms += duration;
+                sum.moving_ms += if moves { duration } else { 0 };
+            }
+            (!mine.is_empty()).then_some(sum)
+        };
+        Phase::ALL.into_iter().filter_map(one).collect()
+    }
 }
 
 /// What happened to a step.
@@ -93,6 +214,32 @@ pub enum Outcome {
     },
 }
 
+impl Outcome {
+    /// Whether what the step was for is done.
+    #[must_use]
+    pub const fn is_good(&self) -> bool {
+        matches!(self, Self::Done { .. } | Self::Unchanged)
+    }
+}
+
+/// What a step does, in words without numbers.
+#[must_use]
+pub fn promise(op: &Op) -> String {
+    match op {
+        Op::WriteFile { path, .. } => format!("write {path}"),
+        Op::EditFile { path, .. } => format!("edit {path}"),
+        Op::GenerateKey { path, .. } => format!("make the signing key {path}"),
+        Op::CreateCache { cache, folder, .. } => format!("make the cache {cache} in {folder}"),
+        Op::ExportVariable { name, .. } => format!("hand {name} to later steps"),
+        Op::Warm { installable, .. } => format!("fetch {installable}"),
+        Op::Build { installable, .. } => format!("build {installable}"),
+        Op::Push { cache, class, .. } => format!("push {class} to {cache}"),
+        Op::Pin { cache, name, .. } => format!("pin {name} in {cache}"),
+        Op::Prune { cache, class, .. } => format!("prune {class} from {cache}"),
+        Op::Sweep { cache, .. } => format!("sweep unnamed files from {cache}"),
+    }
+}
+
 /// What is still different after apply.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "confirm", rename_all = "kebab-case")]
@@ -120,10 +267,12 @@ impl Report {
             .count()
     }
 
-    /// Whether any step did something.
+    /// Whether anything was done, be it only a part of a step.
     #[must_use]
     pub fn did_something(&self) -> bool {
-        self.count(|outcome| matches!(outcome, Outcome::Done { .. })) > 0
+        self.steps
+            .iter()
+            .any(|step| matches!(step.outcome, Outcome::Done { .. }) || !step.did.is_nothing())
     }
 
     /// Whether a step failed.
@@ -138,12 +287,13 @@ impl Report {
         self.count(|outcome| matches!(outcome, Outcome::Stale { .. })) > 0
     }
 
-    /// Whether all steps ran and nothing is left to do.
+    /// Whether all steps ran, nothing is left to do, and nothing was in error.
     #[must_use]
     pub fn is_whole(&self) -> bool {
-        let ran = |outcome: &Outcome| matches!(outcome, Outcome::Done { .. } | Outcome::Unchanged);
         self.interrupted.is_none()
-            && self.count(ran) == self.steps.len()
+            && self.journal.is_none()
+            && self.count(Outcome::is_good) == self.steps.len()
+            && self.errors.is_empty()
             && self.remaining == Remaining::Converged
     }
 }

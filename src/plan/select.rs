@@ -3,7 +3,11 @@
 //! A part never does more than the whole: steps are only taken out, and what concerned only them
 //! goes with them.
 
+mod possible;
+
 use std::collections::BTreeSet;
+
+pub use possible::{can_choose, possible};
 
 use super::address::Address;
 use super::plan::{CacheBudget, Plan};

@@ -83,7 +83,7 @@ pub(super) fn own_file(
             });
             Own::Leave
         }
-        Some(Observation::Unknown(why)) => {
+        Some(Observation::Unknown(why) | Observation::Error(why)) => {
             changes.unknowns.push(Unknown {
                 what: path.to_owned(),
                 why: why.clone(),

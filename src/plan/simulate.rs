@@ -13,8 +13,8 @@ use cache::table;
 use super::desired::Desired;
 use super::make;
 use super::observed::{
-    DirectoryFacts, Environment, FileFacts, LocalStore, NixFacts, Observation, Observed,
-    OutputFacts, Upstream, Why,
+    Directories, DirectoryFacts, Environment, FileFacts, LocalStore, NixFacts, Observation,
+    Observed, OutputFacts, Upstream, Why,
 };
 use super::plan::Plan;
 use super::record::Root;
@@ -182,7 +182,14 @@ impl World {
             directories: self
                 .directories
                 .iter()
-                .map(|(glob, found)| (glob.clone(), Observation::Present(found.clone())))
+                .map(|(glob, found)| {
+                    let found = found.clone();
+                    let unseen = BTreeMap::new();
+                    (
+                        glob.clone(),
+                        Observation::Present(Directories { found, unseen }),
+                    )
+                })
                 .collect(),
             given: BTreeMap::new(),
             files: files.collect(),

@@ -73,6 +73,14 @@ pub struct Effect {
     pub bytes: u64,
 }
 
+impl Effect {
+    /// Whether it is nothing at all.
+    #[must_use]
+    pub const fn is_nothing(&self) -> bool {
+        self.paths == 0 && self.bytes == 0
+    }
+}
+
 /// Whether all of a step is known when it is planned.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
@@ -198,6 +206,26 @@ pub enum Op {
         /// The files.
         objects: Vec<Nar>,
     },
+}
+
+impl Op {
+    /// The file that it writes, whole or in part: its path, its text before, its text then.
+    #[must_use]
+    pub fn file(&self) -> Option<(&str, Option<&str>, &str)> {
+        match self {
+            Self::WriteFile {
+                path,
+                before,
+                after,
+            }
+            | Self::EditFile {
+                path,
+                before,
+                after,
+            } => Some((path, before.as_deref(), after)),
+            _ => None,
+        }
+    }
 }
 
 /// A path to be uploaded.

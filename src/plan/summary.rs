@@ -129,6 +129,9 @@ pub struct Summary {
     pub delete_bytes: u64,
     /// Root records that ended.
     pub roots_ended: u64,
+    /// Errors of what was asked for.
+    #[serde(default)]
+    pub error: u64,
     /// Things that could not be seen.
     pub unknown: u64,
     /// Things that must not be done.
@@ -147,6 +150,7 @@ impl Summary {
     #[must_use]
     pub fn of(plan: &Plan) -> Self {
         let mut sum = Self::of_steps(&plan.steps);
+        sum.error = number(plan.errors.len());
         sum.unknown = number(plan.unknowns.len());
         sum.refused = number(plan.refusals.len());
         sum.advice = number(plan.advice.len());

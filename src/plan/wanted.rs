@@ -40,7 +40,9 @@ pub struct Wanted<'a> {
     pub upstream: Vec<StorePath>,
     /// What could not be found out: (what, why).
     pub unknowns: BTreeSet<(String, String)>,
-    /// Whether any of that is because it could not be seen (not because it is not there).
+    /// What is in error: (what, what is wrong).
+    pub errors: BTreeSet<(String, String)>,
+    /// Whether anything could not be seen or is in error (and is not merely not there).
     pub unseen: bool,
     /// Outputs that cannot be built here: (installable, system).
     pub elsewhere: BTreeSet<(String, String)>,
@@ -114,7 +116,7 @@ pub fn classifier<'a>(desired: &'a Desired, observed: &Observed) -> Classifier<'
                     .directories
                     .get(glob)
                     .and_then(|facts| facts.present());
-                for directory in facts.into_iter().flatten() {
+                for directory in facts.iter().flat_map(|facts| &facts.found) {
                     classifier.name(directory.path.hash(), class);
                 }
             }
@@ -149,6 +151,7 @@ impl<'a> Wanted<'a> {
             builds: Vec::new(),
             upstream: Vec::new(),
             unknowns: BTreeSet::new(),
+            errors: BTreeSet::new(),
             unseen: false,
             elsewhere: BTreeSet::new(),
             open_pins: BTreeSet::new(),

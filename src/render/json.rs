@@ -50,7 +50,7 @@ pub fn schema() -> String {
 #[derive(Debug, thiserror::Error)]
 pub enum ReadError {
     /// No plan at all.
-    #[error("read it as a plan: {place}")]
+    #[error("read it as a plan of nanna-cache: {place}")]
     Form {
         /// Where in the document, and what is wrong there.
         place: String,
@@ -79,7 +79,15 @@ pub fn read(text: &str) -> Result<Plan, ReadError> {
     {
         return Err(ReadError::Format { found, known });
     }
+    if value.get("format").is_none() {
+        return Err(ReadError::Form {
+            place: "it is JSON, but has no `format`".to_owned(),
+        });
+    }
     serde_path_to_error::deserialize(value).map_err(|error| ReadError::Form {
-        place: format!("`{}`: {}", error.path(), error.inner()),
+        place: match error.path().to_string().as_str() {
+            "." => error.inner().to_string(),
+            path => format!("at `{path}`: {}", error.inner()),
+        },
     })
 }

@@ -86,7 +86,7 @@ impl Page {
         }
         let worst = notices.iter().map(|notice| notice.symbol).max();
         let kind = match worst {
-            Some(Symbol::Refusal) => "CAUTION",
+            Some(Symbol::Error | Symbol::Refusal) => "CAUTION",
             Some(Symbol::Unknown) => "WARNING",
             _ => "IMPORTANT",
         };

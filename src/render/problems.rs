@@ -7,14 +7,30 @@ use miette::{GraphicalReportHandler, GraphicalTheme};
 use super::json;
 use super::layout::safe;
 use super::text::Layout;
+use super::units;
 use crate::config::problem::{Located, Problems, Severity};
 
-/// Draws problems on the text of the file. Empty if there is none.
+/// Problems that are drawn; who has more has another file, or mends these first.
+const DRAWN: usize = 25;
+
+/// Draws problems on the text of the file, the first of them if there are many. Empty if there is none.
 #[must_use]
 pub fn text(problems: &Problems, layout: Layout) -> String {
     if problems.is_empty() {
         return String::new();
     }
+    let mut text = draw(&problems.first(DRAWN), layout);
+    if problems.len() > DRAWN {
+        let more = units::count((problems.len() - DRAWN) as u64);
+        let _ = writeln!(
+            text,
+            "\n… and {more} more; `nanna-cache validate --format json` has all of them"
+        );
+    }
+    text
+}
+
+fn draw(problems: &Problems, layout: Layout) -> String {
     let theme = if layout.palette().is_coloured() {
         GraphicalTheme::unicode()
     } else {

@@ -1,6 +1,6 @@
 //! How far a long work is, in words: for a bar that is drawn over and over, and for a log.
 
-use super::units::{count, elapsed, percent, rate, size};
+use super::units::{count, elapsed, percent, rate, size, things};
 
 /// How far a work is, read at one moment.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -53,7 +53,7 @@ pub fn line(what: &str, moment: &Moment) -> String {
     let mut parts = vec![what.to_owned()];
     parts.push(match moment.paths_total {
         0 => format!("{} done", count(moment.paths_done)),
-        total => format!("{} of {} paths", count(moment.paths_done), count(total)),
+        total => format!("{} of {}", count(moment.paths_done), things(total, "path")),
     });
     match moment.bytes_total {
         0 if moment.bytes_done == 0 => {}

@@ -379,6 +379,7 @@ impl Page {
 pub(super) fn title(notices: &[Notice]) -> String {
     let mut title = String::new();
     for symbol in [
+        super::view::Symbol::Error,
         super::view::Symbol::Refusal,
         super::view::Symbol::Unknown,
         super::view::Symbol::Advice,
@@ -391,9 +392,14 @@ pub(super) fn title(notices: &[Notice]) -> String {
             let gap = if title.is_empty() { "" } else { " · " };
             let _ = write!(
                 title,
-                "{gap}{} {}",
+                "{gap}{} {}{}",
                 units::count(number as u64),
-                symbol.meaning()
+                symbol.meaning(),
+                if symbol == super::view::Symbol::Error && number > 1 {
+                    "s"
+                } else {
+                    ""
+                }
             );
         }
     }

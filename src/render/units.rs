@@ -95,12 +95,13 @@ pub fn duration(seconds: u64) -> String {
     things(seconds, "second")
 }
 
-/// How long something took: `0.4 s`, `12.0 s`, `3 min 20 s`, `2 h 05 min`.
+/// How long something took: `0.42 s`, `12.0 s`, `3 min 20 s`, `2 h 05 min`.
 #[must_use]
 pub fn elapsed(milliseconds: u64) -> String {
     let seconds = milliseconds / 1000;
     match seconds {
-        0..60 => format!("{seconds}.{} s", milliseconds % 1000 / 100),
+        0..10 => format!("{seconds}.{:02} s", milliseconds % 1000 / 10),
+        10..60 => format!("{seconds}.{} s", milliseconds % 1000 / 100),
         60..3600 => format!("{} min {:02} s", seconds / 60, seconds % 60),
         _ => format!("{} h {:02} min", count(seconds / 3600), seconds % 3600 / 60),
     }
@@ -182,7 +183,8 @@ mod tests {
         assert_eq!(duration(86_400), "1 day");
         assert_eq!(duration(36 * 3600), "36 hours");
         assert_eq!(duration(90), "90 seconds");
-        assert_eq!(elapsed(420), "0.4 s");
+        assert_eq!(elapsed(425), "0.42 s");
+        assert_eq!(elapsed(12_345), "12.3 s");
         assert_eq!(elapsed(200_000), "3 min 20 s");
         assert_eq!(elapsed(7_500_000), "2 h 05 min");
     }

@@ -68,6 +68,8 @@ pub enum Symbol {
     Unknown,
     /// Something that will not be done.
     Refusal,
+    /// Something that was asked for is in error.
+    Error,
 }
 
 impl Symbol {
@@ -84,6 +86,7 @@ impl Symbol {
             Self::Unknown => "?",
             Self::Advice => "!",
             Self::Refusal => "x",
+            Self::Error => "E",
         }
     }
 
@@ -100,6 +103,7 @@ impl Symbol {
             Self::Unknown => "unknown",
             Self::Advice => "advice",
             Self::Refusal => "refused",
+            Self::Error => "error",
         }
     }
 
@@ -114,7 +118,7 @@ impl Symbol {
             Self::Kept => Role::Faint,
             Self::Unknown => Role::Unknown,
             Self::Advice => Role::Advice,
-            Self::Refusal => Role::Refusal,
+            Self::Refusal | Self::Error => Role::Refusal,
         }
     }
 }
@@ -130,7 +134,7 @@ pub struct PlanView {
     pub phases: Vec<PhaseView>,
     /// What the scope leaves out, in one sentence.
     pub hidden: Option<String>,
-    /// Refusals, then unknowns, then advice.
+    /// Errors, then refusals, then unknowns, then advice.
     pub notices: Vec<Notice>,
     /// How to see what is folded, if something is.
     pub folded: Option<String>,
@@ -218,6 +222,7 @@ impl PlanView {
         let mut summary = Summary::of_steps(steps.iter().copied());
         for notice in &notices {
             match notice.symbol {
+                Symbol::Error => summary.error += 1,
                 Symbol::Refusal => summary.refused += 1,
                 Symbol::Unknown => summary.unknown += 1,
                 _ => summary.advice += 1,

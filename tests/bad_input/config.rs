@@ -122,7 +122,7 @@ fn what_is_no_file_is_said() {
     std::fs::create_dir(bed.at("cache.yaml")).unwrap();
     let said = bed.run(["reconcile", "--apply"]).fails(1);
     assert!(
-        said.stderr.contains("cache.yaml") && said.stderr.contains("directory"),
+        said.stderr.contains("cache.yaml") && said.stderr.contains("it is a folder"),
         "{said}"
     );
     std::fs::remove_dir(bed.at("cache.yaml")).unwrap();

@@ -36,14 +36,6 @@ pub struct Reconcile {
     /// Only show what would be done (the default)
     #[arg(long, conflicts_with = "apply")]
     pub plan: bool,
-    /// Only these phases or steps: `push`, `push/dev`, `push/dev/test-containers`
-    #[arg(
-        long,
-        value_name = "PHASE|ADDRESS",
-        value_delimiter = ',',
-        help_heading = "What"
-    )]
-    pub only: Vec<String>,
     /// Everything else.
     #[command(flatten)]
     pub common: PlanArgs,
@@ -101,6 +93,14 @@ pub struct PlanArgs {
     /// Do not ask before applying
     #[arg(long, short = 'y', requires = "apply")]
     pub yes: bool,
+    /// Only these steps, as `--full` names them, or all of a place: push/dev/test-containers, push/dev, push
+    #[arg(
+        long,
+        value_name = "ADDRESS",
+        value_delimiter = ',',
+        help_heading = "What"
+    )]
+    pub only: Vec<String>,
     /// Only these caches
     #[arg(
         long,

@@ -27,7 +27,10 @@ fn report(outcomes: &[Outcome], remaining: Remaining) -> Report {
         promised: String::new(),
         promised_effect: Effect::default(),
         outcome: outcome.clone(),
+        did: Effect::default(),
         duration_ms: 0,
+        stage: 0,
+        seen: None,
     };
     Report {
         format: FORMAT,
@@ -37,7 +40,12 @@ fn report(outcomes: &[Outcome], remaining: Remaining) -> Report {
         began: Time(0),
         duration_ms: 0,
         steps: outcomes.iter().map(step).collect(),
+        phases: Vec::new(),
         remaining,
+        second_look: None,
+        busy: false,
+        journal: None,
+        errors: Vec::new(),
         interrupted: None,
     }
 }
@@ -105,7 +113,22 @@ fn an_apply_ends_with_the_worst_that_happened() {
     // What has not converged is an error, not a footnote.
     assert_eq!(exit(std::slice::from_ref(&done), &left), Exit::Partial);
     assert_eq!(exit(std::slice::from_ref(&done), &unseen), Exit::Partial);
-    let mut ended = report(&[done], left);
+    let all = |outcomes: &[Outcome]| report(outcomes, left.clone());
+    let skipped = Outcome::Skipped { why: String::new() };
+    let mut busy = all(std::slice::from_ref(&skipped));
+    busy.busy = true;
+    assert_eq!(exit_of_report(&busy), Exit::Busy);
+    busy.steps.extend(all(std::slice::from_ref(&done)).steps);
+    assert_eq!(exit_of_report(&busy), Exit::Partial, "something was done");
+    // All classes failed, but not before something was uploaded.
+    let mut partly = all(&[failed.clone(), failed.clone()]);
+    assert_eq!(exit_of_report(&partly), Exit::Failed);
+    partly.steps[1].did.paths = 3;
+    assert_eq!(exit_of_report(&partly), Exit::Partial);
+    let mut unwritten = all(&[skipped]);
+    unwritten.journal = Some("no space".into());
+    assert_eq!(exit_of_report(&unwritten), Exit::Failed);
+    let mut ended = report(&[done], left.clone());
     ended.interrupted = Some(Signal::Interrupted);
     assert_eq!(exit_of_report(&ended), Exit::Interrupted);
     ended.interrupted = Some(Signal::Terminated);

@@ -152,7 +152,11 @@ fn adopting_twice_changes_nothing_and_retention_counts_from_then() {
 fn what_it_relies_on_is_the_closure_of_its_roots() {
     let desired = wish(Some(&["lib-gold"]));
     let observed = mixed().observe(&desired);
-    let mut closure = push_reliance(&desired, &observed, &cache("dev")).closure;
+    let plan = make::plan(&desired, &observed, "digest");
+    let Op::Push { roots, .. } = &plan.steps[0].op else {
+        panic!("{plan:?}")
+    };
+    let mut closure = push_reliance(&desired, &observed, &cache("dev"), roots).closure;
     closure.sort();
     let mut expected = vec![hash("base"), hash("lib-gold")];
     expected.sort();

@@ -158,3 +158,12 @@ fn nothing_is_pushed_where_pushing_is_off() {
     assert!(some.pushes(&cache("dev"), &class("gold")));
     assert!(!some.pushes(&cache("dev"), &class("dust")));
 }
+
+#[test]
+fn the_home_folder_is_shown_as_one_would_write_it() {
+    let mut site = site();
+    assert_eq!(site.shown("/home/me/x/y"), "~/x/y");
+    assert_eq!(site.shown("/home/melissa"), "/home/melissa");
+    site.home = "".into();
+    assert_eq!(site.shown("x"), "x", "without a home nothing is in it");
+}

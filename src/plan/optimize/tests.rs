@@ -283,3 +283,58 @@ fn upstreams_are_asked_for_what_is_to_be_warm() {
     assert!(questions(&desired, &seen).is_empty());
     assert_eq!(cache("dev").as_str(), "dev");
 }
+
+#[test]
+fn what_we_rewrite_keeps_its_place_in_the_order() {
+    let desired = desired("setup: { nix-conf: user }");
+    let mut seen = world().observe(&desired);
+    let conf = desired.conf.as_ref().unwrap();
+    let ours = "# Managed by nanna-cache (project demo): edit cache.yaml instead of this.\n\
+                extra-substituters = file:///cache/dev https://up.example\n";
+    for (path, text) in [
+        (&conf.nix_conf, "!include nanna-cache.conf\n"),
+        (&conf.fragment, ours),
+    ] {
+        seen.files.insert(path.to_string(), present(text));
+    }
+    let all = [
+        ("https://one.example", 40),
+        ("file:///cache/dev", 30),
+        ("https://up.example", 40),
+        ("https://two.example", 40),
+    ];
+    nix(&mut seen).substituters = all
+        .map(|(url, priority)| SubstituterFacts {
+            url: url.to_owned(),
+            priority: Some(priority),
+        })
+        .to_vec();
+    assert_eq!(plan(&desired, &seen).order, None);
+}
+
+#[test]
+fn a_setting_that_another_project_sets_further_down_is_advice() {
+    let desired = desired("setup: { nix-conf: user }\noptimize: { max-jobs: 4, cores: 2 }");
+    let advised = |theirs: &str| {
+        let mut seen = world().observe(&desired);
+        let text = format!(
+            "# Managed by nanna-cache (project demo): edit cache.yaml instead of this.\n\
+             max-jobs = 4\ncores = 2\n\
+             # Managed by nanna-cache (project other): edit cache.yaml instead of this.\n{theirs}\n"
+        );
+        seen.files.insert(TUNING.to_owned(), present(&text));
+        let changes = plan(&desired, &seen);
+        assert!(changes.steps.is_empty(), "{:?}", changes.steps);
+        let advice = changes.advice.into_iter();
+        let said = advice.map(|advice| format!("{}: {}", advice.about, advice.text));
+        said.collect::<Vec<_>>()
+    };
+    assert!(advised("cores = 2\nmax-jobs = 4").is_empty());
+    assert_eq!(
+        advised("http-connections = 9\ncores = 8"),
+        [
+            "cores: the project other sets it to `8` on this machine, too, and wins over `2`, \
+             because its section comes later"
+        ]
+    );
+}

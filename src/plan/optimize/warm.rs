@@ -5,7 +5,7 @@ use crate::plan::address::{Address, Phase, fragment_address, nix_conf_address, t
 use crate::plan::change::Changes;
 use crate::plan::desired::Desired;
 use crate::plan::observed::{Observation, Observed, OutputFacts, Why};
-use crate::plan::plan::{Advice, Unknown};
+use crate::plan::plan::{Advice, PlanError, Unknown};
 use crate::plan::step::{Effect, Known, Op, Scope, Step};
 use crate::plan::wanted::is_upstream;
 
@@ -23,6 +23,14 @@ pub(super) fn step(
                 what: installable.to_owned(),
                 why: why.clone(),
                 effect: "it is not warmed".to_owned(),
+            });
+            return;
+        }
+        Some(Observation::Error(why)) => {
+            changes.errors.push(PlanError {
+                what: vec![installable.to_owned()],
+                why: why.clone(),
+                effect: "not warmed".to_owned(),
             });
             return;
         }

@@ -200,3 +200,21 @@ fn while_something_is_unseen_pins_come_and_none_ends() {
     assert_eq!(pin(&desired, &dark, "v1").unwrap(), (of(&["now"]), vec![]));
     assert_eq!(pin(&desired, &dark, "old"), None);
 }
+
+#[test]
+fn what_remains_is_what_no_step_of_this_cache_removes() {
+    let world = world()
+        .with_cached(9, &["a", "b"])
+        .with_pin(1, "demo", "old", "a")
+        .with_pin(1, "other", "old", "b");
+    let desired = desired("");
+    let steps = world.plan(&desired).steps;
+    let mut observed = world.observe(&desired);
+    let content = crate::plan::testing::dev(&mut observed);
+    let left = |of: &str| {
+        let pins = super::remaining(content, &steps, &crate::plan::testing::cache(of));
+        pins.into_iter().map(|pin| pin.hash).collect::<Vec<_>>()
+    };
+    assert_eq!(left("dev"), [path("b").hash()]);
+    assert_eq!(left("elsewhere").len(), 2);
+}

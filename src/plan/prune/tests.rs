@@ -397,3 +397,17 @@ fn paths_that_cannot_be_fetched_whole_are_for_a_person() {
     assert_eq!(said(true), [lost.as_str()]);
     assert_eq!(said(false), [broken, lost]);
 }
+
+#[test]
+fn of_very_many_references_that_lead_out_the_lowest_are_asked_for() {
+    let asked = |number: usize| {
+        let mut observed = world().observe(&desired(""));
+        let all = (0..number).map(|at| (0, hash(&at.to_string())));
+        dev(&mut observed).elsewhere = all.collect();
+        questions(&observed)
+    };
+    assert_eq!((asked(1).len(), asked(ASKED).len()), (1, ASKED));
+    let all: BTreeSet<_> = (0..ASKED + 9).map(|at| hash(&at.to_string())).collect();
+    let lowest = all.into_iter().take(ASKED).collect();
+    assert_eq!(asked(ASKED + 9), lowest);
+}

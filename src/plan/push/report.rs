@@ -7,7 +7,7 @@ use crate::config::rough::Rough;
 use crate::plan::address::{Address, Phase};
 use crate::plan::change::Changes;
 use crate::plan::observed::Why;
-use crate::plan::plan::{Advice, HeldBack, HeldPath, HeldReason, Refusal, Unknown};
+use crate::plan::plan::{Advice, HeldBack, HeldPath, HeldReason, PlanError, Refusal, Unknown};
 use crate::plan::verdict::Verdict;
 
 impl Target<'_> {
@@ -23,6 +23,13 @@ impl Target<'_> {
                 } else {
                     "it is not pushed".to_owned()
                 },
+            });
+        }
+        for (what, why) in &self.wanted.errors {
+            changes.errors.push(PlanError {
+                what: vec![what.clone()],
+                why: Why(why.clone()),
+                effect: format!("not pushed, and no retention ends in {}", self.name),
             });
         }
         for (installable, system) in &self.wanted.elsewhere {

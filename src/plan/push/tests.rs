@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::plan::desired::Desired;
+use crate::plan::observed::Why;
 use crate::plan::plan::HeldReason;
 use crate::plan::simulate::World;
 use crate::plan::step::PathToPush;
@@ -236,6 +237,13 @@ fn upstreams_are_asked_for_what_the_cache_lacks() {
     assert!(questions(&desired, &observed).is_empty());
 }
 
+/// What the push of a whole plan to `dev` relies on.
+fn relied(desired: &Desired, observed: &Observed) -> Reliance {
+    let steps = plan(desired, observed).steps;
+    let roots: Vec<_> = roots_to_write(&steps, &cache("dev")).cloned().collect();
+    reliance(desired, observed, &cache("dev"), &roots)
+}
+
 #[test]
 fn a_push_relies_on_what_its_tops_reach() {
     let desired = desired(GIVEN);
@@ -247,15 +255,18 @@ fn a_push_relies_on_what_its_tops_reach() {
     observed
         .given
         .insert("/g".to_owned(), Observation::Present(vec![path("a")]));
-    let found = reliance(&desired, &observed, &cache("dev"));
+    let found = relied(&desired, &observed);
+    let changes = plan(&desired, &observed);
     let set = |words: &[&str]| words.iter().map(|word| hash(word)).collect::<BTreeSet<_>>();
     assert_eq!(
         found.closure.into_iter().collect::<BTreeSet<_>>(),
         set(&["a", "b"])
     );
     assert_eq!(found.upstream, [hash("up")]);
-    let changes = plan(&desired, &observed);
     assert_eq!(changes.relied_on[&cache("dev")].len(), 2);
+    // What is not pushed, because only a part of the plan was chosen, is not relied on either.
+    let none = reliance(&desired, &observed, &cache("dev"), &[]);
+    assert!(none.closure.is_empty(), "{none:?}");
 }
 
 #[test]
@@ -264,7 +275,7 @@ fn a_push_relies_on_what_only_the_cache_has() {
     let mut observed = world().with_cached(1, &["a 1 b", "b"]).observe(&desired);
     let given = Observation::Present(vec![path("a")]);
     observed.given.insert("/g".to_owned(), given);
-    let found = reliance(&desired, &observed, &cache("dev"));
+    let found = relied(&desired, &observed);
     assert_eq!(found.closure.len(), 2);
     assert!(found.upstream.is_empty());
 }
@@ -290,4 +301,44 @@ push: {{ paths: [/g], {push} }}"
     };
     assert_eq!(caches("to: { one: [dust] }"), ["one"]);
     assert!(caches("to: { one: [dust] }, enabled: false").is_empty());
+}
+
+#[test]
+fn an_error_is_said_once_and_what_does_not_depend_on_it_is_planned() {
+    let desired = desired(
+        "artifacts:
+  gold: { priority: 50, match: ['x-'], outputs: ['.#a', '.#b', '.#good'] }
+  dust: { priority: 10, default: true }
+prune: { limits: { share: 100% } }",
+    );
+    let world = world()
+        .with_store(&["x-good 10"])
+        .with_output(".#good", &["x-good"])
+        .with_cached(900, &["old 10"])
+        .with_roots(900, "dust", &["old"]);
+    let mut observed = world.observe(&desired);
+    let why = Why("broken".to_owned());
+    for name in [".#a", ".#b"] {
+        let error = Observation::Error(why.clone());
+        observed.outputs.insert(name.to_owned(), error);
+    }
+    let plan = crate::plan::make::plan(&desired, &observed, "digest");
+    assert_eq!(plan.errors.len(), 1, "{:?}", plan.errors);
+    assert_eq!(plan.errors[0].what, [".#a", ".#b"]);
+    assert_eq!(plan.errors[0].why, why);
+    assert!(plan.unknowns.is_empty(), "{:?}", plan.unknowns);
+    // Nothing ends while something that is wanted cannot be said.
+    assert_eq!(addresses(&plan.steps), ["push/dev/gold"]);
+    observed.outputs.retain(|name, _| name == ".#good");
+    for name in [".#a", ".#b"] {
+        observed
+            .outputs
+            .insert(name.to_owned(), Observation::Absent);
+    }
+    let plan = crate::plan::make::plan(&desired, &observed, "digest");
+    assert_eq!(
+        addresses(&plan.steps),
+        ["push/dev/gold", "prune/dev/dust"],
+        "the prune was held back by the errors alone"
+    );
 }

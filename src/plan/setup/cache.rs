@@ -41,7 +41,7 @@ pub(super) fn folder(
             },
         },
         // Push and prune name an unseen cache; setup has nothing to add.
-        Some(Observation::Unknown(_)) | None => return,
+        Some(Observation::Unknown(_) | Observation::Error(_)) | None => return,
     };
     let because = desired.because(
         format!("cache {name} is declared"),

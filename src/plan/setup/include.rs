@@ -27,7 +27,7 @@ pub(super) fn line(
     let (before, text) = match observed.files.get(path) {
         Some(Observation::Absent) => (None, ""),
         Some(Observation::Present(file)) => (Some(file.text.clone()), file.text.as_str()),
-        Some(Observation::Unknown(why)) => {
+        Some(Observation::Unknown(why) | Observation::Error(why)) => {
             changes.unknowns.push(Unknown {
                 what: path.to_owned(),
                 why: why.clone(),

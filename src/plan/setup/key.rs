@@ -53,7 +53,7 @@ pub(super) fn state<'o>(
         .and_then(Observation::present)
         .and_then(|content| content.signed.as_ref());
     Some(match observed.keys.get(name)? {
-        Observation::Unknown(why) => State::Unusable(why),
+        Observation::Unknown(why) | Observation::Error(why) => State::Unusable(why),
         Observation::Present(key) => match signed.filter(|signed| signed.name == key.name()) {
             Some(signed) if signed.paths > 0 && signed.verified == 0 => {
                 State::Differs(signed.paths)
@@ -73,7 +73,7 @@ pub(super) fn state<'o>(
 
 fn unseen(cache: &Observation<CacheContent>) -> Option<&Why> {
     match cache {
-        Observation::Unknown(why) => Some(why),
+        Observation::Unknown(why) | Observation::Error(why) => Some(why),
         Observation::Present(content) => content.partial.as_ref(),
         Observation::Absent => None,
     }

@@ -150,3 +150,13 @@ fn a_push_is_late_where_something_is_built_or_not_known() {
     };
     assert_eq!(late(&[after]), [true]);
 }
+
+#[test]
+fn who_stands_first_in_the_plan_still_waits_for_the_last() {
+    let steps = [
+        prune("gold", &[push_address(&cache("dev"), "gold")]),
+        push("dev", "gold", &[build_address("a")]),
+        build("a"),
+    ];
+    assert_eq!(order(&steps), [[2], [1], [0]]);
+}

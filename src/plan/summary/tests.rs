@@ -38,6 +38,7 @@ artifacts:
     let plan = crate::plan::make::plan(&desired, &observed, "digest");
     let sum = Summary::of(&plan);
     let expected = Summary {
+        error: 0,
         changes: 8,
         create: 1,
         change: 0,
@@ -130,4 +131,22 @@ fn steps_of_a_kind_add_up() {
         ..Summary::default()
     };
     assert_eq!(Summary::of_steps(&twice), expected);
+}
+
+#[test]
+fn to_put_away_records_alone_is_no_change() {
+    let sweep = |keys: &[&str]| {
+        let objects = keys.iter().map(|key| Nar {
+            key: (*key).to_owned(),
+            size: 1,
+            modified: ago(9),
+        });
+        Op::Sweep {
+            cache: cache("dev"),
+            objects: objects.collect(),
+        }
+    };
+    let record = format!("{}/intents/x.json", crate::plan::record::FOLDER);
+    assert_eq!(sweep(&[&record]).kind(), Kind::Renew);
+    assert_eq!(sweep(&[&record, "nar/x"]).kind(), Kind::Delete);
 }

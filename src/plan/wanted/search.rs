@@ -35,6 +35,7 @@ pub(super) struct Search<'o> {
     pub(super) builds: Vec<(OutputFacts, WantedBuild)>,
     pub(super) upstream: Vec<StorePath>,
     pub(super) unknowns: BTreeSet<(String, String)>,
+    pub(super) errors: BTreeSet<(String, String)>,
     pub(super) unseen: bool,
     pub(super) elsewhere: BTreeSet<(String, String)>,
     pub(super) open_pins: BTreeSet<PinName>,
@@ -68,12 +69,20 @@ impl Search<'_> {
         self.unknowns.insert((what.to_owned(), why.into()));
     }
 
+    /// It is in error.
+    fn broken(&mut self, what: &str, why: &str) {
+        self.unseen = true;
+        self.partly = true;
+        self.errors.insert((what.to_owned(), why.to_owned()));
+    }
+
     fn output(&mut self, top: &Top, installable: &str) {
         let facts = match self.observed.outputs.get(installable) {
             Some(Observation::Present(facts)) => facts,
             Some(Observation::Unknown(why)) => {
                 return self.unseen(installable, why.0.clone());
             }
+            Some(Observation::Error(why)) => return self.broken(installable, &why.0),
             Some(Observation::Absent) => {
                 return self.missing(installable, "the flake has no such output");
             }
@@ -154,13 +163,17 @@ impl Search<'_> {
     fn directory(&mut self, top: &Top, glob: &str) {
         match self.observed.directories.get(glob) {
             Some(Observation::Present(directories)) => {
-                for directory in directories {
+                for (what, why) in &directories.unseen {
+                    self.unseen(what, why.0.clone());
+                }
+                for directory in &directories.found {
                     self.directories.insert(directory.path.hash(), directory);
                     let name = name_of_directory(&directory.directory, self.site);
                     self.found(top, directory.path.hash(), Some(&name));
                 }
             }
             Some(Observation::Unknown(why)) => self.unseen(glob, why.0.clone()),
+            Some(Observation::Error(why)) => self.broken(glob, &why.0),
             Some(Observation::Absent) => {
                 self.missing(glob, "there is no such directory");
             }
@@ -174,6 +187,7 @@ impl Search<'_> {
             Some(Observation::Unknown(why)) => {
                 return self.unseen(given, why.0.clone());
             }
+            Some(Observation::Error(why)) => return self.broken(given, &why.0),
             Some(Observation::Absent) => {
                 return self.missing(given, "there is no such path");
             }

@@ -99,6 +99,7 @@ impl Search<'_> {
             builds,
             upstream: self.upstream,
             unknowns: self.unknowns,
+            errors: self.errors,
             unseen: self.unseen,
             elsewhere: self.elsewhere,
             open_pins: self.open_pins,

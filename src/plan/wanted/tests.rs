@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::plan::desired::Extra;
-use crate::plan::observed::{DirectoryFacts, LocalStore, Observation, Why};
+use crate::plan::observed::{DirectoryFacts, LocalStore, Observation, OutputFacts, Why};
 use crate::plan::simulate::World;
 use crate::plan::testing::{desired, desired_with, dev, hash, names, path, world};
 
@@ -227,7 +227,7 @@ fn what_cannot_be_seen_is_told_from_what_is_not_there() {
             false,
         ),
         (
-            Some(Observation::Present(Default::default())),
+            Some(Observation::Present(OutputFacts::default())),
             "its path depends on what the build gives (a content-addressed derivation)",
             true,
         ),

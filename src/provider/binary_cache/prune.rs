@@ -148,6 +148,36 @@ pub fn prune_by(
     clock: &dyn Clock,
     progress: &Progress,
 ) -> Result<PruneDone, PruneError> {
+    let mut done = PruneDone::default();
+    let with = (clock, progress);
+    match prune_into(
+        terms, store, candidates, look, grace, decide, with, &mut done,
+    ) {
+        Ok(()) => Ok(done),
+        Err(PruneError::Stopped(_)) => Err(PruneError::Stopped(Box::new(done))),
+        Err(error) => Err(error),
+    }
+}
+
+/// As [`prune_by`]; what was done is in `done` whatever ends it.
+///
+/// # Errors
+/// As [`prune`]. [`PruneError::Stopped`] holds nothing.
+#[expect(
+    clippy::too_many_arguments,
+    reason = "each is another part of the world"
+)]
+pub fn prune_into(
+    terms: &Terms,
+    store: &dyn CacheStore,
+    candidates: &Candidates,
+    look: &Look<'_>,
+    grace: Span,
+    decide: &mut (dyn FnMut(&CacheContent) -> Decision + Send),
+    (clock, progress): (&dyn Clock, &Progress),
+    done: &mut PruneDone,
+) -> Result<(), PruneError> {
+    *done = PruneDone::default();
     if let Some(since) = active(store, None)? {
         return Err(PruneError::Busy { since });
     }
@@ -182,7 +212,7 @@ pub fn prune_by(
         progress,
         held,
         body,
-        done: PruneDone::default(),
+        done,
         unanswered: false,
     };
     let result = match active(store, Some(&id)) {
@@ -224,7 +254,7 @@ struct Prune<'a> {
     progress: &'a Progress,
     held: Held<'a>,
     body: PruneBody,
-    done: PruneDone,
+    done: &'a mut PruneDone,
     /// Whether a delete got no answer: the record then has to age instead of being ended.
     unanswered: bool,
 }
@@ -278,7 +308,7 @@ impl Prune<'_> {
             self.before_request()?;
             for (key, answer) in keys.iter().zip(self.store.delete(keys)) {
                 self.note(answer)?;
-                count(&mut self.done, key.clone());
+                count(self.done, key.clone());
             }
         }
         Ok(())
@@ -306,7 +336,7 @@ impl Prune<'_> {
     }
 
     /// Says that the prune is over, unless something that was sent may still take effect.
-    fn end(mut self, result: Result<(), PruneError>) -> Result<PruneDone, PruneError> {
+    fn end(mut self, result: Result<(), PruneError>) -> Result<(), PruneError> {
         if !self.unanswered || !self.terms.keeps(Rule::PruneAges) {
             self.body.phase = PrunePhase::Ended;
             self.body.paths = self.left();
@@ -327,11 +357,7 @@ impl Prune<'_> {
                 return Err(error.into());
             }
         }
-        match result {
-            Ok(()) => Ok(self.done),
-            Err(PruneError::Stopped(_)) => Err(PruneError::Stopped(Box::new(self.done))),
-            Err(error) => Err(error),
-        }
+        result
     }
 
     /// What was to go and did not, after some of it went: the next prune has to know that it is no

@@ -214,8 +214,27 @@ pub fn push_by(
     clock: &dyn Clock,
     progress: &Progress,
 ) -> Result<PushDone, PushError> {
-    batch::check(batch)?;
     let mut done = PushDone::default();
+    match push_into(terms, store, batch, clock, progress, &mut done) {
+        Ok(()) => Ok(done),
+        Err(PushError::Stopped(_)) => Err(PushError::Stopped(Box::new(done))),
+        Err(error) => Err(error),
+    }
+}
+
+/// As [`push_by`]; what was done is in `done` whatever ends it.
+///
+/// # Errors
+/// As [`push`]. [`PushError::Stopped`] holds nothing.
+pub fn push_into(
+    terms: &Terms,
+    store: &dyn CacheStore,
+    batch: &Batch,
+    clock: &dyn Clock,
+    progress: &Progress,
+    done: &mut PushDone,
+) -> Result<(), PushError> {
+    batch::check(batch)?;
     let mut noted = HashSet::new();
     for _ in 0..ATTEMPTS {
         let mut push = Push {
@@ -224,17 +243,14 @@ pub fn push_by(
             batch,
             clock,
             progress,
-            done: &mut done,
+            done: &mut *done,
             noted: &mut noted,
             unanswered: false,
         };
         match push.attempt() {
-            Ok(()) => return Ok(done),
+            Ok(()) => return Ok(()),
             Err(Early::Lapsed) => {
                 tracing::info!("the push was held up for too long, it begins again");
-            }
-            Err(Early::Error(PushError::Stopped(_))) => {
-                return Err(PushError::Stopped(Box::new(done)));
             }
             Err(Early::Error(error)) => return Err(error),
         }
@@ -279,6 +295,8 @@ impl Push<'_> {
             return Err(Early::stopped());
         };
         for _ in 0..ATTEMPTS {
+            // What could not be pushed is found anew with each look.
+            self.done.failed.clear();
             let presence = match early.take() {
                 Some(presence) => Ok(presence),
                 None => look::presence(view, self.batch, &relies),

@@ -3,11 +3,21 @@
 use camino::{Utf8Path, Utf8PathBuf};
 use regex::Regex;
 
-/// The paths that a pattern means, sorted. Hidden names only where the pattern begins with a dot.
+/// What a pattern means.
+#[derive(Debug, Default)]
+pub(super) struct Expanded {
+    /// The paths, sorted.
+    pub(super) found: Vec<Utf8PathBuf>,
+    /// What could not be read, or named, and why.
+    pub(super) unseen: Vec<(String, String)>,
+}
+
+/// The paths that a pattern means. Hidden names only where the pattern begins with a dot.
 ///
 /// # Errors
-/// A sentence on what could not be read.
-pub(super) fn expand(pattern: &Utf8Path) -> Result<Vec<Utf8PathBuf>, String> {
+/// It is no pattern.
+pub(super) fn expand(pattern: &Utf8Path) -> Result<Expanded, String> {
+    let mut unseen = Vec::new();
     let mut found = vec![Utf8PathBuf::new()];
     for part in pattern.components() {
         let part = part.as_str();
@@ -20,13 +30,18 @@ pub(super) fn expand(pattern: &Utf8Path) -> Result<Vec<Utf8PathBuf>, String> {
         let matcher = matcher(part)?;
         let mut next = Vec::new();
         for folder in &found {
-            next.extend(entries(folder, part.starts_with('.'), &matcher)?);
+            next.extend(entries(
+                folder,
+                part.starts_with('.'),
+                &matcher,
+                &mut unseen,
+            ));
         }
         next.sort();
         found = next;
     }
     found.retain(|path| path.symlink_metadata().is_ok());
-    Ok(found)
+    Ok(Expanded { found, unseen })
 }
 
 fn matcher(part: &str) -> Result<Regex, String> {
@@ -42,26 +57,46 @@ fn matcher(part: &str) -> Result<Regex, String> {
     Regex::new(&text).map_err(|error| error.to_string())
 }
 
-fn entries(folder: &Utf8Path, hidden: bool, matcher: &Regex) -> Result<Vec<Utf8PathBuf>, String> {
+fn entries(
+    folder: &Utf8Path,
+    hidden: bool,
+    matcher: &Regex,
+    unseen: &mut Vec<(String, String)>,
+) -> Vec<Utf8PathBuf> {
+    use std::io::ErrorKind;
+    let mut fail = |what: String, why: String| unseen.push((what, why));
     let list = match std::fs::read_dir(folder) {
         Ok(list) => list,
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
-        Err(error) => return Err(format!("`{folder}` cannot be listed: {error}")),
+        Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => {
+            return Vec::new();
+        }
+        Err(error) => {
+            fail(folder.to_string(), format!("it cannot be listed: {error}"));
+            return Vec::new();
+        }
     };
     let mut found = Vec::new();
     for entry in list {
-        let entry = entry.map_err(|error| format!("`{folder}` cannot be listed: {error}"))?;
-        let name = entry.file_name().into_string().map_err(|name| {
-            format!(
-                "`{}` in `{folder}` is not UTF-8, so it cannot become a store path",
-                name.to_string_lossy()
-            )
-        })?;
-        if (hidden || !name.starts_with('.')) && matcher.is_match(&name) {
-            found.push(folder.join(name));
+        let entry = match entry {
+            Ok(entry) => entry,
+            Err(error) => {
+                fail(folder.to_string(), format!("it cannot be listed: {error}"));
+                continue;
+            }
+        };
+        match entry.file_name().into_string() {
+            Ok(name) if (hidden || !name.starts_with('.')) && matcher.is_match(&name) => {
+                found.push(folder.join(name));
+            }
+            Ok(_) => {}
+            // What other bytes mean to a pattern is not defined: it counts as meant.
+            Err(name) => fail(
+                folder.join(name.to_string_lossy().as_ref()).to_string(),
+                "its name is not UTF-8, so it cannot become a store path".to_owned(),
+            ),
         }
     }
-    Ok(found)
+    found
 }
 
 #[cfg(test)]
@@ -76,8 +111,10 @@ mod tests {
             std::fs::create_dir_all(root.join(path)).unwrap();
         }
         let names = |pattern: &str| -> Vec<String> {
-            let found = expand(&root.join(pattern)).unwrap();
-            found
+            let expanded = expand(&root.join(pattern)).unwrap();
+            assert!(expanded.unseen.is_empty(), "{:?}", expanded.unseen);
+            expanded
+                .found
                 .iter()
                 .map(|path| path.strip_prefix(root).unwrap().to_string())
                 .collect()
@@ -88,5 +125,7 @@ mod tests {
         assert_eq!(names("models/.*"), ["models/.hidden"]);
         assert_eq!(names("models/a"), ["models/a"]);
         assert!(names("nowhere/*").is_empty());
+        std::fs::write(root.join("models/notes"), "").unwrap();
+        assert_eq!(names("models/*/*"), ["models/b.d/c"]);
     }
 }

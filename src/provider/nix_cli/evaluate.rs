@@ -21,7 +21,8 @@ impl Nix {
     /// Evaluates installables. Relative ones (`.#x`, `./dir#x`) are meant from `base`, the folder
     /// of `cache.yaml`; `.#x` belongs to `flake` (`.`: the flake in `base`). As few evaluations as
     /// possible: all in one, and only if that fails, smaller and smaller parts, so that every
-    /// broken output has its own reason. Store paths are taken as they are.
+    /// broken output has its own reason. Store paths are taken as they are. What is wrong with the project is
+    /// [`Observation::Error`], with the place; what the machine or the network kept us from seeing is unknown.
     #[must_use]
     pub fn evaluate(
         &self,
@@ -86,11 +87,8 @@ impl Nix {
                             Err(error) if part.len() == 1 || error.is_stopped() => {
                                 let mut found = lock(&found);
                                 for (installable, _) in &part {
-                                    let why = Why(error.to_string());
-                                    found.insert(
-                                        (*installable).to_owned(),
-                                        Observation::Unknown(why),
-                                    );
+                                    let seen = self.failure(installable, &error, flake, base);
+                                    found.insert((*installable).to_owned(), seen);
                                 }
                             }
                             Err(_) => {
@@ -132,6 +130,78 @@ impl Nix {
         })
     }
 
+    /// What follows from a failure for one output.
+    fn failure<T>(
+        &self,
+        installable: &str,
+        error: &NixError,
+        flake: &str,
+        base: &Utf8Path,
+    ) -> Observation<T> {
+        match error {
+            // Whether a path is in the store is no matter of the project.
+            NixError::Failed {
+                message,
+                place,
+                elsewhere: false,
+                ..
+            } if self.store_path(installable).is_none() => {
+                let place = place.as_ref().map_or_else(String::new, |place| {
+                    format!(", at {}", Self::readable(place, flake, base))
+                });
+                Observation::Error(Why(format!(
+                    "it does not evaluate; Nix says: {message}{place}"
+                )))
+            }
+            _ => Observation::Unknown(Why(error.to_string())),
+        }
+    }
+
+    /// A place as its author knows it: Nix names its own copy of a flake.
+    fn readable(place: &str, flake: &str, base: &Utf8Path) -> String {
+        let inside = match place.split_once("»/") {
+            Some((source, inside)) => {
+                (source.contains("path:") || source.contains("git+file:")).then_some(inside)
+            }
+            // The store may be elsewhere than the paths in it say.
+            None => place
+                .match_indices('/')
+                .map(|(at, _)| &place[at + 1..])
+                .find_map(|rest| {
+                    let (name, inside) = rest.split_once('/')?;
+                    name.parse::<StorePath>().is_ok().then_some(inside)
+                }),
+        };
+        let Some(inside) = inside else {
+            let own = place.strip_prefix(base.as_str());
+            let own = own.and_then(|own| own.strip_prefix('/'));
+            return own.unwrap_or(place).to_owned();
+        };
+        let mut parts = inside.rsplitn(3, ':');
+        let (column, line) = (
+            parts.next().unwrap_or_default(),
+            parts.next().unwrap_or_default(),
+        );
+        let name = parts.next().unwrap_or_default();
+        let copy = place.strip_suffix(&format!(":{line}:{column}"));
+        let copy = copy.and_then(|copy| std::fs::read(copy).ok());
+        // A repository may hold the flake in a folder of its own.
+        let own = base.join(flake).ancestors().find_map(|folder| {
+            let path = folder.join(name);
+            let text = std::fs::read(&path).ok()?;
+            copy.as_ref()
+                .is_none_or(|copy| *copy == text)
+                .then_some(path)
+        });
+        own.map_or_else(
+            || place.to_owned(),
+            |path| {
+                let path = path.strip_prefix(base).unwrap_or(&path);
+                format!("{path}:{line}:{column}")
+            },
+        )
+    }
+
     /// The store path that an installable is, if it is one.
     fn store_path(&self, installable: &str) -> Option<StorePath> {
         let path = installable.split('^').next().unwrap_or_default();
@@ -164,6 +234,8 @@ impl Nix {
                 "eval-cache",
                 if remembered { "true" } else { "false" },
             ])
+            // The second question is for the reason, and a trace says where.
+            .args((!remembered).then_some("--show-trace"))
             .args(part.iter().map(|(_, full)| full.clone()));
         let text = succeeded(&what, command.run(stopped, &mut |_| {})?)?;
         let built = Built::read_all(&what, &text, self.dir())?;
@@ -208,7 +280,8 @@ impl Nix {
             .with_features(None)
             .args(words.iter().copied())
             .args(drvs.iter().map(|drv| self.dir().display(drv).to_string()));
-        let text = succeeded(what, command.run(stopped, &mut |_| {})?)?;
+        let text = succeeded(what, command.run(stopped, &mut |_| {})?);
+        let text = text.map_err(NixError::of_machine)?;
         let odd = |message: String| NixError::Answer {
             what: what.to_owned(),
             message,

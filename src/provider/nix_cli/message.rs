@@ -3,6 +3,70 @@
 /// Longest message that is passed on, in characters.
 const MAX: usize = 400;
 
+/// Words in messages about the machine or the network, in lower case: they say nothing about the project.
+const ELSEWHERE: [&str; 27] = [
+    "unable to download",
+    "unable to access",
+    "could not resolve",
+    "couldn't resolve",
+    "could not connect",
+    "cannot connect",
+    "couldn't connect",
+    "connection refused",
+    "connection reset",
+    "timed out",
+    "timeout",
+    "network is unreachable",
+    "ssl ",
+    "http error",
+    "no space left",
+    "disk quota",
+    "permission denied",
+    "read-only file system",
+    "too many open files",
+    "out of memory",
+    "cannot allocate memory",
+    "nix daemon",
+    "sqlite",
+    "experimental nix feature",
+    "not supported by store",
+    "know how to open nix store",
+    "cannot open connection",
+];
+
+/// Whether a message of Nix's is about the machine or the network, and not about what was to be evaluated.
+pub(super) fn is_elsewhere(message: &str) -> bool {
+    let message = message.to_lowercase();
+    ELSEWHERE.iter().any(|words| message.contains(words))
+}
+
+/// Where the error is, as `FILE:LINE:COLUMN`: the place below the last `error:`, else the innermost of the
+/// trace above it. Places inside of Nix itself are none.
+#[must_use]
+pub(super) fn place(stderr: &str) -> Option<String> {
+    let lines: Vec<String> = stderr.lines().map(plain).collect();
+    let error = lines
+        .iter()
+        .rposition(|line| line.trim_start().starts_with("error:"))?;
+    let (above, below) = lines.split_at(error);
+    let mut below = below.iter();
+    let mut above = above.iter().rev();
+    below
+        .find_map(|line| place_in(line))
+        .or_else(|| above.find_map(|line| place_in(line)))
+}
+
+/// `  at /x/flake.nix:3:91:` → `/x/flake.nix:3:91`.
+fn place_in(line: &str) -> Option<String> {
+    let place = line.trim().strip_prefix("at ")?.trim_end_matches(':');
+    let mut parts = place.rsplitn(3, ':');
+    let is_number = |part: &str| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit());
+    let numbers = is_number(parts.next()?) && is_number(parts.next()?);
+    let file = parts.next()?;
+    let is_file = file.starts_with('/') || (file.starts_with('«') && file.contains("»/"));
+    (numbers && is_file && !file.starts_with("«nix-internal»")).then(|| place.to_owned())
+}
+
 /// The essential line of Nix's error output: what follows the last `error:`, or the last line.
 #[must_use]
 pub fn essential(stderr: &str) -> String {
@@ -72,6 +136,47 @@ pub(super) fn plain(line: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_place_is_that_of_the_error() {
+        let old = "error: attribute 'foo' missing\n\n       at /s/x-source/flake.nix:3:91:\n\n            2| a\n";
+        assert_eq!(place(old).as_deref(), Some("/s/x-source/flake.nix:3:91"));
+        let new = "error:\n  … while calling the 'derivationStrict' builtin\n    at «nix-internal»/d.nix:37:12:\n\n  \
+                   … while evaluating\n    at /s/x-source/flake.nix:3:81:\n\n  error: attribute 'foo' missing\n  \
+                   at /s/x-source/deep.nix:4:1:\n";
+        assert_eq!(place(new).as_deref(), Some("/s/x-source/deep.nix:4:1"));
+        let thrown = "error:\n  … while calling the 'throw' builtin\n    at «path:/x»/flake.nix:4:34:\n\n  error: broken\n";
+        assert_eq!(place(thrown).as_deref(), Some("«path:/x»/flake.nix:4:34"));
+        for nowhere in [
+            "error: broken\n",
+            "",
+            "error: broken\n at «nix-internal»/d.nix:37:12:\n",
+            "at /x:1:1\n",
+            "error: x\n at noon\n at «string»:1:1\n",
+        ] {
+            assert_eq!(place(nowhere), None, "{nowhere}");
+        }
+    }
+
+    #[test]
+    fn the_network_is_not_the_project() {
+        for message in [
+            "unable to download 'https://x': Couldn't resolve host name (6)",
+            "cannot connect to socket at '/nix/var/nix/daemon-socket/socket': Connection refused",
+            "creating directory '/x': Permission denied",
+            "operation 'addToStoreFromDump' is not supported by store 'ssh://x'",
+        ] {
+            assert!(is_elsewhere(message), "{message}");
+        }
+        for message in [
+            "flake 'path:/x' does not provide attribute 'packages.x86_64-linux.x'",
+            "syntax error, unexpected ';'",
+            "infinite recursion encountered",
+            "could not find a flake.nix file",
+        ] {
+            assert!(!is_elsewhere(message), "{message}");
+        }
+    }
 
     #[test]
     fn finds_what_matters() {

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use camino::{Utf8Path, Utf8PathBuf};
 
-use super::message::{essential, plain};
+use super::message::{essential, is_elsewhere, place, plain};
 use crate::nix::store_path::StoreDir;
 use crate::sys::command::{Command, CommandError, Output};
 use crate::sys::host::Host;
@@ -25,6 +25,10 @@ pub enum NixError {
         what: String,
         /// The essential line.
         message: String,
+        /// Where in the expressions, as `FILE:LINE:COLUMN`, if Nix said so.
+        place: Option<String>,
+        /// Whether it is the doing of the machine or the network, and not of what was to be evaluated.
+        elsewhere: bool,
     },
     /// It answered something that we do not understand.
     #[error("{what}: the answer of Nix is not understood: {message}")]
@@ -37,6 +41,14 @@ pub enum NixError {
 }
 
 impl NixError {
+    /// The same, as the doing of the machine.
+    pub(super) fn of_machine(mut self) -> Self {
+        if let Self::Failed { elsewhere, .. } = &mut self {
+            *elsewhere = true;
+        }
+        self
+    }
+
     /// Whether we were asked to stop.
     #[must_use]
     pub fn is_stopped(&self) -> bool {
@@ -169,9 +181,13 @@ pub(super) fn succeeded(what: &str, output: Output) -> Result<String, NixError> 
 }
 
 pub(super) fn failed(what: &str, output: &Output) -> NixError {
+    let message = essential(&output.stderr);
     NixError::Failed {
         what: what.to_owned(),
-        message: essential(&output.stderr),
+        place: place(&output.stderr),
+        // What a signal ended had no chance to say what is wrong.
+        elsewhere: output.status.code().is_none() || is_elsewhere(&message),
+        message,
     }
 }
 

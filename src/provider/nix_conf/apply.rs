@@ -67,7 +67,7 @@ pub fn write(
             None => Some(facts.text),
         },
         Observation::Absent => None,
-        Observation::Unknown(why) => {
+        Observation::Unknown(why) | Observation::Error(why) => {
             return Err(ApplyError::Unseen {
                 path: path.to_owned(),
                 why,

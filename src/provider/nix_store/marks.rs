@@ -133,6 +133,17 @@ impl Marks {
         Ok(mark)
     }
 
+    /// The names of all marks, sorted; none where they cannot be listed.
+    #[must_use]
+    pub fn names(&self) -> Vec<String> {
+        let entries = self.folder.read_dir_utf8().into_iter().flatten().flatten();
+        let mut names: Vec<String> = entries
+            .filter_map(|entry| Some(entry.file_name().strip_suffix(".json")?.to_owned()))
+            .collect();
+        names.sort();
+        names
+    }
+
     fn file(&self, name: &str) -> Result<Utf8PathBuf, MarkError> {
         let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte);
         let fine = (1..=MAX_NAME).contains(&name.len())

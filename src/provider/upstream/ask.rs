@@ -119,7 +119,7 @@ fn usable(info: &Observation<CacheInfo>, store: &StoreDir) -> Result<(), String>
             _ => Ok(()),
         },
         Observation::Absent => Err("it has no nix-cache-info".to_owned()),
-        Observation::Unknown(Why(why)) => Err(why.clone()),
+        Observation::Unknown(Why(why)) | Observation::Error(Why(why)) => Err(why.clone()),
     }
 }
 

@@ -46,23 +46,14 @@ pub(super) fn line(plan: &Plan, step: &Step) -> Line {
 }
 
 fn fill(plan: &Plan, step: &Step, line: &mut Line, notes: &mut Vec<String>) {
+    if let Some((path, before, after)) = step.op.file() {
+        line.label = safe(path);
+        line.diff = file_diff(before, after);
+        if matches!(step.op, Op::EditFile { .. }) && before.is_some() {
+            notes.push("your file; this part is ours".to_owned());
+        }
+    }
     match &step.op {
-        Op::WriteFile {
-            path,
-            before,
-            after,
-        }
-        | Op::EditFile {
-            path,
-            before,
-            after,
-        } => {
-            line.label = safe(path);
-            line.diff = file_diff(before.as_deref(), after);
-            if matches!(step.op, Op::EditFile { .. }) && before.is_some() {
-                notes.push("your file; this part is ours".to_owned());
-            }
-        }
         Op::GenerateKey { cache, path, name } => {
             line.label = safe(path);
             notes.push(format!(
@@ -107,6 +98,7 @@ fn fill(plan: &Plan, step: &Step, line: &mut Line, notes: &mut Vec<String>) {
             notes.push("built here: no cache that answered has it".to_owned());
             line.items = drv.iter().map(|drv| plain(Symbol::Work, drv)).collect();
         }
+        Op::WriteFile { .. } | Op::EditFile { .. } => {}
         Op::Push { .. } | Op::Pin { .. } | Op::Prune { .. } | Op::Sweep { .. } => {
             fill_of_cache(plan, step, line, notes);
         }
@@ -199,9 +191,15 @@ fn push(
     }
     if let Known::After { steps, cap } = &step.known {
         let more = if paths.is_empty() { "" } else { "more " };
-        let most = cap.map_or_else(String::new, |cap| format!(", at most {}", size(cap)));
+        // A limit, not a guess: what goes beyond it is not pushed.
+        let most = cap.map_or_else(String::new, |cap| {
+            format!(
+                "; nothing is pushed if they exceed {} (push.limits.after-build)",
+                size(cap)
+            )
+        });
         notes.push(format!(
-            "({more}known after {}{most})",
+            "{more}paths known only after {}{most}",
             after_steps(plan, steps)
         ));
     }
@@ -246,7 +244,7 @@ fn after_steps(plan: &Plan, steps: &[Address]) -> String {
     let name = |address: &Address| {
         let step = plan.steps.iter().find(|step| step.address == *address);
         match step.map(|step| &step.op) {
-            Some(Op::Build { installable, .. }) => format!("build of {}", safe(installable)),
+            Some(Op::Build { installable, .. }) => format!("the build of {}", safe(installable)),
             Some(Op::GenerateKey { cache, .. }) => {
                 format!("the key of {} is made", safe(cache.as_str()))
             }

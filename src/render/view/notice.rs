@@ -1,15 +1,19 @@
-//! What nobody may miss: refusals, unknowns, advice.
+//! What nobody may miss: errors, refusals, unknowns, advice.
 
 use super::{Options, Symbol};
 use crate::plan::address::Phase;
 use crate::plan::plan::Plan;
 use crate::plan::step::{Because, Scope, Step};
 use crate::render::layout::safe;
+use crate::render::units::list;
+
+/// Outputs of one error that are named.
+const NAMED: usize = 5;
 
 /// Something that is no step.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Notice {
-    /// [`Symbol::Refusal`], [`Symbol::Unknown`] or [`Symbol::Advice`].
+    /// [`Symbol::Error`], [`Symbol::Refusal`], [`Symbol::Unknown`] or [`Symbol::Advice`].
     pub symbol: Symbol,
     /// What it is about.
     pub about: String,
@@ -30,9 +34,33 @@ pub(super) fn place(because: &Because) -> String {
         .map_or_else(String::new, |line| format!("cache.yaml:{line}"))
 }
 
+/// `.#a`, or `3 outputs: .#a, .#b and .#c`.
+fn subjects(what: &[String]) -> String {
+    let names: Vec<String> = what.iter().map(|name| safe(name)).collect();
+    match names.as_slice() {
+        [one] => one.clone(),
+        many if many.len() <= NAMED => format!("{} outputs: {}", many.len(), list(many)),
+        many => {
+            let mut first = many[..NAMED - 1].to_vec();
+            first.push(format!("{} more", many.len() - first.len()));
+            format!("{} outputs: {}", many.len(), list(&first))
+        }
+    }
+}
+
 /// Everything that is no step, the worst first.
 pub(super) fn all(plan: &Plan, options: Options, steps: &[&Step]) -> Vec<Notice> {
     let mut notices = Vec::new();
+    for error in &plan.errors {
+        notices.push(Notice {
+            symbol: Symbol::Error,
+            about: subjects(&error.what),
+            text: safe(&error.why.0),
+            help: safe(&error.effect),
+            lines: Vec::new(),
+            place: String::new(),
+        });
+    }
     for refusal in &plan.refusals {
         let is_shown = refusal.steps.is_empty()
             || steps

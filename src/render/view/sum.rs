@@ -2,6 +2,7 @@
 
 use super::{Notice, Options, Symbol};
 use crate::plan::plan::Plan;
+use crate::plan::step::Scope;
 use crate::plan::summary::Summary;
 use crate::render::units::{count, list, plural, size, things};
 
@@ -74,6 +75,9 @@ pub(super) fn parts(sum: &Summary) -> Vec<String> {
 /// What is no step.
 fn others(sum: &Summary) -> Vec<String> {
     let mut parts = Vec::new();
+    if sum.error > 0 {
+        parts.push(plural(sum.error, "error", "errors"));
+    }
     if sum.refused > 0 {
         parts.push(plural(sum.refused, "refusal", "refusals"));
     }
@@ -92,7 +96,7 @@ pub(super) fn sentence(plan: &Plan, sum: &Summary, notices: &[Notice], options: 
         (sum.roots_renewed > 0).then(|| format!("Renews {}.", things(sum.roots_renewed, "root")));
     let mut sentences = Vec::new();
     if sum.is_empty() {
-        sentences.push("No changes.".to_owned());
+        sentences.push(unchanged(plan, sum, options));
         sentences.push(compared(plan));
         sentences.extend(not_compared(notices));
         sentences.extend(renews);
@@ -112,6 +116,34 @@ pub(super) fn sentence(plan: &Plan, sum: &Summary, notices: &[Notice], options: 
         }
     }
     sentences.join(" ")
+}
+
+/// That nothing changes, and how far that is known.
+fn unchanged(plan: &Plan, sum: &Summary, options: Options) -> String {
+    let seen = sum.unknown == 0 && sum.error == 0;
+    let hidden = plan.steps.iter().filter(|step| step.is_change());
+    let hidden = options.scope.map_or(0, |scope| {
+        hidden.filter(|step| step.scope != scope).count() as u64
+    });
+    let (place, others) = match options.scope {
+        Some(Scope::Shared) => (" to what is shared", "on this machine"),
+        Some(Scope::Machine) => (" on this machine", "for what everybody shares"),
+        None => ("", ""),
+    };
+    let place = if hidden > 0 { place } else { "" };
+    let mut text = if seen {
+        format!("No changes{place}")
+    } else {
+        format!("No changes{place} in what could be seen")
+    };
+    if hidden > 0 {
+        let steps = plural(hidden, "step", "steps");
+        let are = if hidden == 1 { "is" } else { "are" };
+        text = format!(
+            "{text}; {steps} {others} {are} not shown (a plan without `--for` or `--scope` shows them)"
+        );
+    }
+    text + "."
 }
 
 /// What was compared.
@@ -139,7 +171,7 @@ fn compared(plan: &Plan) -> String {
 fn not_compared(notices: &[Notice]) -> Option<String> {
     let unknown: Vec<String> = notices
         .iter()
-        .filter(|notice| notice.symbol == Symbol::Unknown)
+        .filter(|notice| matches!(notice.symbol, Symbol::Unknown | Symbol::Error))
         .map(|notice| notice.about.clone())
         .collect();
     if unknown.is_empty() {

@@ -16,7 +16,9 @@ impl Subject<'_> {
         let empty = CacheContent::default();
         let (content, there) = match self.observed.caches.get(name) {
             Some(Observation::Present(content)) => (content, true),
-            Some(Observation::Unknown(why)) => return (hidden(name, why), Vec::new(), None),
+            Some(Observation::Unknown(why) | Observation::Error(why)) => {
+                return (hidden(name, why), Vec::new(), None);
+            }
             Some(Observation::Absent) | None => (&empty, false),
         };
         let wanted = Wanted::resolve(self.desired, self.observed, content);

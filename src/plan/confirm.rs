@@ -1,0 +1,161 @@
+//! The second look, judged: what of the steps that ran is as it should be, what would be planned again,
+//! and of what nobody can tell.
+//!
+//! Promise: a step counts as settled only if everything that it concerns could be seen. Pure.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::address::Address;
+use super::observed::{Observation, Observed, Why};
+use super::plan::Plan;
+use super::report::{Remaining, SecondLook, Seen};
+use super::select::cache_of;
+use super::step::{Op, Step};
+
+/// What the second look says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Confirmation {
+    /// Of each step, in the order in which they were given.
+    pub seen: Vec<Seen>,
+    /// Of all of them.
+    pub remaining: Remaining,
+    /// What else there is.
+    pub look: SecondLook,
+}
+
+/// Sources of what is wanted that could not be seen, with the reasons.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Blind(BTreeMap<String, Why>);
+
+impl Blind {
+    /// Those of a look.
+    #[must_use]
+    pub fn of(observed: &Observed) -> Self {
+        let mut found = BTreeMap::new();
+        if let Some(why) = observed.store.unknown() {
+            found.insert("the Nix store".to_owned(), why.clone());
+        }
+        gather(&mut found, &observed.outputs);
+        gather(&mut found, &observed.directories);
+        for directories in observed.directories.values() {
+            let unseen = directories.present().map(|seen| &seen.unseen);
+            let unseen = unseen.into_iter().flatten();
+            found.extend(unseen.map(|(name, why)| (name.clone(), why.clone())));
+        }
+        gather(&mut found, &observed.given);
+        Self(found)
+    }
+
+    /// What could be seen on an earlier look: then it told what to do, so now it would be missed.
+    fn since<'a>(&'a self, earlier: &'a Self) -> impl Iterator<Item = (&'a String, &'a Why)> {
+        let is_new = |(name, _): &(&String, &Why)| !earlier.0.contains_key(*name);
+        self.0.iter().filter(is_new)
+    }
+}
+
+fn gather<T>(found: &mut BTreeMap<String, Why>, seen: &BTreeMap<String, Observation<T>>) {
+    for (name, seen) in seen {
+        if let Some(why) = seen.unknown() {
+            found.insert(name.clone(), why.clone());
+        }
+    }
+}
+
+/// Judges steps that ran by what was `observed` afterwards and the plan that was made of it.
+///
+/// `before` is what could not be seen when the steps were planned. Steps of `fresh` that are no
+/// changes are not counted, nor is what came up meanwhile by itself: that is the next plan's.
+#[must_use]
+pub fn judge(ran: &[Step], before: &Blind, observed: &Observed, fresh: &Plan) -> Confirmation {
+    let now = Blind::of(observed);
+    let pending: BTreeSet<&Address> = fresh
+        .steps
+        .iter()
+        .filter(|step| step.is_change())
+        .map(|step| &step.address)
+        .collect();
+    let judged = |step: &Step| {
+        if pending.contains(&step.address) {
+            return Seen::Pending;
+        }
+        unseen(step, before, &now, observed).map_or(Seen::Settled, |why| Seen::Unknown { why })
+    };
+    let seen: Vec<Seen> = ran.iter().map(judged).collect();
+    let mut again: Vec<Address> = ran
+        .iter()
+        .zip(&seen)
+        .filter(|(_, seen)| **seen == Seen::Pending)
+        .map(|(step, _)| step.address.clone())
+        .collect();
+    again.sort();
+    again.dedup();
+    let others = (pending.len() - again.len()) as u64;
+    let unknown = ran.iter().zip(&seen).find_map(|(step, seen)| match seen {
+        Seen::Unknown { why } => Some(Why(format!("{}: {}", step.address, why.0))),
+        Seen::Settled | Seen::Pending => None,
+    });
+    let remaining = match unknown {
+        _ if !again.is_empty() => Remaining::Steps { steps: again },
+        Some(why) => Remaining::Unconfirmed { why },
+        None => Remaining::Converged,
+    };
+    Confirmation {
+        seen,
+        remaining,
+        look: SecondLook {
+            unknowns: fresh.unknowns.clone(),
+            others,
+        },
+    }
+}
+
+/// Why it cannot be told whether a step is settled, if so.
+pub(crate) fn unseen(step: &Step, before: &Blind, now: &Blind, observed: &Observed) -> Option<Why> {
+    if let Some(cache) = cache_of(step)
+        && let Some(why) = match observed.caches.get(cache) {
+            Some(Observation::Unknown(why) | Observation::Error(why)) => Some(why.clone()),
+            Some(Observation::Present(content)) => content.partial.clone(),
+            Some(Observation::Absent) | None => None,
+        }
+    {
+        return Some(why);
+    }
+    let named = |why: &Why, name: &str| Why(format!("{name} could not be seen: {}", why.0));
+    match &step.op {
+        Op::WriteFile { path, .. } | Op::EditFile { path, .. } => observed
+            .files
+            .get(path)
+            .and_then(Observation::unknown)
+            .cloned(),
+        Op::GenerateKey { cache, .. } => observed
+            .keys
+            .get(cache)
+            .and_then(Observation::unknown)
+            .cloned(),
+        Op::Build { installable, .. } | Op::Warm { installable, .. } => now
+            .0
+            .get(installable)
+            .or_else(|| {
+                now.since(before)
+                    .find(|(name, _)| is_store(name))
+                    .map(|(_, why)| why)
+            })
+            .map(|why| named(why, installable)),
+        Op::Push { selectors, .. } => selectors
+            .iter()
+            .find_map(|selector| Some((&selector.installable, now.0.get(&selector.installable)?)))
+            .or_else(|| now.since(before).next())
+            .map(|(name, why)| named(why, name)),
+        Op::Pin { .. } | Op::Prune { .. } | Op::Sweep { .. } => {
+            now.since(before).next().map(|(name, why)| named(why, name))
+        }
+        Op::CreateCache { .. } | Op::ExportVariable { .. } => None,
+    }
+}
+
+fn is_store(name: &str) -> bool {
+    name == "the Nix store"
+}
+
+#[cfg(test)]
+mod tests;

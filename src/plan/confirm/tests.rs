@@ -1,0 +1,104 @@
+use super::*;
+use crate::plan::desired::Desired;
+use crate::plan::simulate::World;
+use crate::plan::testing::{addresses, desired, dev, world};
+
+const APPS: &str =
+    "artifacts: { apps: { priority: 50, retention: 50d, outputs: ['.#a', '.#b'], default: true } }
+push: { to: { dev: all } }
+";
+
+fn start() -> (Desired, World) {
+    let world = world()
+        .with_store(&["a-1 100"])
+        .with_output(".#a", &["a-1"])
+        .with_output(".#b", &["a-1"]);
+    (desired(APPS), world)
+}
+
+fn apply(world: &mut World, desired: &Desired) {
+    for step in world.plan(desired).steps {
+        world.apply(desired, &step);
+    }
+}
+
+/// What is said when nothing has happened but that `later` is what is seen.
+fn judged(desired: &Desired, first: &World, later: &Observed) -> Confirmation {
+    let before = Blind::of(&first.observe(desired));
+    let steps = first.plan(desired).steps;
+    assert_eq!(addresses(&steps), ["push/dev/apps"]);
+    let fresh = crate::plan::make::plan(desired, later, "digest");
+    judge(&steps, &before, later, &fresh)
+}
+
+fn unconfirmed(confirmation: &Confirmation) -> &str {
+    match (&confirmation.remaining, confirmation.seen.as_slice()) {
+        (Remaining::Unconfirmed { why }, [Seen::Unknown { .. }]) => &why.0,
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn what_is_done_is_settled_and_what_is_not_is_pending() {
+    let (desired, first) = start();
+    let mut later = first.clone();
+    apply(&mut later, &desired);
+    let done = judged(&desired, &first, &later.observe(&desired));
+    assert_eq!(
+        (done.seen, done.remaining),
+        (vec![Seen::Settled], Remaining::Converged)
+    );
+    let undone = judged(&desired, &first, &first.observe(&desired));
+    assert_eq!(undone.seen, [Seen::Pending]);
+    assert!(matches!(undone.remaining, Remaining::Steps { steps } if steps.len() == 1));
+    assert_eq!(undone.look.others, 0);
+}
+
+#[test]
+fn a_cache_that_cannot_be_seen_confirms_nothing() {
+    let (desired, first) = start();
+    let hidden = judged(
+        &desired,
+        &first,
+        &first.clone().hide("dev").observe(&desired),
+    );
+    assert_eq!(unconfirmed(&hidden), "push/dev/apps: it is hidden");
+    assert!(hidden.look.unknowns.iter().all(|one| one.what == "dev"));
+    assert!(!hidden.look.unknowns.is_empty());
+    let mut later = first.clone();
+    apply(&mut later, &desired);
+    let mut partial = later.observe(&desired);
+    dev(&mut partial).partial = Some(Why("one folder is closed".into()));
+    assert!(unconfirmed(&judged(&desired, &first, &partial)).contains("one folder is closed"));
+}
+
+#[test]
+fn an_output_that_was_seen_before_and_is_not_now_confirms_nothing() {
+    let (desired, first) = start();
+    let mut later = first.clone();
+    apply(&mut later, &desired);
+    let lost = judged(
+        &desired,
+        &first,
+        &later.clone().hide(".#b").observe(&desired),
+    );
+    assert!(
+        unconfirmed(&lost).contains(".#b could not be seen"),
+        "{lost:?}"
+    );
+    // One that never could be seen took no part in what was planned.
+    let first = first.hide(".#b");
+    let never = judged(&desired, &first, &later.hide(".#b").observe(&desired));
+    assert_eq!(never.remaining, Remaining::Converged);
+    assert!(!never.look.unknowns.is_empty());
+}
+
+#[test]
+fn what_was_left_out_is_counted() {
+    let (desired, first) = start();
+    let mut later = first.clone();
+    apply(&mut later, &desired);
+    later.cache("dev").info = None;
+    let one = judged(&desired, &first, &later.observe(&desired));
+    assert_eq!((one.remaining, one.look.others), (Remaining::Converged, 1));
+}
