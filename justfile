@@ -17,6 +17,10 @@ lint:
 test *args:
     bash tests/run {{args}}
 
+# Faults planted in the core that no test notices; arguments go to cargo-mutants: just mutants -f 'src/plan/prune*'
+mutants *args:
+    bash tests/mutants/run {{args}}
+
 # The API documentation, without warnings.
 doc:
     RUSTDOCFLAGS='-D warnings' cargo doc --no-deps --quiet

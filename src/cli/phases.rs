@@ -34,6 +34,7 @@ use crate::provider::nix_store::MarkError;
 use crate::render::json;
 use crate::render::layout::safe;
 use crate::render::units::list;
+use crate::render::view::home::tilde;
 use crate::sys::clock::{Clock as _, SystemClock};
 use crate::transfer::progress::Progress;
 
@@ -166,12 +167,16 @@ fn wrong_with(observed: &Observed, path: &Utf8Path) -> Option<String> {
 }
 
 fn tell(context: &Context, event: Event) {
+    let say = |text: &str, end: &str| {
+        let text = tilde(text, context.host.home.as_str());
+        context.output.note(&format!("{}{end}\n", safe(&text)));
+    };
     match event {
         Event::Looking(what) => tracing::info!("looking at {what}"),
-        Event::Began { what, .. } => context.output.note(&format!("{}…\n", safe(&what))),
+        Event::Began { what, .. } => say(&what, "…"),
         Event::Ended { step, outcome } => tracing::debug!(%step, ?outcome, "step ended"),
         Event::Line(line) => context.output.note(&format!("{}\n", safe(&line))),
-        Event::Note(text) => context.output.note(&format!("{}\n", safe(&text))),
+        Event::Note(text) => say(&text, ""),
     }
 }
 

@@ -160,6 +160,7 @@ fn drawn(request: &Request<'_>, whole: &Plan, plan: &Plan, applying: bool) -> St
                 applying,
             },
         )
+        .with_home(request.host.home.as_str())
     };
     match args.format {
         Format::Json => {

@@ -201,7 +201,9 @@ fn signed(
     let question = match key {
         Some(Observation::Present(key)) => signers::Question::Key(key),
         Some(Observation::Absent) if signing.generate => signers::Question::Name(&signing.name),
-        Some(Observation::Absent | Observation::Unknown(_)) | None => return,
+        Some(Observation::Absent | Observation::Unknown(_) | Observation::Error(_)) | None => {
+            return;
+        }
     };
     match signers::signed(view, store, content, question, progress) {
         Ok(signed) => content.signed = Some(signed),

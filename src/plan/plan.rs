@@ -171,7 +171,7 @@ pub struct Unknown {
 /// Something that must not be done.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 pub struct Refusal {
-    /// Steps that will not run because of it; empty: the whole plan.
+    /// Steps that will not run because of it, or that there would be without it; empty: the whole plan.
     pub steps: Vec<Address>,
     /// Stable code, such as `prune-share`.
     pub code: String,

@@ -59,16 +59,22 @@ impl Selection {
         only && cache && self.scope.is_none_or(|scope| step.scope == scope)
     }
 
-    /// Whether a place is taken, where the plan has no such step.
+    /// Whether a step that is refused before it is one would be taken: a prune is of whom its cache is of,
+    /// all others are of this machine.
     fn takes_place(&self, address: &Address, caches: &[CacheBudget]) -> bool {
         let only = self.only.is_empty() || self.only.iter().any(|part| address.is_in(part));
         let of = |cache: &CacheName| cache.as_str() == address.place();
-        let scope = match caches.iter().find(|budget| of(&budget.cache)) {
-            Some(budget) if budget.tier != Some(3) => Scope::Shared,
-            _ => Scope::Machine,
+        let tier = caches
+            .iter()
+            .find(|budget| of(&budget.cache))
+            .and_then(|budget| budget.tier);
+        let scope = if address.is_in("prune") && tier != Some(3) {
+            Scope::Shared
+        } else {
+            Scope::Machine
         };
-        only && (self.caches.is_empty() || self.caches.iter().any(of))
-            && self.scope.is_none_or(|wanted| wanted == scope)
+        only && self.scope.is_none_or(|wanted| wanted == scope)
+            && (self.caches.is_empty() || self.caches.iter().any(of))
     }
 
     /// The part of a plan that is taken.

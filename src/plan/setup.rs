@@ -7,11 +7,13 @@ mod cache;
 mod fragment;
 mod include;
 pub(super) mod key;
+mod overruled;
 pub(super) mod section;
 mod trust;
 
 pub(super) use fragment::substituters;
-pub(super) use include::{included_substituters, is_included};
+pub(super) use include::{added_by_project, is_included};
+pub(super) use overruled::words as overruled;
 
 use super::address::{Address, Phase};
 use super::change::Changes;
@@ -37,6 +39,7 @@ pub fn plan(desired: &Desired, observed: &Observed) -> Changes {
         fragment::file(desired, observed, conf, &mut changes);
         include::line(desired, observed, conf, &mut changes);
         trust::advise(desired, observed, conf, &mut changes);
+        overruled::advise(desired, observed, conf, &mut changes);
     }
     changes
 }

@@ -7,6 +7,7 @@
 mod diff;
 mod group;
 mod held;
+pub mod home;
 mod line;
 mod notice;
 mod sum;

@@ -288,7 +288,7 @@ fn settings_of_others_are_not_edited() {
     let before = tree(bed.root());
     let said = bed.run(["reconcile", "--apply"]).fails(4);
     assert!(
-        said.stdout.contains("it is not ours (setup-foreign-file)")
+        said.stdout.contains("not ours (setup-foreign-file)")
             && said.stdout.contains("move it away"),
         "{said}"
     );

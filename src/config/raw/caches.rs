@@ -111,7 +111,7 @@ pub(crate) struct RawSigningKey {
     #[schemars(length(min = 1), extend("examples" = [["pass", "show", "cache-key"]]))]
     pub(crate) command: Option<Vec<String>>,
     /// Make a key if `file` does not exist. Never done in CI, where it would be a new key each
-    /// time.
+    /// time, nor while a key of this name has signed what is in the cache: then it is lost.
     #[serde(default)]
     #[schemars(extend("default" = false, "examples" = [true]))]
     pub(crate) generate: bool,

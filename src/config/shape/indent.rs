@@ -56,7 +56,9 @@ pub(super) fn unknown(
     let here = steps(pointer);
     let home = home(schema, key, &[]);
     if let Some(section) = empty_before(check, pointer, key) {
-        let whole = [here.as_slice(), &[section.clone()]].concat().join(".");
+        let whole = [here.as_slice(), std::slice::from_ref(&section)]
+            .concat()
+            .join(".");
         let sure = home
             .as_ref()
             .is_some_and(|home| home.last() == Some(&section));

@@ -21,7 +21,9 @@ pub(super) fn compare(
     let Some(nix) = observed.nix.present() else {
         return;
     };
-    let ours = setup::substituters(desired);
+    let overruled = setup::overruled(desired, observed, conf, "substituters");
+    let mut ours = setup::substituters(desired);
+    ours.retain(|(url, _)| !overruled.contains(url));
     let bare = |url: &str| {
         url.split('?')
             .next()
@@ -37,7 +39,7 @@ pub(super) fn compare(
             priority: facts.priority,
         })
         .collect();
-    let formerly = setup::included_substituters(desired, observed, conf);
+    let formerly = setup::added_by_project(desired, observed, conf, "substituters");
     let mut after: Vec<Asked> = before
         .iter()
         .filter(|asked| !formerly.contains(&asked.url))

@@ -4,7 +4,6 @@ use std::collections::BTreeSet;
 
 use super::key::{self, State};
 use super::{Own, own_file, section, step};
-use crate::nix::key::PublicKey;
 use crate::plan::address::{Address, fragment_address, key_address};
 use crate::plan::change::Changes;
 use crate::plan::desired::{ConfFiles, Desired};
@@ -78,7 +77,7 @@ pub(super) fn keys(desired: &Desired, observed: &Observed) -> Keys {
         // A declared public key stands in for a secret one that this machine does not have; else what
         // is trusted already stays so.
         if cache.public_keys.is_empty() {
-            match formerly(desired, observed, &signing.name) {
+            match section::key_named(desired, observed, &signing.name) {
                 Some(key) => drop(keys.known.insert(key)),
                 None => keys.unknown = keys.unknown.or(why),
             }
@@ -89,20 +88,6 @@ pub(super) fn keys(desired: &Desired, observed: &Observed) -> Keys {
             .extend(upstream.public_keys.iter().map(ToString::to_string));
     }
     keys
-}
-
-/// The public key of this name that our section has now.
-pub(super) fn formerly(desired: &Desired, observed: &Observed, name: &str) -> Option<String> {
-    let path = desired.conf.as_ref()?.fragment.as_str();
-    let file = observed.files.get(path)?.present()?;
-    let lines = section::lines(&file.text, &desired.config.project)?;
-    let words = lines
-        .into_iter()
-        .filter_map(|line| line.strip_prefix("extra-trusted-public-keys = "))
-        .flat_map(str::split_whitespace);
-    let mut keys = words.filter_map(|word| word.parse::<PublicKey>().ok());
-    keys.find(|key| key.name() == name)
-        .map(|key| key.to_string())
 }
 
 fn fragment_text(desired: &Desired, keys: &Keys, before: Option<&str>) -> String {

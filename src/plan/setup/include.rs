@@ -58,7 +58,7 @@ pub(super) fn line(
         changes.advice.push(Advice {
             phase: Phase::Setup,
             about: path.to_owned(),
-            text: format!("{why}; add the line yourself where its owner keeps settings"),
+            text: why,
             lines: vec![format!("!include {}", conf.fragment)],
             because,
         });
@@ -110,7 +110,7 @@ fn why_not_edit(file: &FileFacts) -> Option<String> {
     if let Some(managed) = &file.managed {
         return Some(managed.clone());
     }
-    (!file.writable).then(|| "this user may not write it".to_owned())
+    (!file.writable).then(|| "this user may not write it: whoever may adds the line".to_owned())
 }
 
 /// Whether nix.conf includes our fragment now.
@@ -122,17 +122,18 @@ pub(in crate::plan) fn is_included(observed: &Observed, conf: &ConfFiles) -> boo
     file.is_some_and(|file| with_line(&file.text, conf).is_none())
 }
 
-/// The substituters that this project's section of our fragment adds now.
-pub(in crate::plan) fn included_substituters(
+/// The words that this project's section of our fragment adds to a list setting now.
+pub(in crate::plan) fn added_by_project(
     desired: &Desired,
     observed: &Observed,
     conf: &ConfFiles,
+    setting: &str,
 ) -> BTreeSet<String> {
     let Some(text) = in_effect(observed, conf) else {
         return BTreeSet::new();
     };
     let own = section::lines(text, &desired.config.project).unwrap_or_default();
-    added(own, "substituters").collect()
+    added(own, setting).collect()
 }
 
 /// The words that our fragment, all projects together, adds to a list setting now.

@@ -4,7 +4,7 @@
 //! refuse what the second signs, so neither is a lost key made anew, nor is anything signed with a
 //! stranger of that name.
 
-use super::{fragment, step};
+use super::{section, step};
 use crate::config::model::CacheName;
 use crate::config::secret::SecretRef;
 use crate::nix::key::PublicKey;
@@ -128,7 +128,7 @@ pub(super) fn plan(
                 "bring its file back, or {}",
                 another(&setting, &signing.name)
             );
-            if let Some(old) = fragment::formerly(desired, observed, &signing.name) {
+            if let Some(old) = section::key_named(desired, observed, &signing.name) {
                 help = format!("{help}: {old}");
             }
             (LOST, text, help)

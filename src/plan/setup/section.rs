@@ -3,6 +3,10 @@
 //!
 //! The settings of `nanna-cache.conf` only add, so their order is of no account; of tuning, the last one counts.
 
+use crate::nix::key::PublicKey;
+use crate::plan::desired::Desired;
+use crate::plan::observed::Observed;
+
 /// Starts a section, with the project after it.
 const START: &str = "# Managed by nanna-cache (project ";
 /// Ends that line.
@@ -86,6 +90,20 @@ pub(in crate::plan) fn with(
         text.push('\n');
     }
     text
+}
+
+/// The public key of this name that this project's section of `nanna-cache.conf` has now.
+pub(super) fn key_named(desired: &Desired, observed: &Observed, name: &str) -> Option<String> {
+    let path = desired.conf.as_ref()?.fragment.as_str();
+    let file = observed.files.get(path)?.present()?;
+    let lines = lines(&file.text, &desired.config.project)?;
+    let words = lines
+        .into_iter()
+        .filter_map(|line| line.strip_prefix("extra-trusted-public-keys = "))
+        .flat_map(str::split_whitespace);
+    let mut keys = words.filter_map(|word| word.parse::<PublicKey>().ok());
+    keys.find(|key| key.name() == name)
+        .map(|key| key.to_string())
 }
 
 #[cfg(test)]

@@ -170,14 +170,14 @@ fn files_of_others_are_not_written() {
     assert!(changes.steps.is_empty());
     assert_eq!(changes.refusals[0].code, "setup-foreign-file");
     assert_eq!(changes.advice[0].lines, [format!("!include {FRAGMENT}")]);
-    assert!(changes.advice[0].text.starts_with("it belongs to NixOS;"));
+    assert_eq!(changes.advice[0].text, "it belongs to NixOS");
     let closed = FileFacts {
         managed: None,
         ..managed
     };
     put(&mut seen, CONF, Observation::Present(closed));
     let text = &plan(&desired, &seen).advice[0].text;
-    assert!(text.starts_with("this user may not write it;"));
+    assert!(text.starts_with("this user may not write it: "));
     let why = || Observation::Unknown(Why("closed".to_owned()));
     put(&mut seen, CONF, why());
     put(&mut seen, FRAGMENT, why());
@@ -289,6 +289,43 @@ fn a_daemon_reads_the_settings_of_the_machine_when_it_starts() {
 }
 
 #[test]
+fn what_is_set_anew_after_our_line_is_said() {
+    let desired = desired(SECTIONS);
+    let mut seen = observed(&desired);
+    put(&mut seen, FRAGMENT, file(&fragment_text()));
+    let urls = "file:///cache/dev https://up.example https://late.example?priority=60";
+    let keys = format!("{UP_KEY} {}", key("dev-1"));
+    let said = |seen: &mut Observed, substituters: &str, keys: &str| -> Vec<String> {
+        seen.nix = nix(&[
+            ("substituters", substituters),
+            ("trusted-public-keys", keys),
+        ]);
+        if let Observation::Present(nix) = &mut seen.nix {
+            nix.trusted = true;
+            let setting = nix.settings.get_mut("substituters").unwrap();
+            setting.origins = vec!["NIX_CONFIG:4".to_owned(), "/x:1".to_owned()];
+        }
+        let all = plan(&desired, seen).advice;
+        all.into_iter()
+            .map(|one| format!("{}: {}", one.about, one.text))
+            .collect()
+    };
+    assert!(said(&mut seen, "", "").is_empty(), "not included yet");
+    put(&mut seen, CONF, file("!include nanna-cache.conf\n"));
+    assert!(said(&mut seen, urls, &keys).is_empty());
+    assert_eq!(
+        said(&mut seen, "https://up.example", &keys),
+        [format!(
+            "substituters: Nix does not use what {FRAGMENT} adds: NIX_CONFIG:4 sets `substituters` anew; \
+             make it `extra-substituters`, or move it before the `!include`"
+        )]
+    );
+    let both = said(&mut seen, "", UP_KEY);
+    assert_eq!(both.len(), 2);
+    assert!(both[1].starts_with("trusted-public-keys: Nix does not use"));
+}
+
+#[test]
 fn a_line_that_nix_refuses_is_named_and_the_file_left_alone() {
     let desired = desired(SECTIONS);
     let mut seen = observed(&desired);
@@ -308,9 +345,9 @@ fn what_our_fragment_adds_counts_only_where_it_is_included() {
     let conf = desired.conf.clone().unwrap();
     let mut seen = observed(&desired);
     put(&mut seen, FRAGMENT, file(&fragment_text()));
-    assert!(included_substituters(&desired, &seen, &conf).is_empty());
+    assert!(added_by_project(&desired, &seen, &conf, "substituters").is_empty());
     put(&mut seen, CONF, file("!include nanna-cache.conf\n"));
-    let added: Vec<_> = included_substituters(&desired, &seen, &conf)
+    let added: Vec<_> = added_by_project(&desired, &seen, &conf, "substituters")
         .into_iter()
         .collect();
     let expected = "file:///cache/dev https://late.example?priority=60 https://up.example";

@@ -16,6 +16,14 @@ pub struct DiffLine {
 /// The difference of two texts with `context` unchanged lines around each change.
 pub(super) fn diff(before: &str, after: &str, context: usize) -> Vec<DiffLine> {
     let mut lines = Vec::new();
+    // A last line that is only ended is not a change to be looked at.
+    let ended = format!("{before}\n");
+    let is_open = !before.is_empty() && !before.ends_with('\n');
+    let before = if is_open && after.starts_with(&ended) && after.len() > ended.len() {
+        &ended
+    } else {
+        before
+    };
     let diff = TextDiff::from_lines(before, after);
     for group in diff.grouped_ops(context) {
         if !lines.is_empty() {
@@ -39,4 +47,22 @@ pub(super) fn diff(before: &str, after: &str, context: usize) -> Vec<DiffLine> {
         }
     }
     lines
+}
+
+#[cfg(test)]
+mod tests {
+    use super::diff;
+
+    #[test]
+    fn a_line_that_is_only_ended_is_no_change() {
+        let signs = |before: &str, after: &str| -> String {
+            let lines = diff(before, after, 3);
+            lines.iter().map(|line| line.sign).collect()
+        };
+        assert_eq!(signs("a = 1\nb = 2", "a = 1\nb = 2\nc = 3\n"), "  +");
+        assert_eq!(signs("a = 1\n", "a = 1\nc = 3\n"), " +");
+        assert_eq!(signs("a = 1", "a = 1\n"), "-+", "all there is to see");
+        assert_eq!(signs("a = 1", "a = 2\nc = 3\n"), "-++");
+        assert_eq!(signs("", "c = 3\n"), "+");
+    }
 }

@@ -65,7 +65,9 @@ pub(super) fn all(plan: &Plan, options: Options, steps: &[&Step]) -> Vec<Notice>
         let is_shown = refusal.steps.is_empty()
             || steps
                 .iter()
-                .any(|step| refusal.steps.contains(&step.address));
+                .any(|step| refusal.steps.contains(&step.address))
+            // What it names would be steps without it.
+            || !plan.steps.iter().any(|step| refusal.steps.contains(&step.address));
         if !is_shown && options.scope.is_some() {
             continue;
         }
