@@ -172,7 +172,7 @@ impl<'a> Adoption<'a> {
                 if let Some(nar) = self.content.narinfos[row as usize].nar
                     && !std::mem::replace(&mut counted[nar as usize], true)
                 {
-                    bytes += self.content.nars[nar as usize].size;
+                    bytes += self.content.nars.size(nar);
                 }
             }
             steps.push(self.step(desired, cache, adopt, id, &rows, (paths, bytes)));

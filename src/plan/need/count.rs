@@ -50,7 +50,7 @@ impl<'c> Counter<'c> {
         if again {
             0
         } else {
-            self.content.nars[nar as usize].size
+            self.content.nars.size(nar)
         }
     }
 }
