@@ -14,10 +14,11 @@ use nanna_cache::plan::step::RootToWrite;
 use nanna_cache::provider::binary_cache::folder::FolderStore;
 use nanna_cache::provider::binary_cache::observe::Look;
 use nanna_cache::provider::binary_cache::prune::{
-    Candidates, Decision, PruneDone, PruneError, prune,
+    Candidates, Decision, PruneDone, PruneError, prune, prune_into,
 };
+use nanna_cache::provider::binary_cache::terms::Terms;
 use nanna_cache::provider::binary_cache::{CacheStore, IfThere, Put};
-use nanna_cache::sys::clock::SystemClock;
+use nanna_cache::sys::clock::{Clock, SystemClock};
 use nanna_cache::transfer::progress::Progress;
 
 const GRACE: Span = Span(24 * 3600);
@@ -46,14 +47,36 @@ fn decide(content: &CacheContent) -> Decision {
 fn run(store: &FolderStore, candidates: &Candidates) -> Result<PruneDone, PruneError> {
     let dir = StoreDir::default();
     let (clock, progress) = (SystemClock::new(), Progress::default());
+    let look = Look::new(&dir);
     prune(
         store,
         candidates,
-        &Look::new(&dir),
+        &look,
         GRACE,
         &mut decide,
         &clock,
         &progress,
+    )
+}
+
+fn run_into(
+    store: &FolderStore,
+    candidates: &Candidates,
+    done: &mut PruneDone,
+) -> Result<(), PruneError> {
+    let dir = StoreDir::default();
+    let (clock, progress) = (SystemClock::new(), Progress::default());
+    let look = Look::new(&dir);
+    let with = (&clock as &dyn Clock, &progress);
+    prune_into(
+        &Terms::STANDARD,
+        store,
+        candidates,
+        &look,
+        GRACE,
+        &mut decide,
+        with,
+        done,
     )
 }
 
@@ -127,9 +150,13 @@ fn abort_at_every_call_leaves_it_whole_and_a_rerun_converges() {
         let cache = copy.path().join("cache");
         let candidates = all(&look(&FolderStore::new(&cache)));
         let (store, _) = dying(&cache, at);
-        let result = run(&store, &candidates);
+        let mut done = PruneDone::default();
+        let result = run_into(&store, &candidates, &mut done);
         drop(store);
-        left.insert(check(&cache).len());
+        let there = check(&cache).len();
+        left.insert(there);
+        // What is gone is told, whatever ended it.
+        assert_eq!(done.paths.len(), 30 - there, "after call {at}");
         if result.is_err() {
             run(&FolderStore::new(&cache), &candidates).unwrap();
         }

@@ -8,7 +8,10 @@ use std::sync::atomic::Ordering;
 use cache_support::{batched, check, class, dying, look, path, world};
 use nanna_cache::plan::observed::Observation;
 use nanna_cache::provider::binary_cache::CacheStore;
-use nanna_cache::provider::binary_cache::push::PushError;
+use nanna_cache::provider::binary_cache::push::{ClassDone, PushDone, PushError, push_into};
+use nanna_cache::provider::binary_cache::terms::Terms;
+use nanna_cache::sys::clock::SystemClock;
+use nanna_cache::transfer::progress::Progress;
 
 #[test]
 fn a_push_publishes_everything_and_a_second_one_only_renews() {
@@ -51,13 +54,32 @@ fn abort_at_every_call_leaves_it_whole_and_a_rerun_converges() {
     };
     assert!(whole > 300, "{whole} calls");
     let mut visible = std::collections::BTreeSet::new();
+    let mut told = std::collections::BTreeSet::new();
     for at in 0..whole {
         std::fs::remove_dir_all(world.cache()).unwrap();
         world.create();
         let (store, _) = dying(&world.cache(), at);
-        let result = batched(&store, &batch);
+        let (clock, progress) = (SystemClock::new(), Progress::default());
+        let mut done = PushDone::default();
+        let result = push_into(
+            &Terms::STANDARD,
+            &store,
+            &batch,
+            &clock,
+            &progress,
+            &mut done,
+        );
         drop(store);
-        visible.insert(check(&world.cache()).len());
+        let there = check(&world.cache()).len();
+        visible.insert(there);
+        // What is there is told, whatever ended it; a write that failed may have come through.
+        let uploaded = |class: &ClassDone| class.uploaded.len();
+        let uploaded = done.classes.values().map(uploaded).sum::<usize>();
+        assert!(
+            uploaded <= there && there - uploaded <= 1,
+            "{uploaded} of {there}"
+        );
+        told.insert(uploaded);
         // Folders that are synced last may fail without anything being lost.
         if result.is_err() {
             let done = world.push(&world.store()).unwrap();
@@ -69,6 +91,7 @@ fn abort_at_every_call_leaves_it_whole_and_a_rerun_converges() {
         visible.contains(&0) && visible.contains(&40) && visible.len() > 10,
         "{visible:?}"
     );
+    assert!(told.len() > 10, "{told:?}");
 }
 
 #[test]

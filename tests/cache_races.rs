@@ -192,6 +192,28 @@ fn a_push_that_slept_begins_again_with_a_new_intent() {
 }
 
 #[test]
+fn a_push_that_begins_again_counts_each_failure_once() {
+    let world = world(12);
+    let damaged = world.batch.items.iter().find(|item| item.path == path(5));
+    std::fs::write(damaged.unwrap().root.join("file"), "other").unwrap();
+    let mut most = 0;
+    for at in 0..60 {
+        let _ = std::fs::remove_dir_all(world.cache());
+        let store = world.create();
+        let clock = Leaping {
+            real: SystemClock::new(),
+            calls: AtomicU64::new(0),
+            at,
+        };
+        let done = push(&store, &world.batch, &clock, &Progress::default()).unwrap();
+        let once: std::collections::BTreeSet<_> = done.failed.iter().map(|one| &one.path).collect();
+        assert_eq!(done.failed.len(), once.len(), "{at}: {:?}", done.failed);
+        most = most.max(once.len());
+    }
+    assert!(most >= 2, "what refers to it failed, too");
+}
+
+#[test]
 fn a_push_that_is_stopped_leaves_it_whole_and_says_what_it_did() {
     let world = world(30);
     let progress = Arc::new(Progress::default());

@@ -186,6 +186,41 @@ fn init_writes_a_valid_file_once() {
 }
 
 #[test]
+fn init_writes_where_it_is_told_and_never_over_a_file() {
+    let bed = Bed::new();
+    bed.write("flake.nix", "{}");
+    bed.write("sub/flake.nix", "{}");
+    let ran = bed.run(&["init", "--config", "sub/own.yaml"]);
+    assert_eq!(ran.code, Some(0), "{ran}");
+    assert!(
+        ran.stderr
+            .contains("`nanna-cache reconcile --config sub/own.yaml`"),
+        "{ran}"
+    );
+    assert!(!bed.path().join("cache.yaml").exists());
+    let file = bed.path().join("sub/own.yaml");
+    let written = std::fs::read_to_string(&file).expect("a file");
+    assert!(written.contains("project: sub\n"), "{written}");
+    let ran = bed.run(&["validate", "--strict", "--config", "sub/own.yaml"]);
+    assert_eq!(ran.code, Some(0), "{ran}");
+    for (name, text) in [
+        ("sub/own.yaml", written.as_str()),
+        ("other", "mine\n"),
+        ("empty", ""),
+    ] {
+        bed.write(name, text);
+        let ran = bed.run(&["init", "--config", name]);
+        assert_eq!(ran.code, Some(1), "{ran}");
+        assert!(ran.stderr.contains("there is one already"), "{ran}");
+        let left = std::fs::read_to_string(bed.path().join(name)).expect("a file");
+        assert_eq!(left, text);
+    }
+    let ran = bed.run(&["init", "--config", "nowhere/cache.yaml"]);
+    assert_eq!(ran.code, Some(1), "{ran}");
+    assert!(!bed.path().join("nowhere").exists());
+}
+
+#[test]
 fn a_wrong_command_line_is_64() {
     let bed = Bed::with(VALID);
     for words in [

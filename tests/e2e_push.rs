@@ -256,6 +256,59 @@ fn a_build_that_fails_keeps_nothing_else_from_being_pushed() {
 }
 
 #[test]
+fn a_build_that_fails_keeps_only_its_own_pin_from_being_written() {
+    with_each_nix(|world| {
+        world.flake(
+            r#"
+            good = sh "good" [] "echo good > $out";
+            bad = sh "bad" [] "exit 3";
+        "#,
+        );
+        world.config(
+            "artifacts: { all: { priority: 10, outputs: ['.#good', '.#bad'], default: true } }
+pins: { v1: { output: '.#good' }, v2: { output: '.#bad' } }
+",
+        );
+        let said = world.run("reconcile --apply").fails(6);
+        world.assert_cached([&world.output("good")]);
+        let pins = |name: &str| {
+            let folder = world.cache().join("nanna-cache/v1/pins").join(name);
+            std::fs::read_dir(folder).map_or(0, Iterator::count)
+        };
+        assert_eq!((pins("v1"), pins("v2")), (1, 0), "{said}");
+        let text = said.stdout.split_whitespace().collect::<Vec<_>>().join(" ");
+        assert!(text.contains("`.#bad` was not built"), "{said}");
+        assert!(text.contains("push/build/.#bad did not succeed"), "{said}");
+    });
+}
+
+#[test]
+fn a_late_push_keeps_to_what_was_chosen() {
+    with_each_nix(|world| {
+        world.flake(
+            r#"
+            a = sh "a-one" [] "echo a > $out";
+            b = sh "b-two" [] "echo b > $out";
+        "#,
+        );
+        world.config(
+            "artifacts:
+  one: { priority: 20, outputs: ['.#a'] }
+  two: { priority: 10, outputs: ['.#b'], default: true }
+",
+        );
+        let line = "reconcile --apply --only setup,push/build,push/dev/one";
+        let said = world.run(line).success();
+        world.assert_cached([&world.output("a")]);
+        assert!(!said.stdout.contains("✓ push/dev/two"), "{said}");
+        let text = said.stdout.split_whitespace().collect::<Vec<_>>().join(" ");
+        assert!(text.contains("1 other change is left"), "{said}");
+        world.converge();
+        world.assert_cached([world.output("a"), world.output("b")]);
+    });
+}
+
+#[test]
 fn an_output_of_another_system_that_is_here_is_pushed() {
     with_each_nix(|world| {
         world.flake(r#"foreign = for "riscv64-linux" "foreign" [] "echo far > $out";"#);

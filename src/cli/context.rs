@@ -59,6 +59,17 @@ impl Context {
         }
     }
 
+    /// Where a first `cache.yaml` goes: what `--config` names, or here.
+    pub(super) fn target(&self) -> Utf8PathBuf {
+        let named = self.named.as_deref().unwrap_or(Utf8Path::new(FILE));
+        self.host.folder.join(named)
+    }
+
+    /// A path relative to the current folder, where it is in it.
+    pub(super) fn shown<'p>(&self, path: &'p Utf8Path) -> &'p Utf8Path {
+        path.strip_prefix(&self.host.folder).unwrap_or(path)
+    }
+
     /// Finds `cache.yaml` and reads it.
     pub(super) fn source(&self) -> Result<Source, Failure> {
         let (path, bytes) = match &self.named {
@@ -74,10 +85,7 @@ impl Context {
             }
             None => self.search()?,
         };
-        let shown = path
-            .strip_prefix(&self.host.folder)
-            .unwrap_or(&path)
-            .to_string();
+        let shown = self.shown(&path).to_string();
         Ok(Source { path, shown, bytes })
     }
 

@@ -15,12 +15,13 @@ use crate::sys::file::{self, FileError};
 const LIMIT: u64 = 1 << 20;
 
 pub(super) fn run(context: &Context, args: &Init) -> Result<Exit, Failure> {
-    let text = example::text(&look(context));
+    let path = context.target();
+    let base = path.parent().unwrap_or(&context.host.folder);
+    let text = example::text(&look(context, base));
     if args.print {
         context.output.result(&text)?;
         return Ok(Exit::Done);
     }
-    let path = context.host.folder.join(FILE);
     let exists = match file::read_if_there(path.as_std_path(), LIMIT) {
         Ok(bytes) => bytes.is_some(),
         Err(FileError::TooLarge { .. }) => true,
@@ -34,14 +35,18 @@ pub(super) fn run(context: &Context, args: &Init) -> Result<Exit, Failure> {
         .help("--print shows what a first one would look like"));
     }
     file::write(path.as_std_path(), text.as_bytes(), 0o644).map_err(|error| Failure::of(&error))?;
+    let named = match path.file_name() {
+        Some(FILE) if base == context.host.folder => String::new(),
+        _ => format!(" --config {}", context.shown(&path)),
+    };
     context.output.note(&format!(
-        "Wrote {path}.\nNext: look at it, then `nanna-cache reconcile` shows what it would do.\n"
+        "Wrote {path}.\nNext: look at it, then `nanna-cache reconcile{named}` shows what it would do.\n"
     ));
     Ok(Exit::Done)
 }
 
 /// Whatever is here that a first `cache.yaml` can use; what cannot be read is not here.
-fn look(context: &Context) -> Found {
+fn look(context: &Context, base: &Utf8Path) -> Found {
     let host = &context.host;
     let read = |path: &Utf8Path| {
         file::read_if_there(path.as_std_path(), LIMIT)
@@ -50,27 +55,19 @@ fn look(context: &Context) -> Found {
     };
     let machine = Machine::new(host.clone(), Options::default());
     let settings = settings(&machine);
-    let words = |name: &str| -> Vec<String> {
-        let value = settings.present().and_then(|nix| nix.settings.get(name));
-        value
-            .map(|setting| {
-                setting
-                    .value
-                    .split_whitespace()
-                    .map(str::to_owned)
-                    .collect()
-            })
-            .unwrap_or_default()
+    let words = |name: &str| -> Option<Vec<String>> {
+        let value = &settings.present()?.settings.get(name)?.value;
+        Some(value.split_whitespace().map(str::to_owned).collect())
     };
-    let has_flake = read(&host.folder.join("flake.nix")).is_some();
+    let has_flake = read(&base.join("flake.nix")).is_some();
     let names = |set: String| -> Vec<String> {
         let nix = machine.nix.as_ref().ok().and_then(Option::as_ref);
         // What does not evaluate is not there for a first file; the plan will say why.
         nix.filter(|_| has_flake)
-            .and_then(|nix| nix.attribute_names(&set, &host.folder).ok())
+            .and_then(|nix| nix.attribute_names(&set, base).ok())
             .unwrap_or_default()
     };
-    let project = host.folder.file_name().unwrap_or_default().to_owned();
+    let project = base.file_name().unwrap_or_default().to_owned();
     let cache_folder = [
         format!(".cache/{project}/binary-cache"),
         format!(".cache/{project}"),
@@ -84,7 +81,7 @@ fn look(context: &Context) -> Found {
         dev_shell: names(format!("devShells.{}", host.system)).contains(&"default".to_owned()),
         system: Some(host.system.clone()),
         substituters: words("substituters"),
-        public_keys: words("trusted-public-keys"),
+        public_keys: words("trusted-public-keys").unwrap_or_default(),
         cache_folder,
         project,
     }

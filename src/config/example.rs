@@ -26,8 +26,8 @@ pub struct Found {
     pub dev_shell: bool,
     /// The system of the machine, such as `x86_64-linux`.
     pub system: Option<String>,
-    /// Substituters of the effective nix.conf, with their parameters.
-    pub substituters: Vec<String>,
+    /// Substituters of the effective nix.conf, with their parameters; `None`: not known.
+    pub substituters: Option<Vec<String>>,
     /// Trusted public keys of the effective nix.conf.
     pub public_keys: Vec<String>,
     /// A folder that is a binary cache already.
@@ -107,6 +107,9 @@ fn caches(out: &mut String, found: &Found, project: &str) {
             let _ = writeln!(out, "      - {}", quote(&key.to_string()));
         }
     }
+    if found.substituters.as_ref().is_some_and(Vec::is_empty) {
+        *out += "  # no upstream: `substituters` of nix.conf is empty\n";
+    }
     for url in without_key {
         let _ = writeln!(
             out,
@@ -156,7 +159,7 @@ fn upstreams(found: &Found) -> (Vec<Upstream>, Vec<String>) {
     let mut upstreams: Vec<Upstream> = Vec::new();
     let mut without_key = Vec::new();
     let mut names = BTreeSet::from(["dev".to_owned()]);
-    for substituter in &found.substituters {
+    for substituter in found.substituters.iter().flatten() {
         let url = substituter.split('?').next().unwrap_or_default();
         let Some(url) = usable_url(url) else { continue };
         if upstreams
@@ -207,7 +210,8 @@ fn upstreams(found: &Found) -> (Vec<Upstream>, Vec<String>) {
             keys: own,
         });
     }
-    if upstreams.is_empty() {
+    // Who says that Nix is to ask nobody is not overruled.
+    if found.substituters.is_none() {
         let keys = NIXOS.1.parse().into_iter().collect();
         upstreams.push(Upstream {
             name: "nixos".to_owned(),
@@ -310,20 +314,21 @@ mod tests {
     }
 
     fn some() -> Found {
-        let strings = |items: &[&str]| items.iter().map(ToString::to_string).collect();
+        let strings =
+            |items: &[&str]| -> Vec<String> { items.iter().map(ToString::to_string).collect() };
         Found {
             project: "nanna coder".into(),
             flake: true,
             packages: strings(&["default", "harness"]),
             dev_shell: true,
             system: Some("x86_64-linux".into()),
-            substituters: strings(&[
+            substituters: Some(strings(&[
                 "https://cache.nixos.org/",
                 "https://nanna-coder.cachix.org?priority=41",
                 "https://nobody.example.org",
                 "file:///x",
                 "https://joe:hunter2@x.org",
-            ]),
+            ])),
             public_keys: strings(&[
                 NIXOS.1,
                 "nanna-coder.cachix.org-1:U/8OwBxzrmKhrghm7KtNA3cRnYR5ioKlB637gbc2BF4=",
@@ -364,6 +369,23 @@ mod tests {
     }
 
     #[test]
+    fn who_asks_nobody_is_not_overruled() {
+        for (substituters, said) in [(vec![], true), (vec!["file:///x".to_owned()], false)] {
+            let found = Found {
+                substituters: Some(substituters),
+                ..Found::default()
+            };
+            assert_eq!(config(&found).caches.len(), 1);
+            let text = text(&found);
+            assert!(!text.contains("nixos.org"), "{text}");
+            assert_eq!(
+                text.contains("no upstream: `substituters` of nix.conf is empty"),
+                said
+            );
+        }
+    }
+
+    #[test]
     fn keys_belong_to_hosts_by_name() {
         assert!(of_host("cache.nixos.org-1", "cache.nixos.org") && of_host("x.org", "x.org"));
         assert!(
@@ -387,12 +409,12 @@ mod tests {
             project in r"\PC{0,120}", flake: bool, dev_shell: bool,
             packages in prop::collection::vec(r"[a-zA-Z0-9 '#._-]{0,10}", 0..12),
             system in prop::option::of(prop::sample::select(vec!["x86_64-linux", "aarch64-darwin"])),
-            substituters in prop::collection::vec(url(), 0..6),
+            substituters in prop::option::of(prop::collection::vec(url(), 0..6)),
             hosts in prop::collection::vec(r"[a-z.]{1,12}(-[0-9])?", 0..4),
             cache_folder in prop::option::of(r"\PC{0,20}|[~/.a$ ']{0,8}"),
         ) {
             let mut public_keys: Vec<String> = hosts.iter().map(|host| NIXOS.1.replace("cache.nixos.org-1", host)).collect();
-            for url in &substituters {
+            for url in substituters.iter().flatten() {
                 let host = url.split('/').nth(2).unwrap_or_default().split([':', '?']).next().unwrap_or_default();
                 public_keys.push(NIXOS.1.replace("cache.nixos.org-1", host));
             }

@@ -3,6 +3,7 @@
 //! What is wrong is taken out so that the rules can still look at all the rest: one run shows every
 //! problem. What a pattern refuses is left in, for a rule says better what is wrong with it.
 
+mod indent;
 mod report;
 
 use std::sync::LazyLock;

@@ -235,14 +235,12 @@ fn counted(steps: &[Step]) -> (u64, u64) {
 /// The broken step because of which another must not run.
 ///
 /// What uploads and builds goes on with what there is, unless the machine itself is not ready; a pin
-/// waits for the builds of what it names, and for no other. What deletes does not run after anything that was to come before it failed.
+/// waits for the builds of what it names, and for no other. What deletes does not run after anything
+/// that was to come before it failed.
 fn waits_in_vain<'s>(step: &'s Step, broken: &[Address]) -> Option<&'s Address> {
     let matters = |address: &Address| match (&step.op, &step.known) {
-        (Op::Push { .. } | Op::Build { .. }, _) => address.is_in("setup"),
-        (Op::Pin { .. }, Known::After { steps, .. }) => {
-            address.is_in("setup") || steps.contains(address)
-        }
-        (Op::Pin { .. }, Known::Now) => address.is_in("setup"),
+        (Op::Pin { .. }, Known::After { steps, .. }) if steps.contains(address) => true,
+        (Op::Push { .. } | Op::Build { .. } | Op::Pin { .. }, _) => address.is_in("setup"),
         _ => true,
     };
     let mut waits = step.waits_for.iter();

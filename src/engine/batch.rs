@@ -1,7 +1,7 @@
 //! What a push stage hands to its cache: the paths of all its steps with what the store says of them, the
 //! roots, what is relied on, and the key that signs.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 
 use super::machine::sentence;
@@ -12,7 +12,7 @@ use crate::nix::content_address::ContentAddress;
 use crate::nix::key::SecretKey;
 use crate::nix::store_path::{HashPart, StoreDir, StorePath};
 use crate::plan::desired::Cache;
-use crate::plan::observed::Observed;
+use crate::plan::observed::{Observation, Observed};
 use crate::plan::push::reliance;
 use crate::plan::step::{Op, PathToPush, Step};
 use crate::provider::binary_cache::push::{Batch, Item};
@@ -40,9 +40,21 @@ pub(super) fn batch(
             roots.extend(wanted.iter().cloned());
         }
     }
+    // Renewing roots signs nothing.
+    let keys = if items.is_empty() {
+        Arc::new([])
+    } else {
+        keys(work, cache)?
+    };
     let details = details(work, items.iter().map(|(_, path)| *path))?;
     let store_dir = observed.store_dir.clone();
-    let rely = reliance(work.desired, observed, name);
+    let rely = reliance(work.desired, observed, name, &roots);
+    if let Some(hash) = left_out(&rely.closure, &items, observed, name) {
+        return Err(format!(
+            "`{hash}` belongs to it, and is neither in the cache nor pushed with it: it is of a class \
+             that was left out"
+        ));
+    }
     let highest = work
         .desired
         .config
@@ -64,7 +76,7 @@ pub(super) fn batch(
         roots,
         closure: rely.closure,
         upstream: rely.upstream.into_iter().collect(),
-        keys: keys(work, cache)?,
+        keys,
         compression: cache.compression,
         grace: work.desired.config.prune.grace,
         commit: observed.environment.commit.clone(),
@@ -72,6 +84,21 @@ pub(super) fn batch(
         threads: 0,
         store_dir,
     })
+}
+
+/// What is relied on and neither was in the cache nor is pushed: a part of the plan was left out.
+fn left_out(
+    closure: &[HashPart],
+    items: &[(&ClassName, &PathToPush)],
+    observed: &Observed,
+    cache: &CacheName,
+) -> Option<HashPart> {
+    let content = observed.caches.get(cache).and_then(Observation::present);
+    let pushed: HashSet<HashPart> = items.iter().map(|(_, path)| path.path.hash()).collect();
+    let is_there = |hash: &HashPart| {
+        pushed.contains(hash) || content.is_some_and(|content| content.paths.row(hash).is_some())
+    };
+    closure.iter().find(|hash| !is_there(hash)).copied()
 }
 
 fn details<'p>(

@@ -11,7 +11,7 @@ use crate::config::model::CacheName;
 use crate::nix::store_path::{HashPart, StorePath};
 use crate::plan::desired::{Desired, TopSource};
 use crate::plan::observed::{Observation, Observed, Upstream, Why};
-use crate::plan::{optimize, push};
+use crate::plan::{optimize, prune, push};
 use crate::provider::nix_store::{self, Details};
 use crate::provider::upstream::{self, Lifetimes, Local, Settings};
 use crate::sys::http;
@@ -57,6 +57,7 @@ pub(super) fn upstreams(
 ) -> BTreeMap<CacheName, Upstream> {
     let mut wanted = push::questions(desired, observed);
     wanted.extend(optimize::questions(desired, observed));
+    wanted.extend(prune::questions(observed));
     if desired.upstreams.is_empty() || wanted.is_empty() {
         let nothing = |name: &CacheName| (name.clone(), Upstream::default());
         return desired.upstreams.keys().map(nothing).collect();
@@ -83,8 +84,13 @@ pub(super) fn upstreams(
             .map(|(name, cache)| {
                 let (details, wanted, settings, store) = (&details, &wanted, &settings, &store);
                 let ask = move || {
-                    let known =
-                        upstream::signed(store, details.iter().map(local), &cache.public_keys);
+                    // A signature proves that it was there once: who wants to know what is there now asks.
+                    let keys = if settings.refresh {
+                        &[][..]
+                    } else {
+                        &cache.public_keys
+                    };
+                    let known = upstream::signed(store, details.iter().map(local), keys);
                     upstream::observe(&cache.url, wanted, &known, settings, &stopped)
                 };
                 (name, scope.spawn(ask))

@@ -55,8 +55,7 @@ impl Late<'_> {
         };
         fresh.steps.retain(belongs);
         let steps = fresh.steps;
-        let refused = self
-            .refused(&refusals, &steps)
+        let refused = refused(&refusals, &steps)
             .or_else(|| hidden(kind, old, &steps, observed))
             .or_else(|| self.beyond(old, &steps));
         if let Some(why) = refused {
@@ -77,20 +76,6 @@ impl Late<'_> {
             })
             .collect();
         Now { steps, ended }
-    }
-
-    /// What only now comes to light may be what must not be done.
-    fn refused(&self, refusals: &[Refusal], steps: &[Step]) -> Option<String> {
-        let concerns = |refusal: &&Refusal| {
-            // Waited for where it matters: when the prune begins.
-            refusal.code != "prune-busy"
-                && (refusal.steps.is_empty()
-                    || steps
-                        .iter()
-                        .any(|step| refusal.steps.contains(&step.address)))
-        };
-        let refusal = refusals.iter().find(concerns)?;
-        Some(format!("{}; {}", refusal.text, refusal.help))
     }
 
     /// What comes to light is bounded by what was approved.
@@ -116,6 +101,20 @@ impl Late<'_> {
             )
         })
     }
+}
+
+/// What only now comes to light may be what must not be done.
+fn refused(refusals: &[Refusal], steps: &[Step]) -> Option<String> {
+    let concerns = |refusal: &&Refusal| {
+        // Waited for where it matters: when the prune begins.
+        refusal.code != "prune-busy"
+            && (refusal.steps.is_empty()
+                || steps
+                    .iter()
+                    .any(|step| refusal.steps.contains(&step.address)))
+    };
+    let refusal = refusals.iter().find(concerns)?;
+    Some(format!("{}; {}", refusal.text, refusal.help))
 }
 
 const fn is_push(step: &Step) -> bool {

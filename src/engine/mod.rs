@@ -7,6 +7,7 @@ pub mod apply;
 mod batch;
 mod build;
 pub mod confirm;
+mod create;
 pub mod event;
 mod explore;
 pub mod fetch;

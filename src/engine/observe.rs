@@ -7,21 +7,20 @@
 use std::collections::BTreeMap;
 use std::thread;
 
-use camino::Utf8PathBuf;
-
 use super::event::{Event, Listener};
 use super::explore;
 use super::machine::{Machine, sentence};
 use super::secret;
 use crate::config::model::{CacheName, NixConf};
+use crate::nix::key::PublicKey;
 use crate::nix::store_path::StoreDir;
-use crate::plan::desired::{Desired, TopSource};
+use crate::plan::desired::{Cache, Desired, Signing, TopSource};
 use crate::plan::observed::{
     CacheContent, Directories, LocalStore, NixFacts, Observation, Observed, OutputFacts, Why,
 };
 use crate::plan::optimize;
-use crate::provider::binary_cache::CacheView;
 use crate::provider::binary_cache::observe::{self as look, Look};
+use crate::provider::binary_cache::{CacheView, signers};
 use crate::provider::nix_conf::{self, FromNix};
 use crate::provider::nix_store::{self, Question};
 use crate::provider::{directory, upstream};
@@ -43,12 +42,13 @@ pub fn observe(
         .store
         .as_ref()
         .map_or_else(|_| StoreDir::default(), |at| at.store.clone());
+    let keys = keys(desired, machine);
     let mut observed = thread::scope(|scope| {
         let nix = scope.spawn(|| settings(machine));
         let store = scope.spawn(|| local_store(desired, machine, progress));
         let outputs = scope.spawn(|| outputs(desired, machine, progress));
         let directories = scope.spawn(|| directories(desired, machine, &store_dir, progress));
-        let caches = caches(desired, machine, &store_dir, progress);
+        let caches = caches(desired, machine, &store_dir, &keys, progress);
         let lost = || Why("its observer broke".to_owned());
         Observed {
             now: machine.now(),
@@ -63,17 +63,7 @@ pub fn observe(
             directories: directories.join().unwrap_or_default(),
             given: explore::given(desired, machine),
             files: files(desired, machine),
-            keys: desired
-                .caches
-                .iter()
-                .filter_map(|(name, cache)| Some((name.clone(), cache.signing.as_ref()?)))
-                .map(|(name, signing)| {
-                    (
-                        name,
-                        secret::public_key(&machine.host, &desired.site.base, signing),
-                    )
-                })
-                .collect(),
+            keys,
             environment: nix_conf::environment(&machine.host),
         }
     });
@@ -185,13 +175,54 @@ fn directories(
         .collect()
 }
 
+/// The public halves of the signing keys.
+fn keys(desired: &Desired, machine: &Machine) -> BTreeMap<CacheName, Observation<PublicKey>> {
+    let signing = desired
+        .caches
+        .iter()
+        .filter_map(|(name, cache)| Some((name.clone(), cache.signing.as_ref()?)));
+    signing
+        .map(|(name, signing)| {
+            let key = secret::public_key(&machine.host, &desired.site.base, signing);
+            (name, key)
+        })
+        .collect()
+}
+
+/// Looks whether the key that is to sign, or was to, has signed this cache so far.
+fn signed(
+    view: &dyn CacheView,
+    store: &StoreDir,
+    signing: &Signing,
+    key: Option<&Observation<PublicKey>>,
+    progress: &Progress,
+    content: &mut CacheContent,
+) {
+    let question = match key {
+        Some(Observation::Present(key)) => signers::Question::Key(key),
+        Some(Observation::Absent) if signing.generate => signers::Question::Name(&signing.name),
+        Some(Observation::Absent | Observation::Unknown(_) | Observation::Error(_)) | None => {
+            return;
+        }
+    };
+    match signers::signed(view, store, content, question, progress) {
+        Ok(signed) => content.signed = Some(signed),
+        Err(error) => {
+            let why = || Why(format!("failed to {}", sentence(&error)));
+            content.partial.get_or_insert_with(why);
+        }
+    }
+}
+
 fn caches(
     desired: &Desired,
     machine: &Machine,
     store: &StoreDir,
+    keys: &BTreeMap<CacheName, Observation<PublicKey>>,
     progress: &Progress,
 ) -> BTreeMap<CacheName, Observation<CacheContent>> {
-    let one = |folder: &Utf8PathBuf| {
+    let one = |name: &CacheName, declared: &Cache| {
+        let folder = &declared.folder;
         let cache = Machine::folder(folder);
         let view: &dyn CacheView = &cache;
         let index = machine.index(folder);
@@ -206,7 +237,10 @@ fn caches(
             progress,
         );
         match seen {
-            Observation::Present(content) => {
+            Observation::Present(mut content) => {
+                if let Some(signing) = &declared.signing {
+                    signed(view, store, signing, keys.get(name), progress, &mut content);
+                }
                 // The clock of a folder is that of the machine, unless it is to be another time.
                 let now = machine.options.now.unwrap_or(content.now);
                 Observation::Present(CacheContent { now, ..content })
@@ -218,7 +252,7 @@ fn caches(
         let looks: Vec<_> = desired
             .caches
             .iter()
-            .map(|(name, cache)| (name, scope.spawn(move || one(&cache.folder))))
+            .map(|(name, cache)| (name, scope.spawn(move || one(name, cache))))
             .collect();
         looks
             .into_iter()

@@ -6,8 +6,9 @@ use std::collections::BTreeSet;
 use super::machine::sentence;
 use super::work::{Applying, Ended, all, failed};
 use crate::config::model::CacheName;
+use crate::nix::closure::RowSet;
 use crate::nix::store_path::HashPart;
-use crate::plan::observed::{CacheContent, Observed};
+use crate::plan::observed::{CacheContent, Observation, Observed};
 use crate::plan::prune;
 use crate::plan::record::Root;
 use crate::plan::report::Outcome;
@@ -16,6 +17,7 @@ use crate::provider::binary_cache::observe::Look;
 use crate::provider::binary_cache::prune::{
     Candidates, Decision, PruneDone, PruneError, prune_into,
 };
+use crate::provider::binary_cache::terms::Terms;
 use crate::sys::clock::SystemClock;
 
 /// Runs the prune steps of one cache; one outcome per step.
@@ -37,11 +39,15 @@ pub(super) fn run(
         threads: 0,
     };
     let grace = work.desired.config.prune.grace;
-    let candidates = candidates(work, steps);
+    let mut candidates = candidates(work, steps);
+    if let Some(Observation::Present(content)) = observed.caches.get(name) {
+        referrers_first(&mut candidates.paths, content);
+    }
     let mut done = PruneDone::default();
     let result = wait_for_others(work, || {
         let mut decide = |content: &CacheContent| decide(work, observed, name, content);
         prune_into(
+            &Terms::STANDARD,
             &store,
             &candidates,
             &look,
@@ -139,6 +145,28 @@ fn candidates(work: &Applying<'_>, steps: &[&Step]) -> Candidates {
         }
     }
     candidates
+}
+
+/// Puts paths into the order in which a prune takes them where it cannot take all at once.
+fn referrers_first(paths: &mut [HashPart], content: &CacheContent) {
+    let mut rows = RowSet::new(content.paths.len());
+    for row in paths.iter().filter_map(|hash| content.paths.row(hash)) {
+        rows.insert(row);
+    }
+    let order = content.paths.refs().order_references_first(&rows);
+    let mut places = vec![usize::MAX; content.paths.len()];
+    for (place, row) in order.rows.iter().rev().enumerate() {
+        if let Some(known) = places.get_mut(*row as usize) {
+            *known = place;
+        }
+    }
+    let place = |hash: &HashPart| {
+        content
+            .paths
+            .row(hash)
+            .and_then(|row| places.get(row as usize))
+    };
+    paths.sort_by_key(|hash| place(hash).copied().unwrap_or(usize::MAX));
 }
 
 /// What of a step is gone.

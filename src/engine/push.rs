@@ -14,6 +14,7 @@ use crate::plan::observed::Observed;
 use crate::plan::report::Outcome;
 use crate::plan::step::{Effect, Op, PathToPush, RootToWrite, Selector, Step};
 use crate::provider::binary_cache::push::{PushDone, PushError, push_into};
+use crate::provider::binary_cache::terms::Terms;
 use crate::provider::binary_cache::{CacheStore, StoreError, narinfo_key, pins};
 use crate::sys::clock::SystemClock;
 
@@ -38,6 +39,7 @@ pub(super) fn run(
         Ok(())
     } else {
         push_into(
+            &Terms::STANDARD,
             &store,
             &batch,
             &SystemClock::new(),

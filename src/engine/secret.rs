@@ -1,10 +1,12 @@
 //! Reading secrets by reference. What is read goes into types that cannot be printed.
 
+use std::time::Duration;
+
 use camino::Utf8Path;
 
 use super::machine::sentence;
 use crate::config::secret::SecretRef;
-use crate::nix::key::SecretKey;
+use crate::nix::key::{PublicKey, SecretKey};
 use crate::plan::desired::Signing;
 use crate::plan::observed::{Observation, Why};
 use crate::sys::command::Command;
@@ -13,6 +15,8 @@ use crate::sys::host::Host;
 
 /// Largest file or output that is taken for a key, in bytes.
 const MAX: u64 = 64 << 10;
+/// Time that a command has for it; said in the description of `signing-key`.
+const PATIENCE: Duration = Duration::from_secs(30);
 
 /// Why a secret cannot be had. Never says what it is.
 pub(super) enum NoSecret {
@@ -29,12 +33,28 @@ pub(super) fn signing_key(
     signing: &Signing,
 ) -> Result<SecretKey, NoSecret> {
     let text = read(host, base, &signing.secret)?;
-    SecretKey::parse(text.trim()).map_err(|error| {
-        NoSecret::Unreadable(format!(
-            "the {} holds no secret key: {error}",
-            signing.secret
-        ))
-    })
+    let text = text.trim();
+    let place = shown(host, &signing.secret);
+    let unusable = |what: &str| NoSecret::Unreadable(format!("the {place} {what}"));
+    if text.is_empty() {
+        return Err(unusable("is empty"));
+    }
+    if text.parse::<PublicKey>().is_ok() {
+        return Err(unusable("holds a public key where the secret one belongs"));
+    }
+    SecretKey::parse(text).map_err(|error| unusable(&format!("holds no secret key: {error}")))
+}
+
+/// A reference as a person would write it: with `~` for the home folder.
+fn shown(host: &Host, secret: &SecretRef) -> String {
+    let short = match secret {
+        SecretRef::File(path) => Utf8Path::new(path).strip_prefix(&host.home).ok(),
+        SecretRef::Env(_) | SecretRef::Command(_) => None,
+    };
+    match short {
+        Some(rest) => SecretRef::File(Utf8Path::new("~").join(rest).into_string()).to_string(),
+        None => secret.to_string(),
+    }
 }
 
 /// The public half of it, as an observation.
@@ -42,7 +62,7 @@ pub(super) fn public_key(
     host: &Host,
     base: &Utf8Path,
     signing: &Signing,
-) -> Observation<crate::nix::key::PublicKey> {
+) -> Observation<PublicKey> {
     match signing_key(host, base, signing) {
         Ok(key) => Observation::Present(key.public()),
         Err(NoSecret::Missing) => match &signing.secret {
@@ -63,26 +83,132 @@ fn read(host: &Host, base: &Utf8Path, secret: &SecretRef) -> Result<String, NoSe
             let bytes = file::read_if_there(Utf8Path::new(path).as_std_path(), MAX)
                 .map_err(|error| NoSecret::Unreadable(sentence(&error)))?
                 .ok_or(NoSecret::Missing)?;
-            String::from_utf8(bytes)
-                .map_err(|_| NoSecret::Unreadable(format!("the {secret} is not UTF-8 text")))
+            String::from_utf8(bytes).map_err(|_| {
+                NoSecret::Unreadable(format!("the {} is not UTF-8 text", shown(host, secret)))
+            })
         }
         SecretRef::Command(words) => {
-            let fail = |why: String| NoSecret::Unreadable(format!("the {secret} failed: {why}"));
-            let Some((program, arguments)) = words.split_first() else {
-                return Err(NoSecret::Missing);
-            };
-            let program = host.program(program).unwrap_or_else(|| base.join(program));
-            let output = Command::new(program)
-                .args(arguments.iter().cloned())
-                .environment(host.variables())
-                .folder(base)
-                .stdout_limit(usize::try_from(MAX).unwrap_or(usize::MAX))
-                .output()
-                .map_err(|error| fail(sentence(&error)))?;
-            if !output.status.success() {
-                return Err(fail(format!("{}", output.status)));
+            let fail = |why| NoSecret::Unreadable(format!("the {secret} failed: {why}"));
+            match words.split_first() {
+                None => Err(NoSecret::Missing),
+                Some((program, arguments)) => {
+                    let program = host.program(program).unwrap_or_else(|| base.join(program));
+                    let command = Command::new(program)
+                        .args(arguments.iter().cloned())
+                        .environment(host.variables())
+                        .folder(base);
+                    printed(command, PATIENCE).map_err(fail)
+                }
             }
-            String::from_utf8(output.stdout).map_err(|_| fail("it does not print text".to_owned()))
         }
+    }
+}
+
+/// What a command prints, if it ends well in time. Whatever else it prints is never told: it may be
+/// the secret, or a part of it.
+fn printed(command: Command, patience: Duration) -> Result<String, String> {
+    let output = command
+        .time_limit(patience)
+        .stdout_limit(usize::try_from(MAX).unwrap_or(usize::MAX))
+        .output()
+        .map_err(|error| sentence(&error))?;
+    if !output.status.success() {
+        return Err(output.status.to_string());
+    }
+    String::from_utf8(output.stdout).map_err(|_| "it does not print text".to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Instant;
+
+    use super::*;
+
+    fn seen(host: &Host, secret: SecretRef) -> Observation<PublicKey> {
+        let signing = Signing {
+            secret,
+            generate: true,
+            name: "dev-1".to_owned(),
+        };
+        public_key(host, Utf8Path::new("/"), &signing)
+    }
+
+    #[test]
+    fn why_a_key_cannot_be_used() {
+        let folder = tempfile::tempdir().unwrap();
+        let home = folder.path().to_str().unwrap();
+        let host = Host::made_up([("HOME", home), ("EMPTY", "")]);
+        let key = SecretKey::generate("dev-1", [3; 32]).unwrap();
+        let file = folder.path().join("dev.sec");
+        let at = || SecretRef::File(file.to_str().unwrap().to_owned());
+        assert_eq!(seen(&host, at()), Observation::Absent);
+        std::fs::write(&file, key.to_file_text() + "\n").unwrap();
+        assert_eq!(seen(&host, at()), Observation::Present(key.public()));
+        for (text, why) in [
+            ("", "is empty"),
+            (" \n", "is empty"),
+            (
+                &*key.public().to_string(),
+                "holds a public key where the secret one belongs",
+            ),
+            ("junk", "holds no secret key: "),
+            (&key.to_file_text()[..90], "holds no secret key: "),
+        ] {
+            std::fs::write(&file, text).unwrap();
+            let Observation::Unknown(Why(said)) = seen(&host, at()) else {
+                panic!("{text}")
+            };
+            assert!(
+                said.starts_with(&format!("the file `~/dev.sec` {why}")),
+                "{said}"
+            );
+            assert!(text.trim().is_empty() || !said.contains(text), "{said}");
+        }
+        std::fs::write(&file, [0xff, 0xfe]).unwrap();
+        assert!(seen(&host, at()).unknown().unwrap().0.contains("UTF-8"));
+        for name in ["EMPTY", "UNSET"] {
+            let why = format!("the environment variable `{name}` is not set");
+            assert_eq!(
+                seen(&host, SecretRef::Env(name.to_owned())),
+                Observation::Unknown(Why(why))
+            );
+        }
+    }
+
+    fn shell(script: &str) -> Command {
+        Command::new("/bin/sh").args(["-c", script])
+    }
+
+    #[test]
+    fn a_command_that_hangs_is_ended_with_its_children_and_says_nothing_of_what_it_printed() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("alive");
+        let script = format!(
+            "echo hush; echo hush >&2; (while :; do echo . >> {}; sleep 0.02; done) & sleep 100",
+            file.display()
+        );
+        let began = Instant::now();
+        let why = printed(shell(&script), Duration::from_millis(300)).unwrap_err();
+        assert!(began.elapsed() < Duration::from_secs(20));
+        assert!(
+            why.contains("it took longer than") && !why.contains("hush"),
+            "{why}"
+        );
+        let size = || std::fs::metadata(&file).unwrap().len();
+        let before = size();
+        std::thread::sleep(Duration::from_millis(300));
+        assert_eq!(size(), before, "its child lives on");
+    }
+
+    #[test]
+    fn a_command_that_fails_says_nothing_of_what_it_printed() {
+        let failed = |script: &str| printed(shell(script), PATIENCE).unwrap_err();
+        let why = failed("echo hush; echo hush >&2; exit 3");
+        assert!(why.contains('3') && !why.contains("hush"), "{why}");
+        let why = failed("echo hush; printf '\\377'");
+        assert_eq!(why, "it does not print text");
+        let why = failed("yes hush | head -c 70000");
+        assert!(why.contains("more than") && !why.contains("hush"), "{why}");
+        assert_eq!(printed(shell("echo key"), PATIENCE).unwrap(), "key\n");
     }
 }

@@ -4,14 +4,14 @@
 
 use camino::Utf8Path;
 
+use super::create;
 use super::event::Event;
-use super::machine::{Machine, sentence};
+use super::machine::sentence;
 use super::work::{Applying, Ended};
 use crate::config::secret::SecretRef;
 use crate::nix::key::SecretKey;
 use crate::plan::report::Outcome;
 use crate::plan::step::{Op, Step};
-use crate::provider::binary_cache::CacheStore as _;
 use crate::provider::nix_conf::{self, ApplyError};
 use crate::sys::file;
 
@@ -38,12 +38,12 @@ fn attempt(work: &Applying<'_>, step: &Step) -> Result<(), Outcome> {
         } => nix_conf::export(host, Utf8Path::new(file), name, before, after)
             .map_err(|error| from_conf(&error)),
         Op::GenerateKey { path, name, .. } => generate_key(work, path, name),
-        Op::CreateCache { folder, info, .. } => {
-            let store = Machine::folder(Utf8Path::new(folder));
-            store.create(info).map_err(|error| Outcome::Failed {
-                why: sentence(&error),
-            })
-        }
+        Op::CreateCache {
+            folder,
+            before,
+            info,
+            ..
+        } => create::cache(folder, before.as_deref(), info),
         Op::Warm { paths, .. } => warm(work, paths),
         Op::WriteFile { .. }
         | Op::EditFile { .. }

@@ -68,6 +68,12 @@ impl Address {
         &self.0
     }
 
+    /// The place, such as a cache.
+    #[must_use]
+    pub fn place(&self) -> &str {
+        self.0.split('/').nth(1).unwrap_or_default()
+    }
+
     /// Whether `selector` (a phase, or any leading parts of an address) chooses this address.
     #[must_use]
     pub fn is_in(&self, selector: &str) -> bool {

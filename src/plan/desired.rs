@@ -26,6 +26,19 @@ pub struct Site {
     pub system: String,
 }
 
+impl Site {
+    /// A path as a person would write it: with `~` for the home folder.
+    #[must_use]
+    pub fn shown(&self, path: &str) -> String {
+        match Utf8Path::new(path).strip_prefix(&self.home) {
+            Ok(rest) if !self.home.as_str().is_empty() => {
+                Utf8Path::new("~").join(rest).into_string()
+            }
+            _ => path.to_owned(),
+        }
+    }
+}
+
 /// What should be.
 #[derive(Clone, Debug)]
 pub struct Desired {

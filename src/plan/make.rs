@@ -2,11 +2,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::address::{Phase, key_address};
+use super::address::{Address, Phase, key_address};
 use super::change::Changes;
 use super::desired::Desired;
 use super::observed::{Observed, Why};
-use super::plan::{Advice, Counts, FORMAT, Plan, PlanError, Refusal};
+use super::plan::{Advice, Counts, FORMAT, Plan, PlanError, Unknown};
+use super::setup::key::{DIFFERS, LOST, MISSING, UNUSABLE};
 use super::step::{Because, Op};
 use super::{optimize, prune, push, setup};
 
@@ -54,7 +55,7 @@ pub fn plan(desired: &Desired, observed: &Observed, config: &str) -> Plan {
         all.compared += changes.compared;
     }
     if let Some(why) = observed.nix.unknown() {
-        all.unknowns.push(super::plan::Unknown {
+        all.unknowns.push(Unknown {
             what: "Nix settings".to_owned(),
             why: why.clone(),
             effect: "which settings are in effect is not compared".to_owned(),
@@ -64,7 +65,7 @@ pub fn plan(desired: &Desired, observed: &Observed, config: &str) -> Plan {
         if let Some(why) = &upstream.why
             && !upstream.unanswered.is_empty()
         {
-            all.unknowns.push(super::plan::Unknown {
+            all.unknowns.push(Unknown {
                 what: name.to_string(),
                 why: why.clone(),
                 effect: "what it may have counts as absent there, marked `?`".to_owned(),
@@ -109,31 +110,46 @@ pub fn plan(desired: &Desired, observed: &Observed, config: &str) -> Plan {
 /// Without a key, what it would sign must not be done. All else may: a job that is given no secrets
 /// can still be set up and tuned.
 fn narrow_to_signed(all: &mut Changes) {
-    for refusal in &mut all.refusals {
-        if refusal.code != setup::KEY_MISSING {
-            continue;
-        }
+    let (of_keys, mut refusals): (Vec<_>, Vec<_>) = std::mem::take(&mut all.refusals)
+        .into_iter()
+        .partition(|refusal| [MISSING, UNUSABLE, DIFFERS, LOST].contains(&refusal.code.as_str()));
+    for mut refusal in of_keys {
+        let keys = std::mem::take(&mut refusal.steps);
         let signed = all.steps.iter().filter(|step| match &step.op {
-            Op::Push { cache, .. } => {
-                step.is_change() && refusal.steps.contains(&key_address(cache))
-            }
+            Op::Push { cache, .. } => step.is_change() && keys.contains(&key_address(cache)),
             _ => false,
         });
         refusal.steps = signed.map(|step| step.address.clone()).collect();
+        match refusal.code.as_str() {
+            // What is refused is the making of a key, whether or not it would sign something today.
+            LOST => refusal.steps.extend(keys),
+            // With nothing to sign, that it is not known is all there is to say; else that is said here.
+            UNUSABLE => {
+                let of = |unknown: &Unknown| {
+                    let what =
+                        |key: &Address| unknown.what == format!("signing key of {}", key.place());
+                    keys.iter().any(what)
+                };
+                if refusal.steps.is_empty() {
+                    continue;
+                }
+                all.unknowns.retain(|unknown| !of(unknown));
+            }
+            _ if refusal.steps.is_empty() => {
+                all.advice.push(Advice {
+                    phase: Phase::Setup,
+                    about: "signing key".to_owned(),
+                    text: format!("{}: {}", refusal.text, refusal.help),
+                    lines: Vec::new(),
+                    because: Because::default(),
+                });
+                continue;
+            }
+            _ => {}
+        }
+        refusals.push(refusal);
     }
-    let idle = |refusal: &Refusal| refusal.code == setup::KEY_MISSING && refusal.steps.is_empty();
-    let (idle, rest) = std::mem::take(&mut all.refusals)
-        .into_iter()
-        .partition(idle);
-    all.refusals = rest;
-    all.advice
-        .extend(idle.into_iter().map(|refusal: Refusal| Advice {
-            phase: Phase::Setup,
-            about: "signing key".to_owned(),
-            text: format!("{}: {}", refusal.text, refusal.help),
-            lines: Vec::new(),
-            because: Because::default(),
-        }));
+    all.refusals = refusals;
 }
 
 /// One error for all that have the same: a slip in a flake is said once, not for each of its outputs.
@@ -161,3 +177,6 @@ fn in_order(mut steps: Vec<super::step::Step>) -> Vec<super::step::Step> {
     steps.sort_by_key(|step| Phase::ALL.iter().position(|phase| *phase == step.phase));
     steps
 }
+
+#[cfg(test)]
+mod tests;

@@ -206,7 +206,8 @@ fn firm_rows(content: &CacheContent, rules: &Rules<'_>) -> Vec<Row> {
     let intents = content.intents.iter().filter(|intent| !intent.gone);
     let named = pins
         .chain(intents.flat_map(|intent| &intent.paths))
-        .chain(rules.relied_on);
+        .chain(rules.relied_on)
+        .chain(&content.bound);
     let mut rows: Vec<Row> = named.filter_map(|hash| content.paths.row(hash)).collect();
     rows.extend(
         content.paths.rows().filter(|row| {

@@ -152,6 +152,8 @@ pub struct Capabilities {
     pub sizes: bool,
     /// It says when objects were written.
     pub times: bool,
+    /// Whether a push or prune has died is only told by how old its record is.
+    pub by_age: bool,
 }
 
 /// A writable cache as it was found.
@@ -183,10 +185,39 @@ pub struct CacheContent {
     pub leftovers: Vec<Nar>,
     /// What is wrong with it, one sentence each; such objects are never deleted.
     pub damages: Vec<String>,
+    /// What its signatures say of the key that is to sign here; `None`: nobody asked.
+    pub signed: Option<Signed>,
+    /// Paths that damaged narinfos seem to refer to, sorted: some Nix may read such a narinfo.
+    pub bound: Vec<HashPart>,
     /// Why the look is not whole; if so, nothing in it is deleted.
     pub partial: Option<Why>,
+    /// Which record keeps this version from deleting anything, if one does; then the look is `partial`, too.
+    pub forbidden: Option<Why>,
     /// The cache's own now.
     pub now: Time,
+}
+
+/// What the signatures of a cache say of one key.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Signed {
+    /// Name of the key.
+    pub name: String,
+    /// Narinfos with a signature of that name, among those that were looked at: all, if there is no
+    /// such key at hand.
+    pub paths: u64,
+    /// Those of them that the key at hand has signed; 0 without one.
+    pub verified: u64,
+}
+
+impl Signed {
+    /// Nothing found yet of a key of this name.
+    #[must_use]
+    pub fn of(name: &str) -> Self {
+        Self {
+            name: name.to_owned(),
+            ..Self::default()
+        }
+    }
 }
 
 /// What the core needs of a narinfo besides path, size and references.

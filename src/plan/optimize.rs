@@ -7,14 +7,13 @@ mod order;
 mod warm;
 
 use std::collections::BTreeSet;
-use std::fmt::Write as _;
 
 use super::address::{Address, Phase, tuning_address};
 use super::change::Changes;
 use super::desired::{ConfFiles, Desired, expand};
 use super::observed::{NixFacts, Observation, Observed};
 use super::plan::Advice;
-use super::setup::{self, HEADER};
+use super::setup::{self, section};
 use super::step::{Effect, Known, Op, Scope, Step};
 use crate::config::model::{Jobs, NixConf};
 use crate::nix::store_path::{HashPart, StorePath};
@@ -108,14 +107,6 @@ fn knows_substitution_jobs(nix: &NixFacts) -> bool {
     (parts.next().unwrap_or(0), parts.next().unwrap_or(0)) >= (2, 16)
 }
 
-fn tuning_text(desired: &Desired, settings: &[(String, String)]) -> String {
-    let mut text = HEADER.replace("{project}", &desired.config.project);
-    for (name, value) in settings {
-        let _ = writeln!(text, "{name} = {value}");
-    }
-    text
-}
-
 fn tuning_file(
     desired: &Desired,
     observed: &Observed,
@@ -125,16 +116,25 @@ fn tuning_file(
 ) {
     let path = conf.tuning.as_str();
     let known = observed.files.get(path);
-    if settings.is_empty() && !matches!(known, Some(Observation::Present(_))) {
+    let project = desired.config.project.as_str();
+    let has_section = known
+        .and_then(Observation::present)
+        .is_some_and(|file| section::lines(&file.text, project).is_some());
+    if settings.is_empty() && !has_section {
         return;
     }
-    let after = tuning_text(desired, settings);
     let before = match setup::own_file(path, known, changes) {
         setup::Own::Write(before) => before,
         setup::Own::Leave => return,
     };
+    let lines: Vec<String> = settings
+        .iter()
+        .map(|(name, value)| format!("{name} = {value}"))
+        .collect();
+    let after = section::with(before.as_deref(), project, &lines, None);
+    let mine = beaten(desired, &after, settings, changes);
     if before.as_deref() == Some(after.as_str()) {
-        check_effect(desired, observed, conf, settings, changes);
+        check_effect(desired, observed, conf, &mine, changes);
         return;
     }
     changes.steps.push(Step {
@@ -152,6 +152,42 @@ fn tuning_file(
             after,
         },
     });
+}
+
+/// The settings that no other project sets otherwise further down; of those that one does, advice.
+fn beaten(
+    desired: &Desired,
+    text: &str,
+    settings: &[(String, String)],
+    changes: &mut Changes,
+) -> Vec<(String, String)> {
+    let later = section::later(text, &desired.config.project);
+    let mut mine = Vec::new();
+    for (name, value) in settings {
+        let winner = later
+            .iter()
+            .filter_map(|(project, line)| {
+                let (other, value) = line.split_once('=')?;
+                (other.trim() == name).then_some((project, value.trim()))
+            })
+            .next_back()
+            .filter(|(_, other)| !same_value(other, value));
+        let Some((project, other)) = winner else {
+            mine.push((name.clone(), value.clone()));
+            continue;
+        };
+        changes.advice.push(Advice {
+            phase: Phase::Optimize,
+            about: name.clone(),
+            text: format!(
+                "the project {project} sets it to `{other}` on this machine, too, and wins over `{value}`, \
+                 because its section comes later"
+            ),
+            lines: Vec::new(),
+            because: desired.because(format!("{name} is tuned"), "/optimize"),
+        });
+    }
+    mine
 }
 
 /// Where the file is as it should be, but Nix sees another value all the same.

@@ -160,3 +160,6 @@ impl Paths {
         self
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -4,6 +4,8 @@
 
 mod steps;
 
+use std::collections::BTreeSet;
+
 use super::address::Phase;
 use super::change::Changes;
 use super::class::Classifier;
@@ -19,6 +21,7 @@ use super::{pins, push};
 use crate::config::model::CacheName;
 use crate::config::rough::Rough;
 use crate::config::units::Size;
+use crate::nix::store_path::HashPart;
 
 /// Plans what goes from each cache, after the steps of `pushing` have been done.
 ///
@@ -38,6 +41,7 @@ pub fn plan(desired: &Desired, observed: &Observed, pushing: &Changes) -> Change
             Some(Observation::Present(content)) => {
                 let place = Place {
                     desired,
+                    observed,
                     name,
                     cache,
                     content,
@@ -59,6 +63,31 @@ pub fn plan(desired: &Desired, observed: &Observed, pushing: &Changes) -> Change
     changes
 }
 
+/// So many references that lead out of a cache are looked for in upstreams: enough to see that something is
+/// broken, and few enough for every plan.
+const ASKED: usize = 500;
+
+/// Which paths upstreams have to be asked for, so that references to what is nowhere are seen.
+#[must_use]
+pub fn questions(observed: &Observed) -> BTreeSet<HashPart> {
+    let contents = observed.caches.values().filter_map(Observation::present);
+    contents.flat_map(asked_of).collect()
+}
+
+/// The lowest of the hashes that lead out of a cache.
+fn asked_of(content: &CacheContent) -> BTreeSet<HashPart> {
+    let mut lowest = BTreeSet::new();
+    for (_, hash) in &content.elsewhere {
+        if lowest.len() < ASKED || lowest.last().is_some_and(|last| hash < last) {
+            lowest.insert(*hash);
+        }
+        if lowest.len() > ASKED {
+            lowest.pop_last();
+        }
+    }
+    lowest
+}
+
 /// What is live in a cache now, by the rules of `cache.yaml`: for the second look of a prune.
 #[must_use]
 pub fn look(
@@ -71,6 +100,7 @@ pub fn look(
     let classifier = classifier(desired, observed);
     let place = Place {
         desired,
+        observed,
         name,
         cache,
         content,
@@ -99,6 +129,7 @@ fn is_unknown<T>(seen: Option<&Observation<T>>) -> bool {
 
 struct Place<'a> {
     desired: &'a Desired,
+    observed: &'a Observed,
     name: &'a CacheName,
     cache: &'a Cache,
     content: &'a CacheContent,
@@ -110,7 +141,9 @@ impl Place<'_> {
         let need = self.need(pushing);
         let mut budget = self.budget();
         self.report(&need, changes);
-        if self.desired.config.prune.enabled && !self.is_hidden(changes) {
+        if self.desired.config.prune.enabled && self.content.forbidden.is_some() {
+            self.refuse_forbidden(&need, pushing, changes);
+        } else if self.desired.config.prune.enabled && !self.is_hidden(changes) {
             let mut steps = self.steps(&need, &pushing.steps);
             if unseen {
                 steps.retain_mut(only_files);
@@ -207,6 +240,14 @@ impl Place<'_> {
                 dangling.into_iter().take(5).collect(),
             );
         }
+        if self.content.capabilities.by_age {
+            advise(
+                "its file system has no locks that hold for every machine: after a push has died, what it \
+                 relied on is kept for a day, and a prune that has died keeps others waiting for half an hour"
+                    .to_owned(),
+                Vec::new(),
+            );
+        }
         if need.unknown_class > 0 {
             advise(
                 format!(
@@ -239,14 +280,45 @@ impl Place<'_> {
             .filter(|row| self.content.narinfos[*row as usize].nar.is_none())
             .map(|row| format!("{}: its NAR is missing", name(row)))
             .collect();
-        // What an upstream was not asked for it may well have.
-        if self.desired.upstreams.is_empty() {
-            let lost = self.content.elsewhere.iter();
-            found.extend(lost.map(|(row, hash)| {
-                format!("{}: {hash}, to which it refers, is missing", name(*row))
-            }));
-        }
+        let (lost, asked) = (self.content.elsewhere.iter(), asked_of(self.content));
+        found.extend(
+            lost.filter(|(_, hash)| self.is_nowhere(*hash, &asked))
+                .map(|(row, hash)| {
+                    format!("{}: {hash}, to which it refers, is missing", name(*row))
+                }),
+        );
         found
+    }
+
+    /// Whether every declared upstream was asked for a path, answered, and does not have it.
+    fn is_nowhere(&self, hash: HashPart, asked: &BTreeSet<HashPart>) -> bool {
+        let lacks = |name: &CacheName| {
+            let upstream = self.observed.upstreams.get(name);
+            upstream.is_some_and(|it| !it.has.contains(&hash) && !it.unanswered.contains(&hash))
+        };
+        let upstreams = &self.desired.upstreams;
+        upstreams.is_empty() || asked.contains(&hash) && upstreams.keys().all(lacks)
+    }
+
+    /// Refuses what would go beside a record that only a newer version understands.
+    fn refuse_forbidden(&self, need: &Need, pushing: &Changes, changes: &mut Changes) {
+        let steps = self.steps(need, &pushing.steps);
+        let Some(why) = self
+            .content
+            .forbidden
+            .as_ref()
+            .filter(|_| !steps.is_empty())
+        else {
+            self.is_hidden(changes);
+            return;
+        };
+        changes.refusals.push(Refusal {
+            steps: steps.iter().map(|step| step.address.clone()).collect(),
+            code: "prune-record".to_owned(),
+            text: format!("nothing may be deleted from {}: {}", self.name, why.0),
+            help: "prune with the version that wrote it, or a newer one".to_owned(),
+        });
+        changes.steps.extend(steps);
     }
 
     fn refuse_busy(&self, steps: &[Step], changes: &mut Changes) {

@@ -139,9 +139,14 @@ pub struct Reliance {
     pub upstream: Vec<HashPart>,
 }
 
-/// What a push to a cache relies on, as it was observed.
+/// What a push to a cache that writes these roots relies on, as it was observed.
 #[must_use]
-pub fn reliance(desired: &Desired, observed: &Observed, cache: &CacheName) -> Reliance {
+pub fn reliance(
+    desired: &Desired,
+    observed: &Observed,
+    cache: &CacheName,
+    roots: &[RootToWrite],
+) -> Reliance {
     let empty = CacheContent::default();
     let content = match observed.caches.get(cache) {
         Some(Observation::Present(content)) => content,
@@ -149,10 +154,12 @@ pub fn reliance(desired: &Desired, observed: &Observed, cache: &CacheName) -> Re
     };
     let wanted = Wanted::resolve(desired, observed, content);
     let verdicts = judge(desired, observed, cache, content, &wanted);
+    let rows = |root: &RootToWrite| Some((wanted.paths.row(&root.path.hash())?, 0));
+    let tops: Vec<_> = roots.iter().filter_map(rows).collect();
     let hashes =
         |rows: &mut dyn Iterator<Item = Row>| rows.map(|row| wanted.paths.hash(row)).collect();
     Reliance {
-        closure: hashes(&mut relied_on(&wanted, &verdicts).iter()),
+        closure: hashes(&mut ground(&wanted, &verdicts).reach(&tops).iter()),
         upstream: hashes(&mut verdicts.upstream.iter()),
     }
 }

@@ -5,6 +5,8 @@
 
 mod possible;
 
+use std::collections::BTreeSet;
+
 pub use possible::{can_choose, possible};
 
 use super::address::Address;
@@ -57,14 +59,28 @@ impl Selection {
         only && cache && self.scope.is_none_or(|scope| step.scope == scope)
     }
 
+    fn takes_place(&self, address: &Address) -> bool {
+        let only = self.only.is_empty() || self.only.iter().any(|part| address.is_in(part));
+        let of = |cache: &CacheName| cache.as_str() == address.place();
+        only && (self.caches.is_empty() || self.caches.iter().any(of))
+    }
+
     /// The part of a plan that is taken.
     #[must_use]
     pub fn apply(&self, mut plan: Plan) -> Plan {
         if self.is_all() {
             return plan;
         }
+        let planned: BTreeSet<Address> = plan.steps.iter().map(|s| s.address.clone()).collect();
         plan.steps.retain(|step| self.takes(step));
-        let taken = |address: &Address| plan.steps.iter().any(|step| step.address == *address);
+        // A refusal may name a step that there would be without it.
+        let taken = |address: &Address| {
+            if planned.contains(address) {
+                plan.steps.iter().any(|step| step.address == *address)
+            } else {
+                self.takes_place(address)
+            }
+        };
         plan.refusals
             .retain(|refusal| refusal.steps.is_empty() || refusal.steps.iter().any(taken));
         if !self.only.is_empty() {

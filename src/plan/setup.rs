@@ -1,11 +1,13 @@
 //! The setup phase: cache folders, signing keys, and the nix.conf fragment that makes Nix use them.
 //!
-//! `nanna-cache.conf` is ours as a whole; in nix.conf one line is ours. `extra-` settings only ever add to
+//! `nanna-cache.conf` is ours as a whole, with a section for each project; in nix.conf one line is ours. `extra-` settings only ever add to
 //! what the user has. The order of asking acts through priorities, never through the order of the list.
 
 mod cache;
 mod fragment;
 mod include;
+pub(super) mod key;
+pub(super) mod section;
 mod trust;
 
 pub(super) use fragment::substituters;
@@ -21,13 +23,6 @@ use super::step::{Because, Effect, Known, Op, Scope, Step};
 /// First line of every file that is ours as a whole.
 pub const MARKER: &str = "# Managed by nanna-cache";
 
-/// Code of the refusal to push without the key that was declared.
-pub(super) const KEY_MISSING: &str = "setup-key-missing";
-
-/// The head of such a file.
-pub(super) const HEADER: &str =
-    "# Managed by nanna-cache (project {project}): edit cache.yaml instead of this.\n";
-
 /// Plans cache folders, keys and nix.conf.
 #[must_use]
 pub fn plan(desired: &Desired, observed: &Observed) -> Changes {
@@ -35,7 +30,7 @@ pub fn plan(desired: &Desired, observed: &Observed) -> Changes {
     for (name, cache) in &desired.caches {
         cache::folder(desired, observed, name, cache, &mut changes);
         if let Some(signing) = &cache.signing {
-            cache::key(desired, observed, name, signing, &mut changes);
+            key::plan(desired, observed, name, signing, &mut changes);
         }
     }
     if let Some(conf) = &desired.conf {

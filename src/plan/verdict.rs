@@ -194,10 +194,11 @@ fn blocked_needs(wanted: &Wanted<'_>, first: &[First]) -> Vec<Option<Row>> {
     for row in wanted.paths.refs().order_references_first(&missing).rows {
         let references = wanted.paths.refs().references(row).iter();
         needs[row as usize] = references
-            .filter(|to| **to != row && missing.contains(**to))
-            .find_map(|to| match &first[*to as usize] {
-                First::Blocked(_) => Some(*to),
-                _ => needs[*to as usize],
+            .copied()
+            .find_map(|to| match &first[to as usize] {
+                First::Blocked(_) => Some(to),
+                // What is not missing needs nothing.
+                _ => needs[to as usize],
             });
     }
     needs

@@ -170,3 +170,6 @@ impl<'a> Wanted<'a> {
         self.classes[row as usize]
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -20,13 +20,6 @@ pub fn text(problems: &Problems, layout: Layout) -> String {
         return String::new();
     }
     let mut text = draw(&problems.first(DRAWN), layout);
-    let one = problems.iter().next().filter(|_| problems.len() == 1);
-    if one.is_some_and(|problem| !problem.labels.is_empty()) {
-        // A number says nothing there, and the drawing names the file.
-        if let Some((_, rest)) = text.split_once("\n\n") {
-            text = rest.to_owned();
-        }
-    }
     if problems.len() > DRAWN {
         let more = units::count((problems.len() - DRAWN) as u64);
         let _ = writeln!(

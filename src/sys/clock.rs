@@ -14,6 +14,12 @@ pub trait Clock: Send + Sync {
 
     /// Waits.
     fn sleep(&self, time: Duration);
+
+    /// Whether everything is to be done on the caller's own thread, one thing after the other: so in
+    /// simulations, where time goes on only by what is done.
+    fn is_alone(&self) -> bool {
+        false
+    }
 }
 
 /// Seconds since 1970-01-01 UTC by the clock of the machine.
@@ -42,6 +48,20 @@ impl SystemClock {
     }
 }
 
+impl SystemClock {
+    /// How much time has passed, by what both clocks say now.
+    fn pass(&self, instant: Instant, wall: SystemTime) -> Duration {
+        let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
+        // `Instant` stands still while a Linux or macOS machine sleeps, and the wall clock may be
+        // set back; the larger of the two differences is never too short.
+        let step = instant
+            .saturating_duration_since(last.0)
+            .max(wall.duration_since(last.1).unwrap_or_default());
+        *last = (instant, wall, last.2 + step);
+        last.2
+    }
+}
+
 impl Default for SystemClock {
     fn default() -> Self {
         Self::new()
@@ -54,15 +74,7 @@ impl Clock for SystemClock {
     }
 
     fn elapsed(&self) -> Duration {
-        let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
-        let (instant, wall) = (Instant::now(), SystemTime::now());
-        // `Instant` stands still while a Linux or macOS machine sleeps, and the wall clock may be
-        // set back; the larger of the two differences is never too short.
-        let step = instant
-            .duration_since(last.0)
-            .max(wall.duration_since(last.1).unwrap_or_default());
-        *last = (instant, wall, last.2 + step);
-        last.2
+        self.pass(Instant::now(), SystemTime::now())
     }
 
     fn sleep(&self, time: Duration) {
@@ -81,5 +93,19 @@ mod tests {
         clock.sleep(Duration::from_millis(3));
         assert!(clock.elapsed() >= before + Duration::from_millis(3));
         assert!(clock.unix() > 1_600_000_000);
+    }
+
+    #[test]
+    fn time_passes_while_one_of_the_clocks_stands_still_or_goes_back() {
+        let clock = SystemClock::new();
+        let (instant, wall) = (Instant::now(), SystemTime::now());
+        let hour = Duration::from_hours(1);
+        let start = clock.pass(instant, wall);
+        // The machine slept: only the wall clock knows.
+        assert_eq!(clock.pass(instant, wall + hour) - start, hour);
+        // Somebody set the wall clock back by two hours, and an hour passed.
+        assert_eq!(clock.pass(instant + hour, wall - hour) - start, 2 * hour);
+        // Both agree.
+        assert_eq!(clock.pass(instant + 2 * hour, wall) - start, 3 * hour);
     }
 }

@@ -105,6 +105,8 @@ pub struct Settings<'a> {
     pub compression: Compression,
     /// Worker threads; 0: one per core.
     pub threads: usize,
+    /// No threads at all: a job is done when its result is asked for.
+    pub is_alone: bool,
     /// Opens a place for one file.
     pub open: &'a (dyn Fn() -> Result<Box<dyn Sink>, SinkError> + Sync),
     /// Counters and the wish to stop.
@@ -126,6 +128,8 @@ pub struct Pipeline<'a> {
     queue: &'a Mutex<Queue>,
     changed: &'a Condvar,
     results: Receiver<(usize, Result<Stored, JobError>)>,
+    /// The only worker, where there are no threads.
+    alone: Option<&'a Worker<'a>>,
 }
 
 impl Pipeline<'_> {
@@ -140,6 +144,9 @@ impl Pipeline<'_> {
     /// Waits for the next result, in the order in which they come; `None` after `patience`.
     #[must_use]
     pub fn next(&self, patience: Duration) -> Option<(usize, Result<Stored, JobError>)> {
+        if let Some(worker) = self.alone {
+            return worker.one();
+        }
         self.results.recv_timeout(patience).ok()
     }
 }
@@ -165,6 +172,23 @@ pub fn with_pipeline<R>(
     let (results, receiver) = mpsc::channel();
     let (finished, to_finish) = mpsc::sync_channel::<Finishing>(FINISHERS);
     let to_finish = Mutex::new(to_finish);
+    if settings.is_alone {
+        let worker = Worker {
+            jobs,
+            settings,
+            threads: 1,
+            queue: &queue,
+            changed: &changed,
+            abandoned: &abandoned,
+        };
+        return body(&Pipeline {
+            jobs,
+            queue: &queue,
+            changed: &changed,
+            results: receiver,
+            alone: Some(&worker),
+        });
+    }
     std::thread::scope(|scope| {
         for _ in 0..threads {
             let (results, finished) = (results.clone(), finished.clone());
@@ -188,6 +212,7 @@ pub fn with_pipeline<R>(
             queue: &queue,
             changed: &changed,
             results: receiver,
+            alone: None,
         };
         // Also when the body panics: the workers must not wait for ever.
         let _close = Close {
@@ -263,6 +288,16 @@ impl Worker<'_> {
                 Err(error) => drop(results.send((at, Err(error)))),
             }
         }
+    }
+
+    /// Does the next job, if there is one.
+    fn one(&self) -> Option<(usize, Result<Stored, JobError>)> {
+        let at = lock(self.queue).waiting.pop_front()?;
+        let job = self.jobs.get(at)?;
+        let mut compressor = Compressor::new(self.settings.compression);
+        let made = self.encode(job, &mut compressor, &mut Vec::new(), 1);
+        let stored = made.and_then(|(sink, facts)| stored(job, sink, facts));
+        Some((at, stored))
     }
 
     /// The next job, and the NAR bytes of those behind it.
@@ -364,18 +399,20 @@ fn finish(
         let Ok(Finishing { job, sink, facts }) = next else {
             return;
         };
-        let result = match sink.finish(&facts) {
-            Ok(key) => Ok(Stored { key, file: facts }),
-            Err(source) => {
-                let root = jobs
-                    .get(job)
-                    .map(|job| job.root.clone())
-                    .unwrap_or_default();
-                Err(JobError::Sink { root, source })
-            }
-        };
-        // Nobody waits for it any more if the work was given up.
-        let _ = results.send((job, result));
+        if let Some(made) = jobs.get(job) {
+            // Nobody waits for it any more if the work was given up.
+            let _ = results.send((job, stored(made, sink, facts)));
+        }
+    }
+}
+
+fn stored(job: &Job, sink: Box<dyn Sink>, facts: FileFacts) -> Result<Stored, JobError> {
+    match sink.finish(&facts) {
+        Ok(key) => Ok(Stored { key, file: facts }),
+        Err(source) => Err(JobError::Sink {
+            root: job.root.clone(),
+            source,
+        }),
     }
 }
 

@@ -106,7 +106,8 @@ pub(crate) struct RawSigningKey {
     /// the folder of this file.
     #[schemars(length(min = 1), extend("examples" = ["~/.config/nanna-cache/dev.sec"]))]
     pub(crate) file: Option<String>,
-    /// A command, with its arguments, that prints the secret key.
+    /// A command, with its arguments, that prints the secret key. It has 30 seconds; then it is ended, with
+    /// all that it started.
     #[schemars(length(min = 1), extend("examples" = [["pass", "show", "cache-key"]]))]
     pub(crate) command: Option<Vec<String>>,
     /// Make a key if `file` does not exist. Never done in CI, where it would be a new key each

@@ -4,11 +4,13 @@ use jsonschema::error::{TypeKind, ValidationErrorKind as Kind};
 use jsonschema::{JsonType, ValidationError};
 use serde_json::Value as Json;
 
-use super::SCHEMA;
+use super::{SCHEMA, indent};
 use crate::config::check::{Check, below, list};
 use crate::config::code::Code;
 use crate::config::nearest::nearest;
 use crate::config::problem::Problem;
+use crate::config::raw::SIZE_OR_NONE_PATTERN;
+use crate::config::units::{SHARE_PATTERN, SIZE_PATTERN, SPAN_PATTERN};
 
 /// Reports one schema error about the value at `pointer`.
 pub(super) fn report(check: &mut Check<'_>, error: &ValidationError<'_>, pointer: &str) {
@@ -66,10 +68,8 @@ pub(super) fn report(check: &mut Check<'_>, error: &ValidationError<'_>, pointer
                 TypeKind::Single(one) => vec![*one],
                 TypeKind::Multiple(set) => set.iter().collect(),
             };
-            let words: Vec<&str> = types.into_iter().map(type_word).collect();
-            let message = format!("{name} is {}, not {}", kind(value), words.join(" or "));
-            let problem = Problem::new(Code::WrongType, message).at(check.value(pointer), "");
-            check.report(with_example(problem, schema));
+            let problem = wrong_type(&name, value, &types, pointer, schema);
+            check.report(problem.at(check.value(pointer), ""));
         }
         Kind::Enum { options } => {
             let words: Vec<String> = options
@@ -105,6 +105,50 @@ pub(super) fn report(check: &mut Check<'_>, error: &ValidationError<'_>, pointer
     }
 }
 
+fn wrong_type(
+    name: &str,
+    value: &Json,
+    types: &[JsonType],
+    pointer: &str,
+    schema: &str,
+) -> Problem {
+    if let (Json::Number(number), Some(unit)) = (value, unit_of(schema)) {
+        let problem = Problem::new(Code::WrongType, format!("{name} has no unit"));
+        return match number.as_u64() {
+            Some(number @ 1..10_000) => problem.help(format!("write `{number}{unit}`")),
+            _ => with_example(problem, schema),
+        };
+    }
+    let words: Vec<&str> = types.iter().map(|kind| type_word(*kind)).collect();
+    let message = format!("{name} is {}, not {}", kind(value), words.join(" or "));
+    let problem = Problem::new(Code::WrongType, message);
+    if types == [JsonType::Object] {
+        if let Some(help) = indent::no_mapping(&SCHEMA.json, pointer, value) {
+            return problem.help(help);
+        }
+        if value.is_null() {
+            let example = example(schema).map_or_else(String::new, |example| {
+                let key = name.trim_matches('`');
+                format!(", for example: `{key}: {}`", flow(example))
+            });
+            let help = format!("indent what belongs to it further than {name} itself{example}");
+            return problem.help(help);
+        }
+    }
+    with_example(problem, schema)
+}
+
+/// The unit that a number most likely lacks, if the schema at this place wants one.
+fn unit_of(schema: &str) -> Option<&'static str> {
+    let pattern = SCHEMA.json.pointer(schema)?.get("pattern")?.as_str()?;
+    match pattern {
+        SIZE_PATTERN | SIZE_OR_NONE_PATTERN => Some(" GiB"),
+        SPAN_PATTERN => Some("d"),
+        SHARE_PATTERN => Some("%"),
+        _ => None,
+    }
+}
+
 /// A value that is refused for another reason than its type or range.
 fn impossible(kind: &Kind, pointer: &str, name: &str) -> Problem {
     let fact = match kind {
@@ -131,8 +175,8 @@ fn unknown_key(check: &Check<'_>, pointer: &str, schema: &str, key: &str) -> Pro
     let free = known.iter().copied().filter(|key| !present.contains(key));
     let help = if let Some(near) = nearest(key, free) {
         format!("did you mean `{near}`?")
-    } else if let Some(home) = home(&SCHEMA.json, key, "") {
-        format!("`{key}` belongs under `{home}`")
+    } else if let Some(help) = indent::unknown(check, &SCHEMA.json, pointer, key) {
+        help
     } else {
         format!("possible here: {}", list(&known))
     };
@@ -158,6 +202,9 @@ fn missing_key(check: &Check<'_>, pointer: &str, schema: &str, name: &str, key: 
     if code == Code::MissingPublicKeys {
         return problem.help("Nix takes nothing from a cache without the keys that sign it: add what the cache's owner publishes");
     }
+    if let Some(help) = indent::section(&SCHEMA.json, pointer) {
+        return problem.help(help);
+    }
     match example {
         Some(example) => problem.help(format!("add it, for example `{key}: {}`", flow(example))),
         None => problem.help(format!("add `{key}`")),
@@ -166,33 +213,14 @@ fn missing_key(check: &Check<'_>, pointer: &str, schema: &str, name: &str, key: 
 
 /// Adds the schema's first example of the value, if there is one.
 fn with_example(problem: Problem, schema: &str) -> Problem {
-    let found = SCHEMA.json.pointer(schema);
-    match found.and_then(|found| found.pointer("/examples/0")) {
+    match example(schema) {
         Some(example) => problem.help(format!("for example: `{}`", flow(example))),
         None => problem,
     }
 }
 
-/// The mapping that has a key of this name, as dotted path.
-fn home(schema: &Json, key: &str, path: &str) -> Option<String> {
-    let properties = schema.get("properties").and_then(Json::as_object)?;
-    if !path.is_empty() && properties.contains_key(key) {
-        return Some(path.to_owned());
-    }
-    properties.iter().find_map(|(name, inner)| {
-        let inner_path = if path.is_empty() {
-            name.clone()
-        } else {
-            format!("{path}.{name}")
-        };
-        let named = || {
-            let inner = inner
-                .get("additionalProperties")
-                .filter(|inner| inner.is_object())?;
-            home(inner, key, &format!("{inner_path}.NAME"))
-        };
-        home(inner, key, &inner_path).or_else(named)
-    })
+fn example(schema: &str) -> Option<&'static Json> {
+    SCHEMA.json.pointer(schema)?.pointer("/examples/0")
 }
 
 /// A value on one line, as YAML would have it.

@@ -38,18 +38,26 @@ impl Site {
         Utf8Path::from_path(self.folder.path()).unwrap()
     }
 
-    fn desired(&self, machine: &Machine) -> Desired {
+    fn machine(&self, options: Options) -> Machine {
+        let host = Host::made_up([("HOME", self.path().as_str()), ("PATH", "/nowhere")]);
+        Machine::new(host, options)
+    }
+
+    /// `two` is what else is said of its class.
+    fn desired(&self, machine: &Machine, two: &str) -> Desired {
         let text = format!(
             "version: 1
 project: p
 caches: {{ dev: {{ type: file, path: {0}/cache }} }}
 artifacts:
   one: {{ priority: 9, directories: ['{0}/models/a'] }}
-  two: {{ priority: 1, directories: ['{0}/models/b'], default: true }}
+  two: {{ priority: 1, retention: 10d, {two} default: true }}
+prune: {{ limits: {{ share: 100% }} }}
 setup: {{ nix-conf: none }}
 push: {{ to: {{ dev: all }} }}
 ",
-            self.path()
+            self.path(),
+            two = two.replace('@', self.path().as_str()),
         );
         let Ok((config, _)) = crate::config::read("cache.yaml", text.as_bytes()) else {
             panic!("{text}")
@@ -59,19 +67,27 @@ push: {{ to: {{ dev: all }} }}
 
     /// Applies everything; `meddle` is told of each event, with the journal.
     fn apply(&self, meddle: impl Fn(&Event, &Journal) + Sync) -> (Applied, Remaining) {
-        let host = Host::made_up([("HOME", self.path().as_str()), ("PATH", "/nowhere")]);
-        let machine = Machine::new(host, Options::default());
-        let desired = self.desired(&machine);
+        let machine = self.machine(Options::default());
+        let desired = self.desired(&machine, "directories: ['@/models/b'],");
+        self.apply_to(&machine, &desired, meddle)
+    }
+
+    fn apply_to(
+        &self,
+        machine: &Machine,
+        desired: &Desired,
+        meddle: impl Fn(&Event, &Journal) + Sync,
+    ) -> (Applied, Remaining) {
         let progress = Progress::default();
-        let observed = observe(&desired, &machine, &progress, &|_| {});
-        let plan = make::plan(&desired, &observed, "digest");
-        let approved = approve(&desired, plan, &Allowances::default()).unwrap();
+        let observed = observe(desired, machine, &progress, &|_| {});
+        let plan = make::plan(desired, &observed, "digest");
+        let approved = approve(desired, plan, &Allowances::default()).unwrap();
         let path = self.path().join("journal.jsonl");
         let (journal, _) = Journal::begin(&path, Time(1)).unwrap();
         let work = Applying {
             links: None,
-            desired: &desired,
-            machine: &machine,
+            desired,
+            machine,
             digest: "digest",
             run: None,
             progress: &progress,
@@ -82,7 +98,7 @@ push: {{ to: {{ dev: all }} }}
             allowed: &Allowances::default(),
         };
         let applied = apply(&work, &approved, observed);
-        let said = confirm(&desired, &machine, &applied, "digest", &progress, &|_| {});
+        let said = confirm(desired, machine, &applied, "digest", &progress, &|_| {});
         (applied, said.unwrap().remaining)
     }
 }
@@ -175,6 +191,27 @@ fn a_cache_that_breaks_in_the_middle_of_a_push_is_told_with_figures() {
         "it is in the cache all the same: {one:#?}"
     );
     assert!(one.did.bytes > 1000, "{one:#?}");
+}
+
+#[test]
+fn a_second_look_of_a_prune_believes_nothing_remembered_if_so_asked() {
+    for refresh in [true, false] {
+        let site = Site::new();
+        let _ = site.apply(|_, _| {});
+        let later = Time(site.machine(Options::default()).now().0 + 40 * 86_400);
+        let machine = site.machine(Options {
+            refresh,
+            now: Some(later),
+            store: None,
+        });
+        let index = machine.index(&site.path().join("cache"));
+        let _ = std::fs::remove_file(&index);
+        let (applied, remaining) = site.apply_to(&machine, &site.desired(&machine, ""), |_, _| {});
+        let gone = outcome(&applied, "prune/dev/two");
+        assert!(gone.outcome.is_good() && gone.did.paths == 1, "{gone:#?}");
+        assert_eq!(remaining, Remaining::Converged);
+        assert_eq!(index.exists(), !refresh, "neither read nor written");
+    }
 }
 
 const PINNED: &str =

@@ -124,3 +124,36 @@ fn a_directory_has_one_name_on_every_machine() {
     assert_eq!(name("../models"), "~/models");
     assert_eq!(name("/data/models"), "/data/models");
 }
+
+#[test]
+fn one_phase_alone_wants_only_what_it_needs() {
+    let all = desired(
+        "push: { paths: [/p] }
+optimize: { warm: ['.#w'] }
+",
+    );
+    for (parts, pushes, warms) in [
+        (&[][..], true, true),
+        (&["setup"], false, false),
+        (&["push"], true, false),
+        (&["push/dev/gold"], true, false),
+        (&["prune"], true, false),
+        (&["optimize"], false, true),
+        (&["setup", "optimize/warm"], false, true),
+        (&["pushes"], false, false),
+    ] {
+        let parts: Vec<String> = parts.iter().map(|part| (*part).to_owned()).collect();
+        let only = all.clone().only(&parts);
+        assert_eq!(!only.tops.is_empty(), pushes, "{parts:?}");
+        assert_eq!(!only.config.optimize.warm.is_empty(), warms, "{parts:?}");
+    }
+}
+
+#[test]
+fn nothing_is_pushed_where_pushing_is_off() {
+    let off = desired("push: { enabled: false }");
+    assert!(!off.pushes(&cache("dev"), &class("gold")));
+    let some = desired("push: { to: { dev: [gold] } }");
+    assert!(some.pushes(&cache("dev"), &class("gold")));
+    assert!(!some.pushes(&cache("dev"), &class("dust")));
+}

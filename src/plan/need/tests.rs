@@ -431,3 +431,29 @@ fn of_several_recorded_classes_the_first_in_the_file_counts() {
     assert_eq!(classes, BTreeMap::from(expected));
     assert_eq!(DAY, 86_400);
 }
+
+#[test]
+fn what_a_dead_or_finished_prune_left_is_not_foreign() {
+    use crate::plan::record::{PrunePhase, PruneRecord};
+    let world = world()
+        .with_cached(90, &["old"])
+        .with_cached(5, &["same"])
+        .with_cached(4, &["later"]);
+    let live = |gone, phase| {
+        let prune = PruneRecord {
+            id: "p".to_owned(),
+            modified: ago(5),
+            gone,
+            phase,
+            paths: ["old", "same", "later", "nowhere"].map(hash).to_vec(),
+        };
+        look_at(&world, &Given::default(), |content| {
+            content.prunes = vec![prune.clone()];
+        })
+        .live
+    };
+    assert_eq!(live(true, PrunePhase::Paths), ["later", "same"]);
+    assert_eq!(live(false, PrunePhase::Ended), ["later", "same"]);
+    assert_eq!(live(true, PrunePhase::Ended), ["later", "same"]);
+    assert_eq!(live(false, PrunePhase::Paths), ["later", "old", "same"]);
+}

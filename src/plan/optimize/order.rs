@@ -37,17 +37,23 @@ pub(super) fn compare(
             priority: facts.priority,
         })
         .collect();
-    let formerly = setup::included_substituters(observed, conf);
+    let formerly = setup::included_substituters(desired, observed, conf);
     let mut after: Vec<Asked> = before
         .iter()
         .filter(|asked| !formerly.contains(&asked.url))
         .filter(|asked| ours.iter().all(|(url, _)| bare(url) != bare(&asked.url)))
         .cloned()
         .collect();
-    after.extend(ours.iter().map(|(url, priority)| Asked {
+    // What is rewritten keeps its place; what is new comes after all others.
+    let theirs = before
+        .iter()
+        .take_while(|asked| !formerly.contains(&asked.url));
+    let place = theirs.filter(|asked| after.contains(asked)).count();
+    let ours_asked = ours.iter().map(|(url, priority)| Asked {
         url: url.clone(),
         priority: Some(i64::from(*priority)),
-    }));
+    });
+    after.splice(place..place, ours_asked);
     // A stable sort, as Nix's; what is not known comes last.
     before.sort_by_key(|asked| asked.priority.unwrap_or(i64::MAX));
     after.sort_by_key(|asked| asked.priority.unwrap_or(i64::MAX));

@@ -243,7 +243,21 @@ fn an_output_is_warmed_where_a_cache_has_it() {
         assert!(matches!(&step.op, Op::Warm { paths, .. } if *paths == [path("w")]));
         assert!(changes.advice.is_empty() && changes.steps.len() == 1);
     }
-    assert!(planned(warm_world().with_store(&["w"])).steps.is_empty());
+    let here = planned(warm_world().with_store(&["w"]));
+    assert!(here.steps.is_empty() && here.advice.is_empty());
+    let mut foreign = warm_world().with_upstream(&["w"]);
+    for facts in foreign.outputs.values_mut() {
+        facts.system = Some("aarch64-linux".to_owned());
+    }
+    assert!(planned(foreign).steps.is_empty());
+    let mut unnamed = warm_world();
+    for facts in unnamed.outputs.values_mut() {
+        facts.outputs.clear();
+    }
+    assert!(planned(unnamed).steps.is_empty());
+    let dark = planned(warm_world().hide("up"));
+    assert!(dark.steps.is_empty() && dark.advice.is_empty());
+    assert_eq!(dark.unknowns[0].why.0, "up: it is hidden");
     let cold = planned(warm_world());
     assert!(cold.steps.is_empty());
     assert_eq!(cold.advice.len(), 1);

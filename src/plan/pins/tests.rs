@@ -143,9 +143,12 @@ fn two_pins_of_one_build_wait_for_it_both() {
 
 #[test]
 fn one_missing_path_of_a_pin_ends_nothing_of_it() {
-    let desired = desired("pins: { v1: { paths-from: /list, keep: { revisions: 1 } } }");
+    let desired = desired(
+        "push: { exclude: ['-held$'] }
+pins: { v1: { paths-from: /list, keep: { revisions: 1 } } }",
+    );
     let world = world()
-        .with_store(&["a"])
+        .with_store(&["a", "b-held"])
         .with_cached(9, &["old"])
         .with_pin(1, "demo", "v1", "old");
     let removed = |given: &[&str]| {
@@ -162,4 +165,38 @@ fn one_missing_path_of_a_pin_ends_nothing_of_it() {
     };
     assert_eq!(removed(&["a"]), 1);
     assert_eq!(removed(&["a", "nowhere"]), 0);
+    assert_eq!(removed(&["a", "b-held"]), 0);
+}
+
+#[test]
+fn what_another_project_pinned_by_the_same_name_is_left_alone() {
+    let theirs = |name: &str| {
+        built()
+            .with_cached(9, &["now", "theirs"])
+            .with_pin(1, "other", "v1", name)
+    };
+    let step = pin(&desired(V1), &theirs("theirs"), "v1").unwrap();
+    assert_eq!(step, (of(&["now"]), vec![]));
+    assert_eq!(
+        pin(&desired(V1), &theirs("now"), "v1"),
+        None,
+        "it has a record"
+    );
+}
+
+#[test]
+fn while_something_is_unseen_pins_come_and_none_ends() {
+    let sections =
+        "pins: { v1: { output: '.#v1', keep: { revisions: 1 } }, dark: { output: '.#d' } }";
+    let recorded = built()
+        .with_output(".#d", &["d"])
+        .with_cached(9, &["r1", "r2"])
+        .with_pin(1, "demo", "v1", "r1")
+        .with_pin(1, "demo", "old", "r2");
+    let desired = desired(sections);
+    let seen = pin(&desired, &recorded.clone().with_store(&["d"]), "v1").unwrap();
+    assert_eq!(seen, (of(&["now"]), of(&["r1"])));
+    let dark = recorded.hide(".#d");
+    assert_eq!(pin(&desired, &dark, "v1").unwrap(), (of(&["now"]), vec![]));
+    assert_eq!(pin(&desired, &dark, "old"), None);
 }

@@ -292,6 +292,8 @@ fn incoming_paths_count_against_max_size_and_in_the_sum() {
         })
     };
     let plan = with(false);
+    let into = |cache: &str| incoming(&plan.steps, &crate::plan::testing::cache(cache));
+    assert_eq!((into("dev"), into("other")), (151, 0));
     assert_eq!(
         names(
             dropped(&plan, "prune/dev/dust")
@@ -303,4 +305,94 @@ fn incoming_paths_count_against_max_size_and_in_the_sum() {
     assert_eq!(plan.caches[0].bytes_after, 151);
     // Where an upstream may have it, it does not drive anything out.
     assert_eq!(with(true).caches[0].bytes_after, 100);
+}
+
+const UP: &str = "caches:\n  dev: { type: file, tier: 3, path: /cache/dev }\n  up: { type: upstream, url: https://up.example, public-keys: ['cache.nixos.org-1:6NCHdD59X431o0gWypbMrAURkbJ16ZPMQFGspcDShjY='] }";
+
+fn advice(plan: &Plan) -> Vec<String> {
+    let all = plan.advice.iter();
+    all.flat_map(|advice| std::iter::once(&advice.text).chain(&advice.lines))
+        .cloned()
+        .collect()
+}
+
+#[test]
+fn a_reference_that_is_in_no_upstream_that_answered_is_told() {
+    let world = world().with_cached(0, &["a 10 lost", "b 10 there"]);
+    let with = |change: &dyn Fn(&mut crate::plan::observed::Upstream)| {
+        let plan = plan_with(UP, &world, |observed| {
+            let asked = questions(observed);
+            assert_eq!(asked, BTreeSet::from([hash("lost"), hash("there")]));
+            let up = observed.upstreams.values_mut().next().unwrap();
+            up.has.insert(hash("there"));
+            change(up);
+        });
+        advice(&plan)
+    };
+    let told = with(&|_| {});
+    assert_eq!(told.len(), 2, "{told:?}");
+    assert!(told[1].contains(&format!("-a: {}, to which it refers", hash("lost"))));
+    let silent = with(&|up| {
+        up.unanswered.insert(hash("lost"));
+    });
+    assert_eq!(silent, Vec::<String>::new(), "it may have it");
+}
+
+#[test]
+fn what_a_damaged_narinfo_refers_to_stays() {
+    let plan = plan_with("", &stale(), |observed| {
+        dev(observed).bound = vec![hash("a-gold"), hash("nowhere")];
+    });
+    assert_eq!(addresses(&plan.steps), ["prune/dev/silver"]);
+}
+
+#[test]
+fn a_record_of_a_newer_version_is_a_refusal_that_names_it() {
+    let with = |world: World| {
+        plan_with("", &world, |observed| {
+            let why = Why("the record `k` needs a newer nanna-cache (schema 9)".to_owned());
+            dev(observed).partial = Some(why.clone());
+            dev(observed).forbidden = Some(why);
+        })
+    };
+    let plan = with(stale());
+    assert_eq!(plan.refusals.len(), 1);
+    let refusal = &plan.refusals[0];
+    assert_eq!(
+        (refusal.code.as_str(), refusal.steps.len()),
+        ("prune-record", 3)
+    );
+    assert!(refusal.text.contains("`k`"), "{}", refusal.text);
+    // Where nothing is to go there is nothing to refuse.
+    let plan = with(world());
+    assert!(plan.refusals.is_empty() && plan.steps.is_empty());
+}
+
+#[test]
+fn a_cache_without_locks_says_what_that_means() {
+    let plan = plan_with("", &world(), |observed| {
+        dev(observed).capabilities.by_age = true;
+    });
+    assert!(advice(&plan)[0].starts_with("its file system has no locks"));
+}
+
+#[test]
+fn paths_that_cannot_be_fetched_whole_are_for_a_person() {
+    let said = |nar: bool| {
+        let desired = desired("");
+        let mut observed = world().with_cached(1, &["a 1 lost"]).observe(&desired);
+        if !nar {
+            dev(&mut observed).narinfos[0].nar = None;
+        }
+        let advice = make::plan(&desired, &observed, "digest").advice;
+        advice
+            .into_iter()
+            .flat_map(|advice| advice.lines)
+            .collect::<Vec<_>>()
+    };
+    let a = crate::plan::testing::path("a");
+    let broken = format!("{a}: its NAR is missing");
+    let lost = format!("{a}: {}, to which it refers, is missing", hash("lost"));
+    assert_eq!(said(true), [lost.as_str()]);
+    assert_eq!(said(false), [broken, lost]);
 }

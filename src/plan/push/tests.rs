@@ -237,6 +237,13 @@ fn upstreams_are_asked_for_what_the_cache_lacks() {
     assert!(questions(&desired, &observed).is_empty());
 }
 
+/// What the push of a whole plan to `dev` relies on.
+fn relied(desired: &Desired, observed: &Observed) -> Reliance {
+    let steps = plan(desired, observed).steps;
+    let roots: Vec<_> = roots_to_write(&steps, &cache("dev")).cloned().collect();
+    reliance(desired, observed, &cache("dev"), &roots)
+}
+
 #[test]
 fn a_push_relies_on_what_its_tops_reach() {
     let desired = desired(GIVEN);
@@ -248,15 +255,52 @@ fn a_push_relies_on_what_its_tops_reach() {
     observed
         .given
         .insert("/g".to_owned(), Observation::Present(vec![path("a")]));
-    let found = reliance(&desired, &observed, &cache("dev"));
+    let found = relied(&desired, &observed);
+    let changes = plan(&desired, &observed);
     let set = |words: &[&str]| words.iter().map(|word| hash(word)).collect::<BTreeSet<_>>();
     assert_eq!(
         found.closure.into_iter().collect::<BTreeSet<_>>(),
         set(&["a", "b"])
     );
     assert_eq!(found.upstream, [hash("up")]);
-    let changes = plan(&desired, &observed);
     assert_eq!(changes.relied_on[&cache("dev")].len(), 2);
+    // What is not pushed, because only a part of the plan was chosen, is not relied on either.
+    let none = reliance(&desired, &observed, &cache("dev"), &[]);
+    assert!(none.closure.is_empty(), "{none:?}");
+}
+
+#[test]
+fn a_push_relies_on_what_only_the_cache_has() {
+    let desired = desired(GIVEN);
+    let mut observed = world().with_cached(1, &["a 1 b", "b"]).observe(&desired);
+    let given = Observation::Present(vec![path("a")]);
+    observed.given.insert("/g".to_owned(), given);
+    let found = relied(&desired, &observed);
+    assert_eq!(found.closure.len(), 2);
+    assert!(found.upstream.is_empty());
+}
+
+#[test]
+fn a_cache_that_takes_no_push_is_passed_over() {
+    let caches = |push: &str| {
+        let sections = format!(
+            "caches:
+  one: {{ type: file, tier: 1, path: /1 }}
+  two: {{ type: file, tier: 1, path: /2 }}
+push: {{ paths: [/g], {push} }}"
+        );
+        let changes = changes(&desired(&sections), &world().with_store(&["a"]), "a");
+        let of: Vec<String> = changes.relied_on.keys().map(ToString::to_string).collect();
+        for (name, roots) in [("one", 1), ("two", 0), ("three", 0)] {
+            let roots = roots * usize::from(of.contains(&name.to_owned()));
+            assert_eq!(roots_to_write(&changes.steps, &cache(name)).count(), roots);
+        }
+        assert_eq!(changes.steps.len(), of.len());
+        assert!(changes.held_back.is_empty());
+        of
+    };
+    assert_eq!(caches("to: { one: [dust] }"), ["one"]);
+    assert!(caches("to: { one: [dust] }, enabled: false").is_empty());
 }
 
 #[test]

@@ -3,7 +3,7 @@
 use crate::plan::desired::Desired;
 use crate::plan::simulate::World;
 use crate::plan::step::Op;
-use crate::plan::testing::{class, desired, find, hash, world};
+use crate::plan::testing::{class, desired, find, world};
 
 /// The records of a plan, as `class name`, sorted; a new one has a `+`.
 fn roots(desired: &Desired, world: &World) -> Vec<String> {
@@ -99,10 +99,10 @@ fn the_best_top_gives_what_counts() {
 #[test]
 fn the_parts_of_a_held_top_have_roots_of_their_own() {
     let desired = desired("push: { exclude: ['-secret'], paths: ['/nix/store/x'] }");
-    let mut world = world().with_store(&["a-secret 1 b c", "b 1 c", "c"]);
-    world
-        .upstreams
-        .insert(crate::plan::testing::cache("up"), [hash("c")].into());
+    let world = world()
+        .with_store(&["a-secret 1 b c both", "b 1 c", "c", "both"])
+        .with_cached(1, &["both"])
+        .with_upstream(&["c", "both"]);
     let mut observed = world.observe(&desired);
     observed.given.insert(
         "/nix/store/x".to_owned(),
@@ -115,7 +115,7 @@ fn the_parts_of_a_held_top_have_roots_of_their_own() {
     assert_eq!(roots.len(), 1);
     assert_eq!(roots[0].path.name(), "b");
     assert_eq!(roots[0].attr, None);
-    assert_eq!(paths.len(), 1, "c is upstream");
+    assert_eq!(paths.len(), 1, "c is upstream, both is here and upstream");
 }
 
 #[test]

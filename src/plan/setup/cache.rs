@@ -1,16 +1,15 @@
-//! Cache folders and signing keys.
+//! Cache folders.
 
-use super::{KEY_MISSING, step};
+use super::step;
 use crate::config::model::CacheName;
-use crate::config::secret::SecretRef;
 use crate::nix::cache_info::CacheInfo;
 use crate::nix::store_path::StoreDir;
-use crate::plan::address::{cache_address, key_address};
+use crate::plan::address::cache_address;
 use crate::plan::change::Changes;
-use crate::plan::desired::{Cache, Desired, Signing};
+use crate::plan::desired::{Cache, Desired};
 use crate::plan::observed::{Observation, Observed};
-use crate::plan::plan::{Refusal, Unknown};
-use crate::plan::step::{Op, Scope};
+use crate::plan::plan::Refusal;
+use crate::plan::step::Op;
 
 /// The folder of a cache, its `nix-cache-info`, and the folders that an opening Nix would make.
 pub(super) fn folder(
@@ -78,60 +77,4 @@ fn revised_info(text: &str, store_dir: &StoreDir, priority: i32) -> Result<Strin
     }
     info.set_priority(priority);
     Ok(info.to_string())
-}
-
-/// The signing key, made here if that is asked for.
-pub(super) fn key(
-    desired: &Desired,
-    observed: &Observed,
-    name: &CacheName,
-    signing: &Signing,
-    changes: &mut Changes,
-) {
-    let setting = format!("/caches/{name}/signing-key");
-    match observed.keys.get(name) {
-        Some(Observation::Unknown(why) | Observation::Error(why)) => {
-            changes.unknowns.push(Unknown {
-                what: format!("signing key of {name}"),
-                why: why.clone(),
-                effect: "nothing can be signed with it".to_owned(),
-            });
-        }
-        Some(Observation::Absent) => {
-            let SecretRef::File(path) = &signing.secret else {
-                return;
-            };
-            if signing.generate && !observed.environment.ci {
-                let because = desired.because("the signing key is to be generated", &setting);
-                let op = Op::GenerateKey {
-                    cache: name.clone(),
-                    path: path.clone(),
-                    name: signing.name.clone(),
-                };
-                changes
-                    .steps
-                    .push(step(key_address(name), Scope::Machine, op, because));
-                return;
-            }
-            let (text, help) = if signing.generate {
-                (
-                    format!("the signing key {path} is missing, and keys are not generated in CI"),
-                    "a key made here would die with the job: hand it in as a secret (signing-key: { env: NAME })".to_owned(),
-                )
-            } else {
-                (
-                    format!("the signing key {path} is missing"),
-                    format!("put it there, or set caches.{name}.signing-key.generate to true"),
-                )
-            };
-            changes.refusals.push(Refusal {
-                // `make` puts what would be signed in the place of the key.
-                steps: vec![key_address(name)],
-                code: KEY_MISSING.to_owned(),
-                text,
-                help,
-            });
-        }
-        Some(Observation::Present(_)) | None => {}
-    }
 }

@@ -1,13 +1,14 @@
 //! `nanna-cache.conf`: the substituters and public keys that we add, in a file that is ours as a whole.
 
 use std::collections::BTreeSet;
-use std::fmt::Write as _;
 
-use super::{HEADER, Own, own_file, step};
+use super::key::{self, State};
+use super::{Own, own_file, section, step};
+use crate::nix::key::PublicKey;
 use crate::plan::address::{Address, fragment_address, key_address};
 use crate::plan::change::Changes;
 use crate::plan::desired::{ConfFiles, Desired};
-use crate::plan::observed::{Observation, Observed, Why};
+use crate::plan::observed::{Observed, Why};
 use crate::plan::plan::Unknown;
 use crate::plan::step::{Known, Op, Scope};
 
@@ -52,23 +53,35 @@ pub(super) fn keys(desired: &Desired, observed: &Observed) -> Keys {
     for (name, cache) in &desired.caches {
         keys.known
             .extend(cache.public_keys.iter().map(ToString::to_string));
-        let Some(signing) = &cache.signing else {
+        let state = cache
+            .signing
+            .as_ref()
+            .and_then(|signing| Some((signing, key::state(observed, name, signing)?)));
+        let Some((signing, state)) = state else {
             continue;
         };
-        match observed.keys.get(name) {
-            Some(Observation::Present(key)) => {
+        let why = match state {
+            State::Here(key) => {
                 keys.known.insert(key.to_string());
+                continue;
             }
-            Some(Observation::Absent) if signing.generate && !observed.environment.ci => {
+            State::Make => {
                 keys.generated.push(key_address(name));
+                continue;
             }
-            // A declared public key stands in for a secret one that this machine does not have.
-            Some(Observation::Unknown(why) | Observation::Error(why))
-                if cache.public_keys.is_empty() =>
-            {
-                keys.unknown = Some(why.clone());
+            State::Missing => None,
+            State::Unseen(why) => Some(why),
+            State::Lost(_) => Some(Why("the signing key is lost".to_owned())),
+            State::Differs(_) => Some(Why("another key has signed the cache".to_owned())),
+            State::Unusable(why) => Some(why.clone()),
+        };
+        // A declared public key stands in for a secret one that this machine does not have; else what
+        // is trusted already stays so.
+        if cache.public_keys.is_empty() {
+            match formerly(desired, observed, &signing.name) {
+                Some(key) => drop(keys.known.insert(key)),
+                None => keys.unknown = keys.unknown.or(why),
             }
-            Some(Observation::Absent | Observation::Unknown(_) | Observation::Error(_)) | None => {}
         }
     }
     for upstream in desired.upstreams.values() {
@@ -78,14 +91,28 @@ pub(super) fn keys(desired: &Desired, observed: &Observed) -> Keys {
     keys
 }
 
-fn fragment_text(desired: &Desired, keys: &Keys) -> String {
-    let mut text = HEADER.replace("{project}", &desired.config.project);
+/// The public key of this name that our section has now.
+pub(super) fn formerly(desired: &Desired, observed: &Observed, name: &str) -> Option<String> {
+    let path = desired.conf.as_ref()?.fragment.as_str();
+    let file = observed.files.get(path)?.present()?;
+    let lines = section::lines(&file.text, &desired.config.project)?;
+    let words = lines
+        .into_iter()
+        .filter_map(|line| line.strip_prefix("extra-trusted-public-keys = "))
+        .flat_map(str::split_whitespace);
+    let mut keys = words.filter_map(|word| word.parse::<PublicKey>().ok());
+    keys.find(|key| key.name() == name)
+        .map(|key| key.to_string())
+}
+
+fn fragment_text(desired: &Desired, keys: &Keys, before: Option<&str>) -> String {
+    let mut lines = Vec::new();
     let substituters: Vec<String> = substituters(desired)
         .into_iter()
         .map(|(url, _)| url)
         .collect();
     if !substituters.is_empty() {
-        let _ = writeln!(text, "extra-substituters = {}", substituters.join(" "));
+        lines.push(format!("extra-substituters = {}", substituters.join(" ")));
     }
     let mut words: Vec<String> = keys.known.iter().cloned().collect();
     words.extend(
@@ -94,10 +121,10 @@ fn fragment_text(desired: &Desired, keys: &Keys) -> String {
             .map(|step| format!("(known after {step})")),
     );
     if !words.is_empty() {
-        let _ = writeln!(text, "extra-trusted-public-keys = {}", words.join(" "));
+        lines.push(format!("extra-trusted-public-keys = {}", words.join(" ")));
     }
-    let _ = writeln!(text, "!include {TUNING}");
-    text
+    let last = format!("!include {TUNING}");
+    section::with(before, &desired.config.project, &lines, Some(&last))
 }
 
 pub(super) fn file(
@@ -120,7 +147,7 @@ pub(super) fn file(
         Own::Write(before) => before,
         Own::Leave => return,
     };
-    let after = fragment_text(desired, &keys);
+    let after = fragment_text(desired, &keys, before.as_deref());
     if before.as_deref() == Some(after.as_str()) {
         return;
     }

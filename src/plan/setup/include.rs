@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::step;
+use super::{section, step};
 use crate::nix::conf::{ConfFile, Content, ensure_include};
 use crate::plan::address::{Phase, fragment_address, nix_conf_address};
 use crate::plan::change::Changes;
@@ -122,28 +122,40 @@ pub(in crate::plan) fn is_included(observed: &Observed, conf: &ConfFiles) -> boo
     file.is_some_and(|file| with_line(&file.text, conf).is_none())
 }
 
-/// The substituters that our fragment adds now.
+/// The substituters that this project's section of our fragment adds now.
 pub(in crate::plan) fn included_substituters(
+    desired: &Desired,
     observed: &Observed,
     conf: &ConfFiles,
 ) -> BTreeSet<String> {
-    added(observed, conf, "substituters").into_iter().collect()
+    let Some(text) = in_effect(observed, conf) else {
+        return BTreeSet::new();
+    };
+    let own = section::lines(text, &desired.config.project).unwrap_or_default();
+    added(own, "substituters").collect()
 }
 
-/// The words that our fragment adds to a list setting now.
-pub(super) fn added(observed: &Observed, conf: &ConfFiles, setting: &str) -> Vec<String> {
-    if !is_included(observed, conf) {
-        return Vec::new();
-    }
+/// The words that our fragment, all projects together, adds to a list setting now.
+pub(super) fn added_by_all(observed: &Observed, conf: &ConfFiles, setting: &str) -> Vec<String> {
+    in_effect(observed, conf)
+        .map(|text| added(text.lines(), setting).collect())
+        .unwrap_or_default()
+}
+
+/// The text of our fragment, if nix.conf includes it.
+fn in_effect<'o>(observed: &'o Observed, conf: &ConfFiles) -> Option<&'o str> {
+    let file = observed.files.get(conf.fragment.as_str())?.present()?;
+    is_included(observed, conf).then_some(file.text.as_str())
+}
+
+fn added<'t>(
+    lines: impl IntoIterator<Item = &'t str>,
+    setting: &str,
+) -> impl Iterator<Item = String> {
     let start = format!("extra-{setting} = ");
-    let file = observed
-        .files
-        .get(conf.fragment.as_str())
-        .and_then(Observation::present);
-    file.into_iter()
-        .flat_map(|file| file.text.lines())
-        .filter_map(|line| line.strip_prefix(&start))
+    lines
+        .into_iter()
+        .filter_map(move |line| line.strip_prefix(&start))
         .flat_map(str::split_whitespace)
         .map(str::to_owned)
-        .collect()
 }

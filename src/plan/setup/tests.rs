@@ -287,3 +287,74 @@ fn a_daemon_reads_the_settings_of_the_machine_when_it_starts() {
     assert_eq!(changes.advice.len(), 1);
     assert_eq!(changes.advice[0].lines, ["systemctl restart nix-daemon"]);
 }
+
+#[test]
+fn a_line_that_nix_refuses_is_named_and_the_file_left_alone() {
+    let desired = desired(SECTIONS);
+    let mut seen = observed(&desired);
+    put(&mut seen, CONF, file("cores = 2\n\nrubbish\n"));
+    let changes = plan(&desired, &seen);
+    assert!(!addresses(&changes.steps).contains(&"setup/nix.conf"));
+    assert!(
+        changes.advice[0]
+            .text
+            .starts_with("Nix refuses line 3 of it")
+    );
+}
+
+#[test]
+fn what_our_fragment_adds_counts_only_where_it_is_included() {
+    let desired = desired(SECTIONS);
+    let conf = desired.conf.clone().unwrap();
+    let mut seen = observed(&desired);
+    put(&mut seen, FRAGMENT, file(&fragment_text()));
+    assert!(included_substituters(&desired, &seen, &conf).is_empty());
+    put(&mut seen, CONF, file("!include nanna-cache.conf\n"));
+    let added: Vec<_> = included_substituters(&desired, &seen, &conf)
+        .into_iter()
+        .collect();
+    let expected = "file:///cache/dev https://late.example?priority=60 https://up.example";
+    assert_eq!(added.join(" "), expected);
+}
+
+#[test]
+fn who_needs_no_administrator_is_not_sent_to_one() {
+    let desired = desired(SECTIONS);
+    let advised = |daemon, trusted| {
+        let mut seen = observed(&desired);
+        let Observation::Present(mut facts) = nix(&[]) else {
+            panic!()
+        };
+        (facts.daemon, facts.trusted) = (daemon, trusted);
+        seen.nix = Observation::Present(facts);
+        let advice = plan(&desired, &seen).advice;
+        let about: Vec<_> = advice.into_iter().map(|advice| advice.about).collect();
+        about.join(" ")
+    };
+    assert_eq!(
+        advised(true, true),
+        "",
+        "its own nix.conf is read by itself"
+    );
+    assert_eq!(advised(false, false), "");
+    assert_eq!(advised(true, false), "/etc/nix/nix.conf");
+}
+
+#[test]
+fn what_others_allow_counts_beside_what_our_fragment_adds() {
+    let desired = desired(SECTIONS);
+    let mut seen = observed(&desired);
+    let late = "https://late.example?priority=60";
+    put(&mut seen, CONF, file("!include nanna-cache.conf\n"));
+    put(
+        &mut seen,
+        FRAGMENT,
+        file(&format!("extra-substituters = {late}\n")),
+    );
+    let effective = format!("https://up.example {late}");
+    seen.nix = nix(&[("substituters", &effective)]);
+    let advice = plan(&desired, &seen).advice;
+    let lines = advice.into_iter().flat_map(|advice| advice.lines);
+    let wanted = format!("extra-trusted-substituters = file:///cache/dev {late}");
+    assert_eq!(lines.into_iter().next(), Some(wanted));
+}

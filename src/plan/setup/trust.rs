@@ -78,7 +78,7 @@ fn words(
 ) -> BTreeSet<String> {
     let mut words = BTreeSet::new();
     for name in names {
-        let mut ours = super::include::added(observed, conf, name);
+        let mut ours = super::include::added_by_all(observed, conf, name);
         let effective = nix.settings.get(*name).map(|setting| &setting.value);
         for word in effective.into_iter().flat_map(|all| all.split_whitespace()) {
             match ours.iter().position(|own| own == word) {

@@ -65,6 +65,7 @@ impl SimCache {
                 records: true,
                 sizes: true,
                 times: true,
+                by_age: false,
             },
             info: self.info.clone(),
             folders: self.info.is_some(),

@@ -1,8 +1,10 @@
 //! Each kind of step is counted once, and a renewal is no change.
 
 use super::*;
+use crate::config::model::PinName;
 use crate::plan::observed::{Nar, Observation};
-use crate::plan::testing::{ago, desired, dev, path, world};
+use crate::plan::step::RootToWrite;
+use crate::plan::testing::{ago, cache, class, desired, dev, path, world};
 
 #[test]
 fn a_whole_plan_is_counted() {
@@ -77,4 +79,56 @@ fn a_plan_that_only_renews_changes_nothing() {
     assert!(with("dust").is_empty());
     assert_eq!(with("dust").roots_renewed, 1);
     assert_eq!(with("gold").changes, 1, "a new record is a change");
+}
+
+#[test]
+fn steps_of_a_kind_add_up() {
+    let step = |op: Op| Step {
+        address: crate::plan::address::key_address(&cache("dev")),
+        phase: crate::plan::address::Phase::Push,
+        scope: crate::plan::step::Scope::Shared,
+        because: crate::plan::step::Because::default(),
+        effect: crate::plan::step::Effect::default(),
+        known: Known::Now,
+        revision: None,
+        waits_for: Vec::new(),
+        op,
+    };
+    let root = |new| RootToWrite {
+        path: path("a"),
+        class: class("dust"),
+        attr: None,
+        new,
+    };
+    let ops = [
+        Op::EditFile {
+            path: String::new(),
+            before: Some(String::new()),
+            after: String::new(),
+        },
+        Op::Push {
+            cache: cache("dev"),
+            class: class("dust"),
+            paths: Vec::new(),
+            selectors: Vec::new(),
+            roots: vec![root(true), root(false), root(false), root(false)],
+        },
+        Op::Pin {
+            cache: cache("dev"),
+            name: PinName::new("v1"),
+            add: vec![path("a")],
+            remove: vec![path("b"), path("c")],
+        },
+    ];
+    let twice: Vec<Step> = ops.iter().chain(&ops).cloned().map(step).collect();
+    let expected = Summary {
+        changes: 6,
+        change: 2,
+        roots_new: 2,
+        roots_renewed: 6,
+        pin: 2,
+        unpin: 4,
+        ..Summary::default()
+    };
+    assert_eq!(Summary::of_steps(&twice), expected);
 }

@@ -21,7 +21,7 @@ impl Search<'_> {
     /// Everything that was found, as one graph.
     pub(super) fn finish(self, classifier: Classifier<'_>) -> Wanted<'_> {
         let mut rows: HashMap<HashPart, Row> = HashMap::new();
-        let mut paths = Paths::builder(self.local.len() + self.directories.len());
+        let mut paths = Paths::builder(self.local.len());
         let mut origins = Vec::new();
         let mut nar_hashes = Vec::new();
         let mut sources: Vec<Source> = Vec::new();

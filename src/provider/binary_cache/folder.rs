@@ -4,34 +4,30 @@
 //! where there is no folder, and works on folders that may only be read; a record is *gone* as
 //! soon as its process is dead, because each process holds a lock (flock) on its records for
 //! life. Listings of records are made under a lock of their own, because a folder that changes
-//! while it is listed may show a name twice or not at all. Where the file system has no locks,
-//! records are judged by their age alone.
+//! while it is listed may show a name twice or not at all. Where the file system has no locks, or
+//! none that hold between machines, records are judged by their age alone.
 
 mod place;
+mod records;
 mod sink;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::Ordering;
-use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::sync::{Arc, Mutex};
 
 use super::{Area, CacheStore, CacheView, IfThere, Listed, Meta, Object, Outcome, Put, StoreError};
 use crate::plan::observed::Capabilities;
 use crate::plan::record::FOLDER;
 use crate::plan::time::Time;
 use crate::sys::clock;
-use crate::sys::file::{self, FileError, LockKind};
 use crate::transfer::sink::Sink;
 use place::{Entry, Place, check, folder_of, meta, resolved};
 
 /// Folders that an opening Nix would otherwise create, perhaps as root.
 const NIX_FOLDERS: [&str; 3] = ["nar", "log", "realisations"];
-
-/// How long one process waits for others that list or write records, each of which takes moments.
-const PATIENCE: Duration = Duration::from_secs(30);
 
 /// Threads that wait for the disk.
 const SYNC_THREADS: usize = 8;
@@ -72,68 +68,6 @@ impl FolderStore {
     #[must_use]
     pub fn path(&self) -> &Path {
         &self.place.path
-    }
-
-    fn lock_key() -> String {
-        format!("{FOLDER}/lock")
-    }
-
-    /// The lock of all records, or `None` where there is none to be had.
-    fn lock_records(&self, kind: LockKind, create: bool) -> Result<Option<File>, StoreError> {
-        let key = Self::lock_key();
-        let file = match self.place.open(&key)? {
-            Some(file) => file,
-            None if !create => return Ok(None),
-            None => {
-                let (_, temporary) = self.place.temporary(FOLDER)?;
-                if !self.place.rename_new(&temporary, &key)? {
-                    self.place.remove(&temporary)?;
-                }
-                match self.place.open(&key)? {
-                    Some(file) => file,
-                    None => return Ok(None),
-                }
-            }
-        };
-        match file::lock(&file, &self.place.path.join(&key), kind, PATIENCE) {
-            Ok(()) => Ok(Some(file)),
-            Err(FileError::Io { .. }) => Ok(None),
-            Err(error) => Err(StoreError::refused("lock", key, error)),
-        }
-    }
-
-    fn list_records(
-        &self,
-        folder: &str,
-        each: &mut dyn FnMut(Listed<'_>),
-    ) -> Result<(), StoreError> {
-        let _lock = self.lock_records(LockKind::Exclusive, false)?;
-        for entry in self
-            .place
-            .entries(folder)?
-            .iter()
-            .filter(|e| !e.folder && file::temporary_owner(&e.name).is_none())
-        {
-            let key = format!("{folder}/{}", entry.name);
-            let Some(file) = self.place.open(&key)? else {
-                continue;
-            };
-            let stat =
-                rustix::fs::fstat(&file).map_err(|e| self.place.error("examine", &key, e))?;
-            let gone = match file.try_lock_shared() {
-                Ok(()) => Some(true),
-                Err(std::fs::TryLockError::WouldBlock) => Some(false),
-                Err(std::fs::TryLockError::Error(_)) => None,
-            };
-            each(Listed {
-                key: &key,
-                meta: Some(Meta {
-                    gone,
-                    ..meta(&stat)
-                }),
-            });
-        }
-        Ok(())
     }
 
     /// Lists the files of a folder, and of the folders in it if `nested`.
@@ -186,6 +120,24 @@ impl FolderStore {
         Ok(())
     }
 
+    fn list_strays(&self, each: &mut dyn FnMut(Listed<'_>)) -> Result<(), StoreError> {
+        let ours = ["", "/intents", "/prunes"].map(|below| format!("{FOLDER}{below}"));
+        let others = ["realisations", "log", "debuginfo"].map(str::to_owned);
+        for folder in ours.iter().chain(&others) {
+            for entry in self.place.entries(folder)? {
+                if entry.folder || !entry.name.contains(".tmp.") {
+                    continue;
+                }
+                let key = format!("{folder}/{}", entry.name);
+                let meta = self.place.stat(&key)?;
+                if meta.is_some() {
+                    each(Listed { key: &key, meta });
+                }
+            }
+        }
+        Ok(())
+    }
+
     /// Writes a temporary file beside `key`, whole and synced; answers its name.
     fn stage(&self, key: &str, bytes: &[u8]) -> Result<(File, String), StoreError> {
         check(key)?;
@@ -201,6 +153,49 @@ impl FolderStore {
                 Err(error)
             }
         }
+    }
+
+    /// Publishes staged files in order. Names that are made in one folder become durable in the
+    /// order in which they were made, as file systems with a journal have it; that what lies in
+    /// other folders is durable before what refers to it, is seen to here.
+    fn publish_all(
+        &self,
+        puts: &[Put],
+        staged: Vec<Result<String, StoreError>>,
+    ) -> Vec<Result<Outcome, StoreError>> {
+        let mut staged = staged.into_iter();
+        let mut results = Vec::with_capacity(puts.len());
+        // The folder whose newest names may not be durable yet.
+        let nars = self.place.nars_changed.swap(false, Ordering::SeqCst);
+        let mut open = nars.then_some("nar");
+        for (put, file) in puts.iter().zip(staged.by_ref()) {
+            let folder = folder_of(&put.key);
+            let settled = match open.replace(folder) {
+                Some(before) if before != folder => self.place.sync_folder(before),
+                _ => Ok(()),
+            };
+            let result = match (settled, file) {
+                (Ok(()), Ok(temporary)) => self.publish(put, &temporary),
+                (Err(error), Ok(temporary)) => {
+                    let _ = self.place.remove(&temporary);
+                    Err(error)
+                }
+                (_, Err(error)) => Err(error),
+            };
+            results.push(result);
+            if results.last().is_some_and(Result::is_err) {
+                break;
+            }
+        }
+        for temporary in staged.flatten() {
+            let _ = self.place.remove(&temporary);
+        }
+        if let Some(last @ Ok(_)) = results.last_mut()
+            && let Some(Err(error)) = open.map(|folder| self.place.sync_folder(folder))
+        {
+            *last = Err(error);
+        }
+        results
     }
 
     fn publish(&self, put: &Put, temporary: &str) -> Result<Outcome, StoreError> {
@@ -230,6 +225,7 @@ impl CacheView for FolderStore {
             records: true,
             sizes: true,
             times: true,
+            by_age: !self.place.has_locks(),
         }
     }
 
@@ -267,6 +263,12 @@ impl CacheView for FolderStore {
                 Ok(())
             }
             Area::Nars => self.list_files("nar", false, each),
+            Area::Realisations => {
+                self.list_files("realisations", false, each)?;
+                self.list_files("build-trace-v2", true, each)
+            }
+            Area::Debug => self.list_files("debuginfo", true, each),
+            Area::Strays => self.list_strays(each),
             Area::Roots => self.list_files(&format!("{FOLDER}/roots"), true, each),
             Area::Pins => self.list_files(&format!("{FOLDER}/pins"), true, each),
             Area::Intents => self.list_records(&format!("{FOLDER}/intents"), each),
@@ -367,49 +369,11 @@ impl CacheStore for FolderStore {
                     .collect()
             })
         };
-        let mut results = Vec::with_capacity(puts.len());
-        let mut failed = false;
-        if self.place.nars_changed.swap(false, Ordering::SeqCst)
-            && let Err(error) = self.place.sync_folder("nar")
-        {
-            results.push(Err(error));
-            failed = true;
-        }
-        for (put, staged) in puts.iter().zip(staged) {
-            match staged {
-                Ok(temporary) if failed => drop(self.place.remove(&temporary)),
-                Err(_) if failed => {}
-                Ok(temporary) => results.push(self.publish(put, &temporary)),
-                Err(error) => results.push(Err(error)),
-            }
-            failed |= results.last().is_some_and(Result::is_err);
-        }
-        let folder = puts.last().map_or("", |put| folder_of(&put.key));
-        if !failed && let Err(error) = self.place.sync_folder(folder) {
-            results.pop();
-            results.push(Err(error));
-        }
-        results
+        self.publish_all(&puts, staged)
     }
 
     fn put_record(&self, key: &str, bytes: Vec<u8>) -> Result<Meta, StoreError> {
-        let (file, temporary) = self.stage(key, &bytes)?;
-        // Nobody else knows the file yet; where there are no locks, age alone counts.
-        let _ = file.try_lock();
-        let published = self
-            .lock_records(LockKind::Shared, true)
-            .and_then(|_lock| self.place.rename(&temporary, key));
-        if let Err(error) = published {
-            let _ = self.place.remove(&temporary);
-            return Err(error);
-        }
-        let stat = rustix::fs::fstat(&file).map_err(|e| self.place.error("examine", key, e))?;
-        let mut held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
-        held.insert(key.to_owned(), file);
-        Ok(Meta {
-            gone: Some(false),
-            ..meta(&stat)
-        })
+        self.write_record(key, &bytes)
     }
 
     fn upload(&self) -> Result<Box<dyn Sink>, StoreError> {
@@ -421,10 +385,24 @@ impl CacheStore for FolderStore {
     }
 
     fn delete(&self, keys: &[String]) -> Vec<Result<(), StoreError>> {
-        let results = keys.iter().map(|key| self.place.remove(key)).collect();
-        let mut held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut changed = BTreeSet::new();
+        let mut results: Vec<Result<(), StoreError>> = Vec::with_capacity(keys.len());
         for key in keys {
-            held.remove(key);
+            results.push(self.place.remove(key).map(|was_there| {
+                if was_there {
+                    changed.insert(folder_of(key));
+                }
+            }));
+        }
+        self.let_go(keys);
+        // What goes next may be what these referred to: it must not go first in a power cut.
+        for folder in changed {
+            if let Err(error) = self.place.sync_folder(folder) {
+                let in_it = keys.iter().position(|key| folder_of(key) == folder);
+                if let Some(result) = in_it.and_then(|at| results.get_mut(at)) {
+                    *result = Err(error);
+                }
+            }
         }
         results
     }

@@ -82,6 +82,10 @@ impl<'a> Held<'a> {
         &mut self,
         work: impl FnOnce() -> T + Send,
     ) -> (T, Result<(), RenewError>) {
+        if self.clock.is_alone() {
+            let result = work();
+            return (result, self.renew());
+        }
         std::thread::scope(|scope| {
             let task = scope.spawn(work);
             let mut renewed = Ok(());

@@ -23,6 +23,8 @@ pub mod pins;
 pub mod prune;
 pub mod push;
 pub mod records;
+pub mod signers;
+pub mod terms;
 
 use std::io::Read;
 
@@ -113,6 +115,12 @@ pub enum Area {
     Roots,
     /// `nanna-cache/v1/pins/`, all names.
     Pins,
+    /// Realisations (`realisations/` and `build-trace-v2/`): which path a derivation's output became.
+    Realisations,
+    /// `debuginfo/`: which NAR holds debug information.
+    Debug,
+    /// Temporary files of writers in places that no other area is of.
+    Strays,
     /// Folders directly in `nanna-cache/`: versions of the records. Keys end in `/`.
     Versions,
 }

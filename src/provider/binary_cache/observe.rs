@@ -15,6 +15,7 @@ use crate::nix::cache_info::CacheInfo;
 use crate::nix::store_path::{HashPart, StoreDir};
 use crate::plan::observed::{CacheContent, Nar, Observation, Why};
 use crate::plan::record::{Intent, PinBody, PinRecord, PruneRecord, Root};
+use crate::plan::time::Time;
 use crate::transfer::progress::Progress;
 use narinfos::Narinfos;
 
@@ -68,9 +69,22 @@ pub fn observe_content(
     look: &Look<'_>,
     progress: &Progress,
 ) -> Result<CacheContent, StoreError> {
+    observe_at(view, look, progress, view.now()?)
+}
+
+/// As [`observe_content`], by who knows the cache's own now better than a reader can.
+///
+/// # Errors
+/// As [`observe_content`].
+pub fn observe_at(
+    view: &dyn CacheView,
+    look: &Look<'_>,
+    progress: &Progress,
+    now: Time,
+) -> Result<CacheContent, StoreError> {
     let mut content = CacheContent {
         capabilities: view.capabilities(),
-        now: view.now()?,
+        now,
         folders: view.has_folders()?,
         ..CacheContent::default()
     };
@@ -128,6 +142,14 @@ impl Reader<'_> {
         unsure(self.content, text);
     }
 
+    /// A record that this version must not act beside.
+    fn forbidden(&mut self, text: &str) {
+        self.unsure(text);
+        self.content
+            .forbidden
+            .get_or_insert_with(|| Why(text.to_owned()));
+    }
+
     fn failed(&mut self, error: &StoreError) {
         let why = why(error);
         self.unsure(&why.0);
@@ -164,7 +186,7 @@ impl Reader<'_> {
 
     fn try_records(&mut self) -> Result<(), StoreError> {
         if let Some(why) = records::foreign_version(self.view)? {
-            self.unsure(&why.0);
+            self.forbidden(&why.0);
         }
         let now = self.content.now;
         for found in records::prunes(self.view)? {
@@ -177,7 +199,7 @@ impl Reader<'_> {
                     phase: body.phase,
                     paths: records::unlist(&body.paths).unwrap_or_default(),
                 }),
-                Err(error) => self.unsure(&error.to_string()),
+                Err(error) => self.forbidden(&error.to_string()),
             }
         }
         for found in records::intents(self.view)? {
@@ -194,8 +216,10 @@ impl Reader<'_> {
                     paths,
                     absent,
                 }),
-                Ok(_) => self.unsure(&format!("the record `{}` has malformed lists", found.key)),
-                Err(error) => self.unsure(&error.to_string()),
+                Ok(_) => {
+                    self.forbidden(&format!("the record `{}` has malformed lists", found.key));
+                }
+                Err(error) => self.forbidden(&error.to_string()),
             }
         }
         let mut roots = Vec::new();
@@ -230,7 +254,7 @@ impl Reader<'_> {
             };
             match records::read::<PinBody>(&key, &object.bytes) {
                 Ok(body) => pin.project = body.project,
-                Err(error) => self.unsure(&error.to_string()),
+                Err(error) => self.forbidden(&error.to_string()),
             }
         }
         pins.sort_unstable();
@@ -256,7 +280,7 @@ impl Reader<'_> {
         })?;
         self.content.leftovers.append(&mut left);
         if let Some(key) = strange {
-            self.unsure(&format!(
+            self.forbidden(&format!(
                 "the record `{key}` is not one that this version knows"
             ));
         }
@@ -282,6 +306,9 @@ impl Reader<'_> {
         let found = Narinfos::read(self.view, look, hashes, progress);
         self.damages.extend(found.damages);
         self.named.extend(found.named);
+        self.content.bound = found.bound;
+        self.content.bound.sort_unstable();
+        self.content.bound.dedup();
         if let Some(why) = found.unsure {
             self.unsure(&why.0);
         }
@@ -296,6 +323,13 @@ impl Reader<'_> {
             } else if !named.contains(listed.key) {
                 nars.push(nar(listed.key, meta));
             }
+        });
+        if let Err(error) = listed {
+            self.failed(&error);
+        }
+        let listed = self.view.list(Area::Strays, &mut |listed| {
+            let temporary = listed.meta.filter(|_| is_temporary(listed.key));
+            left.extend(temporary.map(|meta| nar(listed.key, meta)));
         });
         if let Err(error) = listed {
             self.failed(&error);

@@ -6,29 +6,32 @@
 //! are older than grace, after looking once more. A plan only ever gives candidates: what may go
 //! is decided on the second look, so an old plan is safe. It may stop or die anywhere.
 
+mod beside;
 mod files;
+mod paths;
 
 use std::collections::{BTreeSet, HashSet};
 
 use serde_json::{Map, Value};
 
 use super::lease::{Held, Lapsed, RenewError};
-use super::observe::{Look, observe_content};
+use super::observe::{Look, observe_at};
 use super::records::{self, KEPT, PRUNE, bytes, id_of, new_id, prune_key};
+use super::terms::{Rule, Terms};
 use super::{CacheStore, StoreError, narinfo_key};
 use crate::config::units::Span;
-use crate::nix::closure::RowSet;
 use crate::nix::store_path::HashPart;
 use crate::plan::observed::{CacheContent, Why};
 use crate::plan::record::{Head, PruneBody, PrunePhase};
 use crate::plan::time::Time;
 use crate::sys::clock::Clock;
 use crate::transfer::progress::Progress;
+use paths::Round;
 
 /// What a plan would delete. Nothing else is.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Candidates {
-    /// Paths.
+    /// Paths; where there are very many, referrers before references.
     pub paths: Vec<HashPart>,
     /// Keys of root records.
     pub roots: Vec<String>,
@@ -121,28 +124,51 @@ pub fn prune(
     clock: &dyn Clock,
     progress: &Progress,
 ) -> Result<PruneDone, PruneError> {
+    let terms = &Terms::STANDARD;
+    prune_by(
+        terms, store, candidates, look, grace, decide, clock, progress,
+    )
+}
+
+/// As [`prune`], by other numbers.
+///
+/// # Errors
+/// As [`prune`].
+#[expect(
+    clippy::too_many_arguments,
+    reason = "each is another part of the world"
+)]
+pub fn prune_by(
+    terms: &Terms,
+    store: &dyn CacheStore,
+    candidates: &Candidates,
+    look: &Look<'_>,
+    grace: Span,
+    decide: &mut (dyn FnMut(&CacheContent) -> Decision + Send),
+    clock: &dyn Clock,
+    progress: &Progress,
+) -> Result<PruneDone, PruneError> {
     let mut done = PruneDone::default();
-    let result = prune_into(
-        store,
-        candidates,
-        look,
-        grace,
-        decide,
-        (clock, progress),
-        &mut done,
-    );
-    match result {
+    let with = (clock, progress);
+    match prune_into(
+        terms, store, candidates, look, grace, decide, with, &mut done,
+    ) {
         Ok(()) => Ok(done),
         Err(PruneError::Stopped(_)) => Err(PruneError::Stopped(Box::new(done))),
         Err(error) => Err(error),
     }
 }
 
-/// As [`prune`]; what was done is in `done` whatever ends it.
+/// As [`prune_by`]; what was done is in `done` whatever ends it.
 ///
 /// # Errors
 /// As [`prune`]. [`PruneError::Stopped`] holds nothing.
+#[expect(
+    clippy::too_many_arguments,
+    reason = "each is another part of the world"
+)]
 pub fn prune_into(
+    terms: &Terms,
     store: &dyn CacheStore,
     candidates: &Candidates,
     look: &Look<'_>,
@@ -156,19 +182,29 @@ pub fn prune_into(
         return Err(PruneError::Busy { since });
     }
     let id = new_id()?;
+    let first = candidates.paths.chunks(terms.round.max(1)).next();
+    let first = first.unwrap_or_default();
+    let is_last = first.len() == candidates.paths.len();
+    let keeps = terms.keeps(Rule::RecordFirst);
+    let roots: &[String] = if is_last && keeps {
+        &candidates.roots
+    } else {
+        &[]
+    };
     let body = PruneBody {
         head: Head::ours(),
         phase: PrunePhase::Paths,
-        paths: records::list(candidates.paths.iter().copied()),
-        roots: candidates.roots.join(" "),
+        paths: records::list(first.iter().copied().filter(|_| keeps)),
+        roots: roots.join(" "),
         nars: String::new(),
         plan: candidates.plan.clone(),
         began: Time(clock.unix()),
         run: candidates.run.clone(),
         other: Map::new(),
     };
-    let held = Held::begin(store, clock, prune_key(&id), PRUNE, bytes(&body))?;
+    let held = Held::begin(store, clock, prune_key(&id), terms.prune, bytes(&body))?;
     let mut prune = Prune {
+        terms: *terms,
         store,
         candidates,
         look,
@@ -210,6 +246,7 @@ fn active(store: &dyn CacheStore, ours: Option<&str>) -> Result<Option<Time>, St
 
 /// A prune under way.
 struct Prune<'a> {
+    terms: Terms,
     store: &'a dyn CacheStore,
     candidates: &'a Candidates,
     look: &'a Look<'a>,
@@ -227,19 +264,19 @@ impl Prune<'_> {
         &mut self,
         decide: &mut (dyn FnMut(&CacheContent) -> Decision + Send),
     ) -> Result<(), PruneError> {
-        let mut files: BTreeSet<String> = self.candidates.objects.iter().cloned().collect();
-        if !self.candidates.paths.is_empty() || !self.candidates.roots.is_empty() {
-            let content = self.look_again()?;
-            let (going, roots) = self.narrow(&content, &decide(&content));
-            self.body.paths = records::list(going.iter().map(|row| content.paths.hash(row)));
-            self.body.roots = roots.join(" ");
-            self.rewrite()?;
-            self.delete_paths(&content, &going)?;
-            self.delete_all(&roots, |done, key| done.roots.push(key))?;
-            files.extend(going.iter().filter_map(|row| {
-                let nar = content.narinfos.get(row as usize)?.nar?;
-                content.nars.get(nar as usize).map(|nar| nar.key.clone())
-            }));
+        let candidates = self.candidates;
+        let mut files: BTreeSet<String> = candidates.objects.iter().cloned().collect();
+        let mut rounds = candidates.paths.chunks(self.terms.round.max(1)).peekable();
+        while let Some(paths) = rounds.next() {
+            let roots = match rounds.peek() {
+                Some(_) => &[][..],
+                None => &candidates.roots,
+            };
+            files.extend(self.round(Round { paths, roots }, decide)?);
+        }
+        if candidates.paths.is_empty() && !candidates.roots.is_empty() {
+            let roots = &candidates.roots;
+            files.extend(self.round(Round { paths: &[], roots }, decide)?);
         }
         self.delete_files(&files)
     }
@@ -247,9 +284,11 @@ impl Prune<'_> {
     fn look_again(&mut self) -> Result<CacheContent, PruneError> {
         let (view, look) = (self.store.view(), self.look);
         let quiet = Progress::default();
+        // The cache's own now, not that of a reader.
+        let now = self.held.now();
         let (content, renewed) = self
             .held
-            .renew_during(|| observe_content(view, look, &quiet));
+            .renew_during(|| observe_at(view, look, &quiet, now));
         renewed?;
         let mut content = content?;
         if let Some(why) = content.partial.take() {
@@ -258,85 +297,6 @@ impl Prune<'_> {
         let ours = id_of(&self.held.key).unwrap_or_default();
         content.prunes.retain(|prune| prune.id != ours);
         Ok(content)
-    }
-
-    /// What may go: candidates that are dead in the second look, too, without all that something
-    /// visible beyond them reaches; roots that ended and that no open push relies on.
-    fn narrow(&mut self, content: &CacheContent, decision: &Decision) -> (RowSet, Vec<String>) {
-        let dead: HashSet<HashPart> = decision.dead.iter().copied().collect();
-        let mut going = RowSet::new(content.paths.len());
-        for hash in self
-            .candidates
-            .paths
-            .iter()
-            .filter(|hash| dead.contains(hash))
-        {
-            if let Some(row) = content.paths.row(hash) {
-                going.insert(row);
-            }
-        }
-        let staying = content.paths.rows().filter(|row| !going.contains(*row));
-        let reached = content.paths.refs().reach(staying);
-        let lost: Vec<u32> = going.iter().filter(|row| reached.contains(*row)).collect();
-        for row in lost {
-            going.remove(row);
-        }
-        for hash in &self.candidates.paths {
-            if content
-                .paths
-                .row(hash)
-                .is_some_and(|row| !going.contains(row))
-            {
-                self.done.spared.push(*hash);
-            }
-        }
-        let open: HashSet<HashPart> = content
-            .intents
-            .iter()
-            .filter(|intent| !intent.gone)
-            .flat_map(|intent| intent.paths.iter().copied())
-            .collect();
-        let ended: HashSet<&String> = decision.ended.iter().collect();
-        let roots = self.candidates.roots.iter().filter(|key| {
-            ended.contains(key)
-                && records::root_of(key).is_some_and(|(_, hash)| !open.contains(&hash))
-        });
-        (going, roots.cloned().collect())
-    }
-
-    /// Deletes narinfos, level by level: those that nothing left refers to, then the next.
-    fn delete_paths(&mut self, content: &CacheContent, going: &RowSet) -> Result<(), PruneError> {
-        let levels = content.paths.refs().levels(going);
-        for level in levels.levels {
-            for rows in level.chunks(CHUNK) {
-                let hashes: Vec<HashPart> =
-                    rows.iter().map(|&row| content.paths.hash(row)).collect();
-                let keys: Vec<String> = hashes.iter().map(|hash| narinfo_key(*hash)).collect();
-                self.before_request()?;
-                let answers = self.store.delete(&keys);
-                let mut failed = None;
-                for (hash, answer) in hashes.iter().zip(answers) {
-                    match self.note(answer) {
-                        Ok(()) => {
-                            self.done.paths.push(*hash);
-                            Progress::add(&self.progress.paths_done, 1);
-                        }
-                        Err(error) => failed = Some(error),
-                    }
-                }
-                // A narinfo that stayed keeps its level open: what it refers to must stay.
-                if let Some(error) = failed {
-                    return Err(error.into());
-                }
-                let listings: Vec<String> =
-                    hashes.iter().map(|hash| format!("{hash}.ls")).collect();
-                self.before_request()?;
-                for answer in self.store.delete(&listings) {
-                    self.note(answer)?;
-                }
-            }
-        }
-        Ok(())
     }
 
     fn delete_all(
@@ -358,6 +318,9 @@ impl Prune<'_> {
         if self.progress.is_stopped() {
             return Err(PruneError::Stopped(Box::default()));
         }
+        if !self.terms.keeps(Rule::PruneTrust) {
+            return Ok(());
+        }
         self.held.renew()?;
         Ok(self.held.trusted()?)
     }
@@ -374,7 +337,7 @@ impl Prune<'_> {
 
     /// Says that the prune is over, unless something that was sent may still take effect.
     fn end(mut self, result: Result<(), PruneError>) -> Result<(), PruneError> {
-        if !self.unanswered {
+        if !self.unanswered || !self.terms.keeps(Rule::PruneAges) {
             self.body.phase = PrunePhase::Ended;
             self.body.paths = self.left();
             (self.body.roots, self.body.nars) = Default::default();

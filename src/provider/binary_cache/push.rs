@@ -16,7 +16,8 @@ use std::sync::Arc;
 use serde_json::Map;
 
 use super::lease::{Held, Lapsed, RenewError};
-use super::records::{self, INTENT, bytes, intent_key, new_id};
+use super::records::{self, bytes, intent_key, new_id};
+use super::terms::{Rule, Terms};
 use super::{CacheStore, IfThere, Put, StoreError};
 use crate::config::model::{ClassName, Compression};
 use crate::config::units::Span;
@@ -199,19 +200,34 @@ pub fn push(
     clock: &dyn Clock,
     progress: &Progress,
 ) -> Result<PushDone, PushError> {
+    push_by(&Terms::STANDARD, store, batch, clock, progress)
+}
+
+/// As [`push`], by other numbers.
+///
+/// # Errors
+/// As [`push`].
+pub fn push_by(
+    terms: &Terms,
+    store: &dyn CacheStore,
+    batch: &Batch,
+    clock: &dyn Clock,
+    progress: &Progress,
+) -> Result<PushDone, PushError> {
     let mut done = PushDone::default();
-    match push_into(store, batch, clock, progress, &mut done) {
+    match push_into(terms, store, batch, clock, progress, &mut done) {
         Ok(()) => Ok(done),
         Err(PushError::Stopped(_)) => Err(PushError::Stopped(Box::new(done))),
         Err(error) => Err(error),
     }
 }
 
-/// As [`push`]; what was done is in `done` whatever ends it.
+/// As [`push_by`]; what was done is in `done` whatever ends it.
 ///
 /// # Errors
 /// As [`push`]. [`PushError::Stopped`] holds nothing.
 pub fn push_into(
+    terms: &Terms,
     store: &dyn CacheStore,
     batch: &Batch,
     clock: &dyn Clock,
@@ -222,6 +238,7 @@ pub fn push_into(
     let mut noted = HashSet::new();
     for _ in 0..ATTEMPTS {
         let mut push = Push {
+            terms: *terms,
             store,
             batch,
             clock,
@@ -243,6 +260,7 @@ pub fn push_into(
 
 /// One push under way.
 struct Push<'a> {
+    terms: Terms,
     store: &'a dyn CacheStore,
     batch: &'a Batch,
     clock: &'a dyn Clock,
@@ -262,9 +280,14 @@ impl Push<'_> {
         let relies: HashSet<HashPart> = closure
             .chain(self.batch.items.iter().map(|item| item.path.hash()))
             .collect();
+        let mut early = match self.terms.keeps(Rule::IntentFirst) {
+            true => None,
+            false => Some(look::presence(view, self.batch, &relies)?),
+        };
         let mut body = self.intent(&relies);
         let key = intent_key(&new_id()?);
-        let mut held = Held::begin(self.store, self.clock, key, INTENT, bytes(&body))?;
+        let lease = self.terms.intent;
+        let mut held = Held::begin(self.store, self.clock, key, lease, bytes(&body))?;
         let looked = self.wait_for_paths(&mut held, &relies);
         let Some(trace) = looked? else {
             // Stopped before anything was done.
@@ -274,15 +297,15 @@ impl Push<'_> {
         for _ in 0..ATTEMPTS {
             // What could not be pushed is found anew with each look.
             self.done.failed.clear();
-            let presence = match look::presence(view, self.batch, &relies) {
+            let presence = match early.take() {
+                Some(presence) => Ok(presence),
+                None => look::presence(view, self.batch, &relies),
+            };
+            let presence = match presence {
                 Ok(presence) => presence,
                 Err(error) => {
-                    if self
-                        .done
-                        .classes
-                        .values()
-                        .all(|class| class.uploaded.is_empty())
-                    {
+                    let mut classes = self.done.classes.values();
+                    if classes.all(|class| class.uploaded.is_empty()) {
                         held.remove()?;
                     }
                     return Err(error.into());
@@ -299,9 +322,13 @@ impl Push<'_> {
             }
             // A defence against requests that land very late: look once more if anything was pruned.
             if records::trace(view)? == trace || self.is_whole(&relies)? {
+                if !self.terms.keeps(Rule::RootsFirst) {
+                    self.store.delete(std::slice::from_ref(&held.key));
+                }
                 self.write_roots(&mut held)?;
                 // What is published without a root record is kept alive by the intent alone.
-                if !self.unanswered && self.done.failed.is_empty() {
+                let ages = self.unanswered && self.terms.keeps(Rule::IntentAges);
+                if !ages && self.done.failed.is_empty() {
                     held.remove()?;
                 }
                 return Ok(());
@@ -317,8 +344,11 @@ impl Push<'_> {
         IntentBody {
             head: Head::ours(),
             class: self.batch.class.clone(),
-            tops,
-            paths: records::list(relies.iter().copied()),
+            tops: tops.clone(),
+            paths: match self.terms.keeps(Rule::WholeClosure) {
+                true => records::list(relies.iter().copied()),
+                false => records::list(tops.iter().map(StorePath::hash)),
+            },
             absent: None,
             began: Time(self.clock.unix()),
             commit: self.batch.commit.clone(),
@@ -391,13 +421,28 @@ impl Push<'_> {
             written.push(root.clone());
         }
         for chunk in puts.chunks(256) {
-            held.renew()?;
-            held.trusted()?;
+            self.trusted(held)?;
             for result in self.store.put_in_order(chunk.to_vec()) {
                 self.note(result)?;
             }
         }
         self.done.roots = written;
+        Ok(())
+    }
+
+    fn renew(&self, held: &mut Held<'_>) -> Result<(), Early> {
+        if self.terms.keeps(Rule::PushTrust) {
+            held.renew()?;
+        }
+        Ok(())
+    }
+
+    /// Makes sure that something may be sent that relies on the intent.
+    fn trusted(&self, held: &mut Held<'_>) -> Result<(), Early> {
+        if self.terms.keeps(Rule::PushTrust) {
+            held.renew()?;
+            held.trusted()?;
+        }
         Ok(())
     }
 

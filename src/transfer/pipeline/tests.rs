@@ -61,6 +61,7 @@ fn run(jobs: &[Job], method: Method, room: usize) -> (Results, Files, usize) {
     let settings = Settings {
         compression: Compression { method, level: 1 },
         threads: 3,
+        is_alone: false,
         open: &make,
         progress: &progress,
     };
@@ -155,6 +156,7 @@ fn giving_up_does_not_wait_for_what_is_queued() {
             level: 1,
         },
         threads: 0,
+        is_alone: false,
         open: &make,
         progress: &progress,
     };

@@ -164,3 +164,126 @@ fn what_cannot_be_seen_is_said() {
     let dark = explained(GIVEN, &closure().hide("up").hide("store"), "low", |_| {});
     assert_eq!((dark.in_store, dark.upstreams[0].has), (None, None));
 }
+
+#[test]
+fn a_name_that_several_classes_match_has_the_first_and_names_the_others() {
+    let sections = "artifacts:
+  first: { priority: 1, retention: 10d, match: ['never'] }
+  gold: { priority: 100, retention: 100d, match: ['-gold'] }
+  silver: { priority: 50, retention: 50d, match: ['-silver'] }
+  dust: { priority: 10, retention: 10d, default: true }
+";
+    let class = explained(sections, &world(), "x-gold-silver", |_| {}).class;
+    assert_eq!(class.class.as_str(), "gold");
+    assert_eq!(class.because.rule, "the pattern `-gold` matches its name");
+    let also: Vec<_> = class.also.iter().map(ToString::to_string).collect();
+    assert_eq!(also, ["silver"]);
+}
+
+#[test]
+fn what_an_upstream_answered() {
+    let up = |world: World| {
+        let mut upstreams = explained(GIVEN, &world, "low", |_| {}).upstreams;
+        let up = upstreams.remove(0);
+        (up.has, up.how)
+    };
+    let (has, how) = up(closure().with_upstream(&["low"]));
+    assert_eq!(has, Some(true));
+    assert!(how.starts_with("by a signature"), "{how}");
+    assert_eq!(up(closure().hide("up")), (None, "it is hidden".to_owned()));
+    let (has, how) = up(closure());
+    assert_eq!(
+        (has, how.as_str()),
+        (Some(false), "it answered that it has not")
+    );
+}
+
+#[test]
+fn a_class_that_does_not_go_there_is_held_back_unless_pushing_is_off() {
+    let of = |push: &str| {
+        let sections = format!("push: {{ paths: [/g], {push} }}");
+        let mut all = explained(&sections, &closure(), "low", |_| {});
+        all.caches.remove(0).verdict
+    };
+    let held = Verdict::HeldBack {
+        reason: HeldReason::OtherClass,
+        needs: None,
+    };
+    assert_eq!(of("to: { dev: [gold] }"), held);
+    assert_eq!(of("enabled: false"), Verdict::NotWanted);
+    let excluded = Verdict::HeldBack {
+        reason: HeldReason::Excluded,
+        needs: None,
+    };
+    assert_eq!(of("exclude: [low], enabled: false"), excluded);
+}
+
+#[test]
+fn an_excluded_path_that_lost_its_nar_stays_as_it_is() {
+    let world = world()
+        .with_store(&["top 9 x-source", "x-source 1"])
+        .with_cached(400, &["x-source 1"]);
+    let all = explained(GIVEN, &world, "x-source", |observed| {
+        dev(observed).narinfos[0].nar = None;
+    });
+    assert!(kept(all.caches[0].verdict.clone()).starts_with("no record of ours"));
+}
+
+#[test]
+fn what_goes_from_one_cache_or_beside_it_is_not_what_is_asked_for() {
+    let sections = "caches:
+  one: { type: file, tier: 1, path: /1 }
+  two: { type: file, tier: 1, path: /2 }
+";
+    let mut world = world().with_cached(400, &["a", "b"]);
+    let mut full = world.caches.remove(&cache("dev")).unwrap();
+    let dust = crate::plan::testing::class("dust");
+    full.roots.insert((dust.clone(), hash("a")), ago(1));
+    full.roots.insert((dust.clone(), hash("b")), ago(90));
+    world.caches.insert(cache("two"), full.clone());
+    full.roots.insert((dust.clone(), hash("a")), ago(50));
+    full.roots.insert((dust, hash("b")), ago(60));
+    world.caches.insert(cache("one"), full);
+    let of = |name: &str| {
+        let caches = explained(sections, &world, name, |_| {}).caches;
+        caches
+            .into_iter()
+            .map(|cache| cache.verdict)
+            .collect::<Vec<_>>()
+    };
+    let gone = |days| Verdict::Deleted {
+        reason: DropReason::NeedEnded(ago(days)),
+    };
+    let a = of("a");
+    assert_eq!(a[0], gone(40));
+    assert!(kept(a[1].clone()).starts_with("a root that is within"));
+    assert_eq!(of("b"), [gone(50), gone(80)]);
+}
+
+#[test]
+fn reasons_that_nearly_hold_are_not_given() {
+    let why = |world: &World, change: fn(&mut Observed)| {
+        let all = explained("prune: { grace: 10d }", world, "a", change);
+        kept(all.caches[0].verdict.clone())
+    };
+    let foreign = "no record of ours";
+    let at_grace = world().with_cached(10, &["a"]);
+    assert!(why(&at_grace, |_| {}).starts_with(foreign));
+    let intent = |gone, paths: &[&str]| Intent {
+        id: "i".to_owned(),
+        modified: ago(0),
+        gone,
+        paths: paths.iter().map(|name| hash(name)).collect(),
+        absent: Vec::new(),
+    };
+    let pushes = vec![intent(false, &["b"]), intent(true, &["a"])];
+    let all = explained("", &at_grace, "a", |observed| {
+        dev(observed).intents.clone_from(&pushes);
+    });
+    assert!(kept(all.caches[0].verdict.clone()).starts_with(foreign));
+    let below = world()
+        .with_cached(60, &["a"])
+        .with_roots(50, "dust", &["a"])
+        .with_cached(1, &["young 1 a"]);
+    assert!(why(&below, |_| {}).starts_with("something that is kept"));
+}

@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, OnceLock};
 
-use rustix::fs::{AtFlags, FileType, Mode, OFlags, RenameFlags, Stat};
+use rustix::fs::{AtFlags, FileType, FlockOperation, Mode, OFlags, RenameFlags, Stat};
 use rustix::io::Errno;
 
 use crate::plan::time::Time;
@@ -25,6 +25,8 @@ pub(super) type Hook = Arc<dyn Fn(&'static str, &str) -> io::Result<()> + Send +
 pub(super) struct Place {
     pub(super) path: PathBuf,
     handle: OnceLock<OwnedFd>,
+    /// Whether a lock tells that a process lives.
+    locks: OnceLock<bool>,
     hook: Option<Hook>,
     /// Whether names in `nar/` were changed since the folder was last synced.
     pub(super) nars_changed: AtomicBool,
@@ -41,6 +43,7 @@ impl Place {
         Self {
             path,
             handle: OnceLock::new(),
+            locks: OnceLock::new(),
             hook,
             nars_changed: AtomicBool::new(false),
         }
@@ -115,6 +118,48 @@ impl Place {
             Err(Errno::NOENT | Errno::NOTDIR) => Ok(None),
             Err(error) => Err(self.error("open", key, error)),
         }
+    }
+
+    /// Opens a file whose lock is to be taken. Where locks (flock) are made of others (fcntl), as in NFS,
+    /// to hold one alone needs a file that is open for writing.
+    pub(super) fn open_to_lock(&self, key: &str) -> Result<Option<File>, StoreError> {
+        check(key)?;
+        let Some(root) = self.handle()? else {
+            return Ok(None);
+        };
+        let flags = OFlags::RDWR | OFlags::CLOEXEC | OFlags::NOFOLLOW | OFlags::NONBLOCK;
+        match rustix::fs::openat(root, key, flags, Mode::empty()) {
+            Ok(file) => Ok(Some(file.into())),
+            Err(Errno::NOENT | Errno::NOTDIR) => Ok(None),
+            // Who may only read still keeps others from changing it, where that works.
+            Err(_) => self.open(key),
+        }
+    }
+
+    /// Whether that somebody holds a lock tells that he lives, and that nobody does, that he is
+    /// dead: there are locks, and they hold for all who can reach the folder.
+    pub(super) fn has_locks(&self) -> bool {
+        if let Some(known) = self.locks.get() {
+            return *known;
+        }
+        let Ok(Some(handle)) = self.handle() else {
+            return true;
+        };
+        let probe = || -> Result<bool, Errno> {
+            self.before("probe", "")?;
+            if is_remote(handle) {
+                return Ok(false);
+            }
+            // A folder has a lock, too, and nobody uses it.
+            rustix::fs::flock(handle, FlockOperation::NonBlockingLockShared)?;
+            rustix::fs::flock(handle, FlockOperation::Unlock)?;
+            Ok(true)
+        };
+        let found = match probe() {
+            Ok(found) => found,
+            Err(error) => !is_unsupported(&error.into()),
+        };
+        *self.locks.get_or_init(|| found)
     }
 
     pub(super) fn stat(&self, key: &str) -> Result<Option<Meta>, StoreError> {
@@ -201,7 +246,9 @@ impl Place {
                 .before("mkdir", part)
                 .and_then(|()| rustix::fs::mkdirat(root, part, Mode::from_raw_mode(0o777)));
             match made {
-                Ok(()) | Err(Errno::EXIST) => {}
+                // What will lie in it is of no use if its own name is lost.
+                Ok(()) => self.sync_folder(folder_of(part))?,
+                Err(Errno::EXIST) => {}
                 Err(error) => return Err(self.error("create the folder", part, error)),
             }
         }
@@ -261,17 +308,18 @@ impl Place {
         }
     }
 
-    /// Removes a file; one that is not there counts as removed.
-    pub(super) fn remove(&self, key: &str) -> Result<(), StoreError> {
+    /// Removes a file; one that is not there counts as removed. Says whether it was there.
+    pub(super) fn remove(&self, key: &str) -> Result<bool, StoreError> {
         check(key)?;
         let Some(root) = self.handle()? else {
-            return Ok(());
+            return Ok(false);
         };
         let removed = self
             .before("remove", key)
             .and_then(|()| rustix::fs::unlinkat(root, key, AtFlags::empty()));
         match removed {
-            Ok(()) | Err(Errno::NOENT | Errno::NOTDIR) => Ok(()),
+            Ok(()) => Ok(true),
+            Err(Errno::NOENT | Errno::NOTDIR) => Ok(false),
             Err(error) => Err(self.error("delete", key, error)),
         }
     }
@@ -333,6 +381,58 @@ pub(super) fn check(key: &str) -> Result<(), StoreError> {
 /// The folder part of a key; empty for a key at the top.
 pub(super) fn folder_of(key: &str) -> &str {
     key.rsplit_once('/').map_or("", |(folder, _)| folder)
+}
+
+/// Whether an error says that there are no locks here, or none for a file that is open like this.
+pub(super) fn is_unsupported(error: &io::Error) -> bool {
+    let errno = Errno::from_io_error(error);
+    matches!(
+        errno,
+        Some(Errno::BADF | Errno::INVAL | Errno::NOLCK | Errno::NOSYS | Errno::OPNOTSUPP)
+    )
+}
+
+/// Whether other machines may work in the folder, too. Their locks may or may not be known here: NFS and
+/// SMB leave that to how they are mounted, and FUSE to each file system.
+#[cfg(target_os = "linux")]
+fn is_remote(folder: impl AsFd) -> bool {
+    /// NFS, SMB (old, CIFS and SMB2), 9p, FUSE, Ceph, AFS (two), Coda, NCP, Lustre, GFS2, OCFS2, GPFS.
+    const REMOTE: [u32; 15] = [
+        0x6969,
+        0x517b,
+        0xff53_4d42,
+        0xfe53_4d42,
+        0x0102_1997,
+        0x6573_5546,
+        0x00c3_6400,
+        0x5346_414f,
+        0x6b41_4653,
+        0x7375_7245,
+        0x564c,
+        0x0bd0_0bd0,
+        0x0116_1970,
+        0x7461_636f,
+        0x4750_4653,
+    ];
+    // The numbers have 32 bits; how the system's own type widens them differs.
+    let kind = rustix::fs::fstatfs(folder).map(|facts| facts.f_type);
+    kind.is_ok_and(|kind| {
+        let low = i128::from(kind) & 0xffff_ffff;
+        REMOTE.iter().any(|remote| i128::from(*remote) == low)
+    })
+}
+
+/// Whether other machines may work in the folder, too.
+#[cfg(target_os = "macos")]
+fn is_remote(folder: impl AsFd) -> bool {
+    const LOCAL: u32 = 0x1000;
+    rustix::fs::fstatfs(folder).is_ok_and(|facts| facts.f_flags & LOCAL == 0)
+}
+
+/// Whether other machines may work in the folder, too.
+#[cfg(not(any(target_os = "linux", target_os = "macos")))]
+fn is_remote(_: impl AsFd) -> bool {
+    false
 }
 
 /// Whether the path leads to the same folder as another path would, for identities.

@@ -11,7 +11,7 @@ use std::sync::{Mutex, OnceLock};
 use super::{Look, why};
 use crate::nix::closure::GraphBuilder;
 use crate::nix::narinfo::Brief;
-use crate::nix::store_path::{HashPart, StorePathRef};
+use crate::nix::store_path::{HASH_LEN, HashPart, StorePathRef};
 use crate::plan::observed::{CacheContent, Narinfo, Why};
 use crate::plan::paths::Paths;
 use crate::plan::time::Time;
@@ -32,6 +32,8 @@ pub(super) struct Narinfos {
     pub(super) damages: Vec<String>,
     /// NARs that damaged narinfos seem to name.
     pub(super) named: Vec<String>,
+    /// Paths that damaged narinfos seem to refer to.
+    pub(super) bound: Vec<HashPart>,
     pub(super) unsure: Option<Why>,
 }
 
@@ -60,6 +62,7 @@ struct Segment {
     elsewhere: Vec<HashPart>,
     damages: Vec<String>,
     named: Vec<String>,
+    bound: Vec<HashPart>,
     unsure: Option<Why>,
     /// Whether the index has this segment as it is now.
     unchanged: bool,
@@ -144,11 +147,13 @@ impl Narinfos {
             },
             damages: Vec::new(),
             named: Vec::new(),
+            bound: Vec::new(),
             unsure: (!whole).then(|| Why("its narinfos were not all read".to_owned())),
         };
         for (_, mut segment) in segments {
             all.damages.append(&mut segment.damages);
             all.named.append(&mut segment.named);
+            all.bound.append(&mut segment.bound);
             all.unsure = all.unsure.or(segment.unsure.take());
             all.rows.segments.push(segment);
         }
@@ -219,8 +224,10 @@ impl Work<'_> {
                 }
                 // It went away since it was listed.
                 Ok(None) => {}
+                // Who reads it all the same relies on what it refers to.
                 Err(error @ StoreError::TooLarge { .. }) => {
                     segment.damages.push(format!("`{key}`: {error}"));
+                    segment.unsure = Some(why(&error));
                 }
                 Err(error) => segment.unsure = Some(why(&error)),
             }
@@ -251,7 +258,7 @@ impl Work<'_> {
             Ok(brief) => brief,
             Err(error) => {
                 segment.damages.push(format!("`{key}`: {error}"));
-                segment.named.extend(seeming_url(&object.bytes));
+                segment.spare(&object.bytes);
                 return;
             }
         };
@@ -266,7 +273,7 @@ impl Work<'_> {
         };
         if let Some(wrong) = wrong {
             segment.damages.push(wrong);
-            segment.named.push(brief.url.to_owned());
+            segment.spare(&object.bytes);
             return;
         }
         if brief.malformed_signatures > 0 {
@@ -294,17 +301,33 @@ impl Work<'_> {
     }
 }
 
-/// What looks like the key of a NAR in a narinfo that cannot be read.
-fn seeming_url(bytes: &[u8]) -> Option<String> {
-    let text = String::from_utf8_lossy(bytes);
-    let url = text
-        .lines()
-        .find_map(|line| line.strip_prefix("URL:"))?
-        .trim();
-    Some(url.to_owned())
+/// What looks like keys of NARs in a narinfo that cannot be read.
+fn seeming_urls(text: &str) -> impl Iterator<Item = String> {
+    let urls = text.lines().filter_map(|line| line.strip_prefix("URL:"));
+    urls.map(|url| url.trim().to_owned())
+}
+
+/// Whatever in a text may be the hash part of a store path: all that some reader could take for a reference is here.
+fn seeming_paths(bytes: &[u8]) -> impl Iterator<Item = HashPart> {
+    let words = bytes
+        .windows(HASH_LEN + 1)
+        .filter(|w| w.last() == Some(&b'-'));
+    words.filter_map(|word| {
+        std::str::from_utf8(word.get(..HASH_LEN)?)
+            .ok()?
+            .parse()
+            .ok()
+    })
 }
 
 impl Segment {
+    /// Writes down what a narinfo that is of no use to us may hold on to for others.
+    fn spare(&mut self, bytes: &[u8]) {
+        self.named
+            .extend(seeming_urls(&String::from_utf8_lossy(bytes)));
+        self.bound.extend(seeming_paths(bytes));
+    }
+
     fn begin(&mut self, slot: u32, name: &str, nar_size: u64, modified: Time, nar: u64) {
         self.slots.push(slot);
         self.names.push_str(name);

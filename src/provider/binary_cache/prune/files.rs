@@ -1,11 +1,13 @@
 //! Files that no narinfo names: steps 7 and 8 of the protocol.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use super::{Prune, PruneDone, PruneError};
 use crate::plan::observed::{CacheContent, Nar};
 use crate::plan::record::PrunePhase;
 use crate::provider::binary_cache::records::{id_of, intent_key};
+use crate::provider::binary_cache::terms::Rule;
+use crate::provider::binary_cache::{Area, Meta};
 use crate::sys::file::{is_running, temporary_owner};
 
 impl Prune<'_> {
@@ -19,10 +21,20 @@ impl Prune<'_> {
         self.body.nars = nars.cloned().collect::<Vec<_>>().join(" ");
         (self.body.paths, self.body.roots) = Default::default();
         self.body.phase = PrunePhase::Nars;
-        self.rewrite()?;
-        // Only now: who publishes a narinfo from here on sees the record, or is seen.
+        if self.terms.keeps(Rule::NarsRecord) {
+            self.rewrite()?;
+        }
+        // Only now: who publishes a narinfo from here on sees the record, or is seen. NARs before
+        // narinfos: one that is old in this listing, and that no narinfo names after it, was not
+        // refreshed by a push that did not see the record.
+        let old = self.old_nars(wanted)?;
         let content = self.look_again()?;
-        let sizes = self.deletable(&content, wanted);
+        let old = match self.terms.keeps(Rule::NarsListedFirst) {
+            true => old,
+            false => self.old_nars(wanted)?,
+        };
+        let sizes = self.deletable(&content, wanted, &old);
+        self.delete_debug(&sizes)?;
         let keys: Vec<String> = sizes.keys().cloned().collect();
         self.delete_all(&keys, |done: &mut PruneDone, key| {
             done.bytes += sizes.get(&key).copied().unwrap_or(0);
@@ -30,11 +42,30 @@ impl Prune<'_> {
         })
     }
 
+    /// Those of `wanted` under `nar/` that are older than grace.
+    fn old_nars(&mut self, wanted: &BTreeSet<String>) -> Result<HashSet<String>, PruneError> {
+        let (view, grace, now) = (self.store.view(), self.grace, self.held.now());
+        let list = || {
+            let mut old = HashSet::new();
+            let listed = view.list(Area::Nars, &mut |listed| {
+                let is_old = |meta: Meta| now.since(meta.modified) >= grace;
+                if wanted.contains(listed.key) && listed.meta.is_some_and(is_old) {
+                    old.insert(listed.key.to_owned());
+                }
+            });
+            listed.map(|()| old)
+        };
+        let (old, renewed) = self.held.renew_during(list);
+        renewed?;
+        Ok(old?)
+    }
+
     /// Keys, with their bytes, that may go by what is there now.
     fn deletable(
         &self,
         content: &CacheContent,
         wanted: &BTreeSet<String>,
+        old_nars: &HashSet<String>,
     ) -> BTreeMap<String, u64> {
         let now = self.held.now();
         let old = |object: &Nar| now.since(object.modified) >= self.grace;
@@ -48,7 +79,8 @@ impl Prune<'_> {
             .nars
             .iter()
             .zip(named)
-            .filter(|(_, named)| !named)
+            .filter(|(_, named)| !named || !self.terms.keeps(Rule::NamedNow))
+            .filter(|(nar, _)| old_nars.contains(&nar.key))
             .map(|(nar, _)| nar);
         let at_work = |object: &&Nar| {
             let name = object.key.rsplit('/').next().unwrap_or_default();

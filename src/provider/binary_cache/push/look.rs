@@ -9,6 +9,7 @@ use crate::nix::store_path::HashPart;
 use crate::plan::record::{PruneBody, PrunePhase};
 use crate::provider::binary_cache::lease::Held;
 use crate::provider::binary_cache::records::{self, Condemned, Found, Trace};
+use crate::provider::binary_cache::terms::Rule;
 use crate::provider::binary_cache::{CacheView, SMALL_OBJECT, StoreError, narinfo_key};
 
 /// How long to wait before prunes are looked at again.
@@ -90,7 +91,9 @@ impl Push<'_> {
         held: &mut Held<'_>,
         relies: &HashSet<HashPart>,
     ) -> Result<Option<Trace>, Early> {
+        let keeps = self.terms.keeps(Rule::WaitForPaths);
         self.wait(held, |condemned, _| match condemned {
+            _ if !keeps => false,
             Condemned::Nothing | Condemned::Nars(_) => false,
             Condemned::Everything => true,
             Condemned::Paths(paths) => paths.iter().any(|path| relies.contains(path)),
@@ -113,6 +116,7 @@ impl Push<'_> {
                 .is_ok_and(|body| body.phase != PrunePhase::Ended)
                 || prune.body.is_err();
             match condemned {
+                _ if !self.terms.keeps(Rule::WaitForNars) => false,
                 Condemned::Nothing | Condemned::Paths(_) => false,
                 Condemned::Everything => true,
                 Condemned::Nars(nars) => nars.iter().any(|nar| keys.contains(nar.as_str())),

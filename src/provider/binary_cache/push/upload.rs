@@ -14,6 +14,7 @@ use crate::nix::narinfo::NarInfo;
 use crate::nix::store_path::HashPart;
 use crate::provider::binary_cache::lease::Held;
 use crate::provider::binary_cache::records::Trace;
+use crate::provider::binary_cache::terms::Rule;
 use crate::provider::binary_cache::{IfThere, Outcome, Put, StoreError, narinfo_key};
 use crate::transfer::compress::word;
 use crate::transfer::pipeline::{Job, JobError, Pipeline, Settings, Stored, with_pipeline};
@@ -89,6 +90,7 @@ impl Push<'_> {
         let settings = Settings {
             compression: self.batch.compression,
             threads: self.batch.threads,
+            is_alone: self.clock.is_alone(),
             open: &open,
             progress: self.progress,
         };
@@ -166,7 +168,7 @@ impl Push<'_> {
                 self.publish(held, uploads, pipeline, presence, trace)?;
                 return Err(Early::stopped());
             }
-            held.renew()?;
+            self.renew(held)?;
             let patience = if uploads.wave.is_empty() {
                 GATHER
             } else {
@@ -240,7 +242,10 @@ impl Push<'_> {
                     presence.broken.contains(&at),
                 ));
             }
-            held.trusted()?;
+            if !self.terms.keeps(Rule::ReferencesFirst) {
+                puts.reverse();
+            }
+            self.trusted(held)?;
             let results = self.store.put_in_order(puts);
             for ((at, bytes), result) in wave.into_iter().zip(bytes).zip(results) {
                 let outcome = self.note(result)?;
@@ -288,23 +293,26 @@ impl Push<'_> {
         };
         let keys: Vec<String> = wave.iter().map(|&at| key(at, uploads)).collect();
         let wanted: HashSet<&str> = keys.iter().map(String::as_str).collect();
+        // Before the look at prunes: one that did not see it young has its record there by then.
+        let mut lost = Vec::new();
+        for (&at, key) in wave.iter().zip(&keys) {
+            if self.is_ageing(uploads, at) {
+                let now = self.clock.elapsed();
+                if self.store.touch(key)? {
+                    uploads.asked[at] = now;
+                } else {
+                    lost.push(at);
+                }
+            }
+        }
         let Some((now, unended)) = self.wait_for_nars(held, &wanted)? else {
             return Err(Early::stopped());
         };
-        let touched = unended || now != *trace;
-        let half = Duration::from_secs(self.batch.grace.0 / 2);
-        let mut lost = Vec::new();
-        for (&at, key) in wave.iter().zip(&keys) {
-            let age = self.clock.elapsed().saturating_sub(uploads.asked[at]);
-            let there = if age >= half {
-                let there = self.store.touch(key)?;
-                uploads.asked[at] = self.clock.elapsed();
-                there
-            } else {
-                !touched || self.store.view().head(key)?.is_some()
-            };
-            if !there {
-                lost.push(at);
+        if (unended || now != *trace) && self.terms.keeps(Rule::NarsOnceMore) {
+            for (&at, key) in wave.iter().zip(&keys) {
+                if !lost.contains(&at) && self.store.view().head(key)?.is_none() {
+                    lost.push(at);
+                }
             }
         }
         for &at in &lost {
@@ -313,7 +321,15 @@ impl Push<'_> {
         if !lost.is_empty() {
             uploads.unready();
         }
-        Ok(lost.is_empty())
+        // It may have been a long wait.
+        let late = wave.iter().any(|&at| self.is_ageing(uploads, at));
+        Ok(lost.is_empty() && !late)
+    }
+
+    /// Whether the NAR of an item may be so old that it has to be refreshed before it is named.
+    fn is_ageing(&self, uploads: &Uploads, at: usize) -> bool {
+        let age = self.clock.elapsed().saturating_sub(uploads.asked[at]);
+        age >= Duration::from_secs(self.batch.grace.0 / 2)
     }
 
     fn narinfo(&self, item: &Item, stored: &Stored, replace: bool) -> Put {

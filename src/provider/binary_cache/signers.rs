@@ -1,0 +1,116 @@
+//! Who has signed a cache so far, as far as one key is concerned.
+//!
+//! Promises: nothing is written; for a key that is at hand a few narinfos are read, however many
+//! there are; for one that is not, each of them, because a single one is enough to know that there
+//! was such a key. It must not decide what follows from that.
+
+use std::collections::BTreeSet;
+
+use super::{CacheView, SMALL_OBJECT, StoreError, narinfo_key};
+use crate::nix::key::PublicKey;
+use crate::nix::narinfo::Brief;
+use crate::nix::store_path::{HashPart, StoreDir};
+use crate::plan::observed::{CacheContent, Signed};
+use crate::transfer::progress::Progress;
+
+/// Narinfos that are read for a key that is at hand.
+const SAMPLE: usize = 32;
+/// Threads that read when each narinfo counts.
+const THREADS: usize = 8;
+
+/// Which key is asked about.
+#[derive(Clone, Copy, Debug)]
+pub enum Question<'a> {
+    /// One at hand: has it made the signatures that bear its name?
+    Key(&'a PublicKey),
+    /// One that is not: does any signature bear its name?
+    Name(&'a str),
+}
+
+impl Question<'_> {
+    fn name(&self) -> &str {
+        match self {
+            Self::Key(key) => key.name(),
+            Self::Name(name) => name,
+        }
+    }
+}
+
+/// Looks at the signatures of a cache. A stop ends it early, with what it has found.
+///
+/// # Errors
+/// A narinfo cannot be read; a damaged one is passed over.
+pub fn signed(
+    view: &dyn CacheView,
+    store_dir: &StoreDir,
+    content: &CacheContent,
+    question: Question<'_>,
+    progress: &Progress,
+) -> Result<Signed, StoreError> {
+    let hashes = match question {
+        Question::Key(_) => sample(content),
+        Question::Name(_) => content
+            .paths
+            .rows()
+            .map(|row| content.paths.hash(row))
+            .collect(),
+    };
+    let part = |hashes: &[HashPart]| -> Result<Signed, StoreError> {
+        let mut found = Signed::of(question.name());
+        for hash in hashes {
+            if progress.is_stopped() {
+                break;
+            }
+            if let Some(object) = view.get(&narinfo_key(*hash), SMALL_OBJECT)? {
+                look(&object.bytes, store_dir, question, &mut found);
+            }
+        }
+        Ok(found)
+    };
+    let threads = THREADS.min(hashes.len().div_ceil(256)).max(1);
+    let chunks = hashes.chunks(hashes.len().div_ceil(threads).max(1));
+    std::thread::scope(|scope| {
+        let parts: Vec<_> = chunks
+            .map(|chunk| scope.spawn(move || part(chunk)))
+            .collect();
+        let mut all = Signed::of(question.name());
+        for part in parts {
+            let died = |_| Err(StoreError::refused("read", "", "a thread died"));
+            let found = part.join().unwrap_or_else(died)?;
+            all.paths += found.paths;
+            all.verified += found.verified;
+        }
+        Ok(all)
+    })
+}
+
+/// Narinfos from all over the cache, and those of our newest roots: those we most likely signed.
+fn sample(content: &CacheContent) -> Vec<HashPart> {
+    let len = content.paths.len();
+    let step = len.div_ceil(SAMPLE).max(1);
+    let rows = content.paths.rows().step_by(step);
+    let mut hashes: BTreeSet<HashPart> = rows.map(|row| content.paths.hash(row)).collect();
+    let mut roots: Vec<_> = content.roots.iter().collect();
+    roots.sort_unstable_by_key(|root| std::cmp::Reverse(root.modified));
+    hashes.extend(roots.iter().take(SAMPLE / 4).map(|root| root.hash));
+    hashes.into_iter().collect()
+}
+
+fn look(bytes: &[u8], store_dir: &StoreDir, question: Question<'_>, found: &mut Signed) {
+    let Ok(brief) = Brief::from_bytes(bytes, store_dir) else {
+        return;
+    };
+    let bears = |text: &str| text.rsplit_once(':').map(|(name, _)| name) == Some(question.name());
+    if !brief.signatures().any(bears) {
+        return;
+    }
+    found.paths += 1;
+    if let Question::Key(key) = question
+        && brief.to_nar_info().is_signed_by(key, store_dir)
+    {
+        found.verified += 1;
+    }
+}
+
+#[cfg(test)]
+mod tests;
