@@ -47,7 +47,6 @@ fn report<const N: usize>(outcomes: [Outcome; N]) -> Report {
         second_look: None,
         busy: false,
         journal: None,
-        errors: Vec::new(),
         interrupted: None,
     }
 }
