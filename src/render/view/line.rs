@@ -187,7 +187,7 @@ fn kinds(objects: &[Nar]) -> String {
             "temporary file"
         } else if object.key.starts_with("nar/") {
             "NAR"
-        } else if name(object).ends_with(".ls") {
+        } else if name(object).strip_suffix(".ls").is_some() {
             "listing"
         } else {
             "other file"
