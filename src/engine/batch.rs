@@ -117,6 +117,7 @@ fn at_hand(observed: &Observed, hash: HashPart) -> Option<PathToPush> {
         rank: 0,
         directory,
         unasked: false,
+        sign: false,
     };
     let store = observed.store.present();
     if let Some((store, row)) = store.and_then(|store| Some((store, store.paths.row(&hash)?))) {

@@ -21,4 +21,5 @@ mod push;
 mod secret;
 mod single;
 mod stale;
+mod unsigned;
 pub mod work;

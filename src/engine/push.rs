@@ -175,7 +175,7 @@ impl Judge<'_> {
     fn pushed(&self, step: &Step, parts: &Parts<'_>) -> Ended {
         let done = self.done.classes.get(parts.class);
         let did = Effect {
-            paths: done.map_or(0, |done| done.uploaded.len() as u64),
+            paths: done.map_or(0, |done| (done.uploaded.len() + done.signed.len()) as u64),
             bytes: done.map_or(0, |done| done.nar_bytes),
         };
         if let Some(why) = self.lost(parts.paths) {
@@ -231,7 +231,10 @@ impl Judge<'_> {
             if done.file_bytes > 0 {
                 detail.push(format!("{} uploaded", Rough(done.file_bytes)));
             }
-            match done.present.len() {
+            if !done.signed.is_empty() {
+                detail.push(format!("{} signed", done.signed.len()));
+            }
+            match done.present.len() - done.signed.len() {
                 0 => {}
                 1 => detail.push("1 was there already".to_owned()),
                 many => detail.push(format!("{many} were there already")),

@@ -51,7 +51,7 @@ pub fn plan(desired: &Desired, observed: &Observed, adopt: &Adopt) -> Changes {
                 what: adopt.cache.to_string(),
                 why: why.clone(),
                 effect: "nothing of it is adopted".to_owned(),
-            })
+            });
         }
         Some(Observation::Absent) | None => changes
             .refusals

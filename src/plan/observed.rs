@@ -188,6 +188,9 @@ pub struct CacheContent {
     pub damages: Vec<String>,
     /// What its signatures say of the key that is to sign here; `None`: nobody asked.
     pub signed: Option<Signed>,
+    /// Paths that are wanted, here and there the same, and that lack the signature of the key that signs
+    /// here: sorted.
+    pub unsigned: Vec<HashPart>,
     /// Paths that damaged narinfos seem to refer to, sorted: some Nix may read such a narinfo.
     pub bound: Vec<HashPart>,
     /// Why the look is not whole; if so, nothing in it is deleted.

@@ -246,6 +246,17 @@ pub struct PathToPush {
     /// No upstream could be asked whether it has it.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub unasked: bool,
+    /// It is there, and only gets our signature.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub sign: bool,
+}
+
+impl PathToPush {
+    /// Bytes of NAR that come into the cache with it.
+    #[must_use]
+    pub const fn bytes(&self) -> u64 {
+        if self.sign { 0 } else { self.nar_size }
+    }
 }
 
 /// What will be pushed after a build.

@@ -9,7 +9,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::plan::Plan;
-use super::step::{Known, Op, Step};
+use super::step::{Known, Op, PathToPush, Step};
 
 /// What a step is to somebody who counts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -111,6 +111,9 @@ pub struct Summary {
     pub push_paths: u64,
     /// Bytes of their NARs.
     pub push_bytes: u64,
+    /// Paths that are there and get our signature.
+    #[serde(default)]
+    pub sign: u64,
     /// Outputs whose paths come to light after a build, then to be uploaded.
     pub push_later: u64,
     /// Root records that are new.
@@ -189,8 +192,10 @@ impl Summary {
         }
         match &step.op {
             Op::Push { paths, roots, .. } => {
-                self.push_paths += number(paths.len());
-                self.push_bytes += paths.iter().map(|path| path.nar_size).sum::<u64>();
+                let sign = number(paths.iter().filter(|path| path.sign).count());
+                self.sign += sign;
+                self.push_paths += number(paths.len()) - sign;
+                self.push_bytes += paths.iter().map(PathToPush::bytes).sum::<u64>();
                 let new = number(roots.iter().filter(|root| root.new).count());
                 self.roots_new += new;
                 self.roots_renewed += number(roots.len()) - new;

@@ -57,8 +57,10 @@ impl Target<'_> {
                         Origin::Store | Origin::Cache => None,
                     },
                     unasked,
+                    sign: false,
                 });
         }
+        self.signatures(&mut batches);
         for (class, root) in self.roots() {
             batches.entry(class).or_default().roots.push(root);
         }
@@ -85,6 +87,32 @@ impl Target<'_> {
         changes.steps.extend(steps);
         changes.compared += self.wanted.paths.len() as u64;
         addresses
+    }
+
+    /// Adds what is there and only lacks our signature, after what is uploaded.
+    fn signatures(&self, batches: &mut BTreeMap<ClassId, Batch>) {
+        let wanted = self.wanted;
+        let is_meant = |row: &Row| {
+            let hash = wanted.paths.hash(*row);
+            self.content.unsigned.binary_search(&hash).is_ok()
+                && self.verdicts.of[*row as usize] == Verdict::Present
+                && wanted.origins[*row as usize] == Origin::Store
+                && self
+                    .desired
+                    .pushes(self.name, wanted.classifier.name_of(wanted.class(*row)))
+        };
+        for row in wanted.paths.rows().filter(is_meant) {
+            let paths = &mut batches.entry(wanted.class(row)).or_default().paths;
+            paths.push(PathToPush {
+                path: wanted.paths.path(row),
+                nar_size: wanted.paths.nar_size(row),
+                nar_hash: wanted.nar_hashes[row as usize],
+                rank: u32::MAX,
+                directory: None,
+                unasked: false,
+                sign: true,
+            });
+        }
     }
 
     /// The class under which a build is shown: its own, or, where that does not go to this cache but parts
@@ -169,7 +197,7 @@ impl Target<'_> {
             because,
             effect: Effect {
                 paths: batch.paths.len() as u64,
-                bytes: batch.paths.iter().map(|path| path.nar_size).sum(),
+                bytes: batch.paths.iter().map(PathToPush::bytes).sum(),
             },
             known: if builds.is_empty() {
                 Known::Now

@@ -6,7 +6,7 @@ use crate::plan::observed::Why;
 use crate::plan::plan::HeldReason;
 use crate::plan::simulate::World;
 use crate::plan::step::PathToPush;
-use crate::plan::testing::{addresses, cache, desired, find, hash, names, path, world};
+use crate::plan::testing::{addresses, cache, desired, dev, find, hash, names, path, world};
 
 fn changes(desired: &Desired, world: &World, given: &str) -> Changes {
     let mut observed = world.observe(desired);
@@ -340,5 +340,56 @@ prune: { limits: { share: 100% } }",
         addresses(&plan.steps),
         ["push/dev/gold", "prune/dev/dust"],
         "the prune was held back by the errors alone"
+    );
+}
+
+#[test]
+fn what_only_lacks_our_signature_is_signed_where_it_is_wanted_and_here() {
+    let world = world()
+        .with_store(&["top 9 low", "low 5", "x-source 1"])
+        .with_cached(3, &["top 9 low", "low 5", "foreign 7"])
+        .with_roots(3, "dust", &["top"]);
+    let signs = |sections: &str, unsigned: &[&str]| {
+        let desired = desired(sections);
+        let mut observed = world.observe(&desired);
+        let given = Observation::Present(vec![path("top")]);
+        observed.given.insert("/g".to_owned(), given);
+        let mut hashes: Vec<HashPart> = unsigned.iter().map(|name| hash(name)).collect();
+        hashes.sort();
+        dev(&mut observed).unsigned = hashes;
+        let plan = crate::plan::make::plan(&desired, &observed, "digest");
+        let paths: Vec<(String, bool)> = plan
+            .steps
+            .iter()
+            .flat_map(|step| match &step.op {
+                Op::Push { paths, .. } => {
+                    assert_eq!(
+                        (step.effect.bytes, step.effect.paths),
+                        (0, paths.len() as u64)
+                    );
+                    assert_eq!(step.is_change(), !paths.is_empty());
+                    paths.clone()
+                }
+                _ => Vec::new(),
+            })
+            .map(|path| (path.path.name().to_owned(), path.sign))
+            .collect();
+        let sum = crate::plan::summary::Summary::of(&plan);
+        assert_eq!(
+            (sum.sign, sum.push_paths, sum.push_bytes),
+            (paths.len() as u64, 0, 0)
+        );
+        assert_eq!(plan.caches[0].bytes_after, plan.caches[0].bytes);
+        paths
+    };
+    let wanted = "push: { paths: [/g] }";
+    let low = [("low".to_owned(), true)];
+    assert_eq!(signs(wanted, &["low", "foreign", "x-source"]), low);
+    assert!(signs(wanted, &[]).is_empty());
+    assert!(signs("push: { enabled: false, paths: [/g] }", &["low"]).is_empty());
+    let other = "push: { paths: [/g], to: { dev: [gold] } }";
+    assert!(
+        signs(other, &["low"]).is_empty(),
+        "its class does not go there"
     );
 }

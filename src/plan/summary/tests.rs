@@ -46,6 +46,7 @@ artifacts:
         fetch: 1,
         push_paths: 2,
         push_bytes: 100,
+        sign: 0,
         push_later: 1,
         roots_new: 0,
         roots_renewed: 1,

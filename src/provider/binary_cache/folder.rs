@@ -27,6 +27,7 @@ use crate::plan::observed::Capabilities;
 use crate::plan::record::FOLDER;
 use crate::plan::time::Time;
 use crate::sys::clock;
+use crate::sys::file::LockKind;
 use crate::transfer::sink::Sink;
 use names::Names;
 use place::{Place, check, folder_of, meta, resolved};
@@ -216,6 +217,27 @@ impl FolderStore {
             *last = Err(error);
         }
         results
+    }
+
+    /// Puts a staged file in the place of an object, if that is still the version `was`.
+    fn swap(
+        &self,
+        key: &str,
+        file: &File,
+        temporary: &str,
+        was: &Meta,
+    ) -> Result<Outcome, StoreError> {
+        // The time goes with the file, so no reader sees it young, not even for a moment.
+        self.place.set_time(file, key, was)?;
+        // Two that change one object would lose what the other did.
+        let _lock = self.lock_records(LockKind::Exclusive, true)?;
+        let now = self.place.stat(key)?;
+        if now.is_none_or(|now| now.revision != was.revision) {
+            return Ok(Outcome::Kept);
+        }
+        self.place.rename(temporary, key)?;
+        self.place.sync_folder(folder_of(key))?;
+        Ok(Outcome::Written)
     }
 
     fn publish(&self, put: &Put, temporary: &str) -> Result<Outcome, StoreError> {
@@ -431,6 +453,15 @@ impl CacheStore for FolderStore {
 
     fn upload(&self) -> Result<Box<dyn Sink>, StoreError> {
         Ok(Box::new(sink::FolderSink::new(Arc::clone(&self.place))?))
+    }
+
+    fn replace(&self, key: &str, bytes: Vec<u8>, was: &Meta) -> Result<Outcome, StoreError> {
+        let (file, temporary) = self.stage(key, &bytes)?;
+        let result = self.swap(key, &file, &temporary, was);
+        if !matches!(result, Ok(Outcome::Written)) {
+            let _ = self.place.remove(&temporary);
+        }
+        result
     }
 
     fn touch(&self, key: &str) -> Result<bool, StoreError> {

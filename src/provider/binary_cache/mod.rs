@@ -348,6 +348,15 @@ pub trait CacheStore: CacheView {
     /// It cannot be begun.
     fn upload(&self) -> Result<Box<dyn Sink>, StoreError>;
 
+    /// Replaces an object that is still the version `was`, and gives what takes its place the time of
+    /// `was`; [`Outcome::Kept`]: it is another by now, or gone, or this store has no such overwriting.
+    ///
+    /// # Errors
+    /// As [`CacheStore::put`].
+    fn replace(&self, _key: &str, _bytes: Vec<u8>, _was: &Meta) -> Result<Outcome, StoreError> {
+        Ok(Outcome::Kept)
+    }
+
     /// Makes an object as young as a new one; `false`: it is not there.
     ///
     /// # Errors

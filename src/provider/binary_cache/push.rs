@@ -7,6 +7,7 @@
 
 mod batch;
 mod look;
+mod sign;
 mod upload;
 
 use std::borrow::Cow;
@@ -107,6 +108,8 @@ pub struct ClassDone {
     pub file_bytes: u64,
     /// Paths that were there already.
     pub present: Vec<StorePath>,
+    /// Those of them that got our signature.
+    pub signed: Vec<StorePath>,
 }
 
 /// A path that was not pushed.
@@ -351,6 +354,7 @@ impl Push<'_> {
                 held.rewrite(bytes(&body))?;
                 self.upload(&mut held, &presence, &trace)?;
             }
+            self.sign(&mut held, &presence.unsigned)?;
             // A defence against requests that land very late: look once more if anything was pruned.
             if records::trace(view)? == trace || self.is_whole(&relies)? {
                 if !self.terms.keeps(Rule::RootsFirst) {

@@ -7,9 +7,10 @@
 use std::collections::BTreeSet;
 
 use super::{CacheView, SMALL_OBJECT, StoreError, narinfo_key};
+use crate::nix::hash::Sha256;
 use crate::nix::key::PublicKey;
 use crate::nix::narinfo::Brief;
-use crate::nix::store_path::{HashPart, StoreDir};
+use crate::nix::store_path::{HashPart, StoreDir, StorePathRef};
 use crate::plan::observed::{CacheContent, Signed};
 use crate::transfer::progress::Progress;
 
@@ -84,6 +85,70 @@ pub fn signed(
     })
 }
 
+/// What is known of a path that a cache has.
+#[derive(Clone, Debug)]
+pub struct Known {
+    /// The path.
+    pub hash: HashPart,
+    /// Hash of its NAR.
+    pub nar_hash: Sha256,
+    /// Bytes of its NAR.
+    pub nar_size: u64,
+    /// What it refers to.
+    pub references: BTreeSet<HashPart>,
+}
+
+/// Those of the paths whose narinfo says what is known of them and bears no signature of that name,
+/// sorted. What needs none, because its name follows from its content, is not among them; nor what
+/// cannot be read.
+#[must_use]
+pub fn unsigned(
+    view: &dyn CacheView,
+    store_dir: &StoreDir,
+    name: &str,
+    known: &[Known],
+    progress: &Progress,
+) -> Vec<HashPart> {
+    let lacks = |path: &Known| {
+        let Ok(Some(object)) = view.get(&narinfo_key(path.hash), SMALL_OBJECT) else {
+            return false;
+        };
+        let Ok(brief) = Brief::from_bytes(&object.bytes, store_dir) else {
+            return false;
+        };
+        let references: BTreeSet<HashPart> = brief.references().map(StorePathRef::hash).collect();
+        brief.ca.is_none()
+            && brief.malformed_signatures == 0
+            && (brief.nar_hash, brief.nar_size) == (path.nar_hash, path.nar_size)
+            && references == path.references
+            && !brief.signatures().any(|text| bears(text, name))
+    };
+    let part = |known: &[Known]| -> Vec<HashPart> {
+        let open = known.iter().take_while(|_| !progress.is_stopped());
+        open.filter(|path| lacks(path))
+            .map(|path| path.hash)
+            .collect()
+    };
+    let threads = THREADS.min(known.len().div_ceil(256)).max(1);
+    let chunks = known.chunks(known.len().div_ceil(threads).max(1));
+    let mut all: Vec<HashPart> = std::thread::scope(|scope| {
+        let parts: Vec<_> = chunks
+            .map(|chunk| scope.spawn(move || part(chunk)))
+            .collect();
+        parts
+            .into_iter()
+            .flat_map(|part| part.join().unwrap_or_default())
+            .collect()
+    });
+    all.sort_unstable();
+    all
+}
+
+/// Whether the text of a signature bears the name of a key.
+pub(super) fn bears(text: &str, name: &str) -> bool {
+    text.rsplit_once(':').is_some_and(|(of, _)| of == name)
+}
+
 /// Narinfos from all over the cache, and those of our newest roots: those we most likely signed.
 fn sample(content: &CacheContent) -> Vec<HashPart> {
     let len = content.paths.len();
@@ -100,8 +165,7 @@ fn look(bytes: &[u8], store_dir: &StoreDir, question: Question<'_>, found: &mut 
     let Ok(brief) = Brief::from_bytes(bytes, store_dir) else {
         return;
     };
-    let bears = |text: &str| text.rsplit_once(':').map(|(name, _)| name) == Some(question.name());
-    if !brief.signatures().any(bears) {
+    if !brief.signatures().any(|text| bears(text, question.name())) {
         return;
     }
     found.paths += 1;

@@ -7,6 +7,7 @@ use crate::nix::store_path::StorePath;
 use crate::plan::address::Address;
 use crate::plan::observed::Nar;
 use crate::plan::plan::{Plan, Refusal};
+use crate::plan::record::FOLDER;
 use crate::plan::step::{
     DropReason, Known, Op, PathToDrop, PathToPush, RootToWrite, Selector, Step,
 };
@@ -167,7 +168,10 @@ fn fill_of_cache(plan: &Plan, step: &Step, line: &mut Line, notes: &mut Vec<Stri
             "unneeded files".clone_into(&mut line.label);
             line.count = things(objects.len() as u64, "file");
             line.bytes = format!("−{}", size(objects.iter().map(|object| object.size).sum()));
-            notes.push("no narinfo names them, and they are older than prune.grace".to_owned());
+            notes.push(format!(
+                "{}; no narinfo names them, and they are older than prune.grace",
+                kinds(objects)
+            ));
             line.list(objects, most, |object| swept(object, plan.now));
         }
         Op::WriteFile { .. }
@@ -188,6 +192,44 @@ impl Line {
     }
 }
 
+/// What kinds of files these are, each with number and bytes.
+fn kinds(objects: &[Nar]) -> String {
+    let name = |object: &Nar| object.key.rsplit('/').next().unwrap_or_default().to_owned();
+    let kind = |object: &Nar| {
+        if object.key.starts_with(FOLDER) {
+            "record of a dead push"
+        } else if name(object).contains(".tmp.") {
+            "temporary file"
+        } else if object.key.starts_with("nar/") {
+            "NAR"
+        } else if name(object).strip_suffix(".ls").is_some() {
+            "listing"
+        } else {
+            "other file"
+        }
+    };
+    let all = [
+        "NAR",
+        "listing",
+        "temporary file",
+        "other file",
+        "record of a dead push",
+    ];
+    let found = all.into_iter().filter_map(|word| {
+        let of = objects.iter().filter(|object| kind(object) == word);
+        let (number, bytes) = of.fold((0, 0), |(number, bytes), object| {
+            (number + 1, bytes + object.size)
+        });
+        let words = if word.starts_with("record") && number > 1 {
+            format!("{} records of dead pushes", count(number))
+        } else {
+            things(number, word)
+        };
+        (number > 0).then(|| format!("{words} ({})", size(bytes)))
+    });
+    list(&found.collect::<Vec<_>>())
+}
+
 /// The parts of a push.
 type Pushed<'a> = (&'a [PathToPush], &'a [Selector], &'a [RootToWrite]);
 
@@ -199,8 +241,15 @@ fn push(
     (paths, selectors, roots): Pushed,
 ) {
     if !paths.is_empty() {
+        let sign = paths.iter().filter(|path| path.sign).count() as u64;
         line.count = things(paths.len() as u64, "path");
-        line.bytes = size(paths.iter().map(|path| path.nar_size).sum());
+        line.bytes = size(paths.iter().map(PathToPush::bytes).sum());
+        if sign > 0 {
+            notes.push(format!(
+                "{} there already, without our signature: signed",
+                count(sign)
+            ));
+        }
     } else if !selectors.is_empty() {
         "? paths".clone_into(&mut line.count);
     }

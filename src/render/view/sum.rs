@@ -40,6 +40,7 @@ pub(super) fn parts(sum: &Summary) -> Vec<String> {
             ),
         );
     }
+    add(sum.sign, format!("{} to sign", count(sum.sign)));
     add(
         sum.roots_new,
         plural(sum.roots_new, "new root", "new roots"),

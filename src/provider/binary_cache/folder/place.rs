@@ -426,6 +426,20 @@ impl Place {
             Err(error) => Err(self.error("refresh", key, error)),
         }
     }
+
+    /// Gives a file the time of another version of the object.
+    pub(super) fn set_time(&self, file: &File, key: &str, was: &Meta) -> Result<(), StoreError> {
+        let nanoseconds = was.revision.0[2] % 1_000_000_000;
+        let time = rustix::fs::Timespec {
+            tv_sec: was.modified.0,
+            tv_nsec: i64::try_from(nanoseconds).unwrap_or(0),
+        };
+        let times = rustix::fs::Timestamps {
+            last_access: time,
+            last_modification: time,
+        };
+        rustix::fs::futimens(file, &times).map_err(|e| self.error("set the time of", key, e))
+    }
 }
 
 /// What a store says of a file, from what the system says.

@@ -27,7 +27,11 @@ impl FolderStore {
     }
 
     /// The lock of all records, or `None` where there is none to be had.
-    fn lock_records(&self, kind: LockKind, create: bool) -> Result<Option<File>, StoreError> {
+    pub(super) fn lock_records(
+        &self,
+        kind: LockKind,
+        create: bool,
+    ) -> Result<Option<File>, StoreError> {
         let key = Self::lock_key();
         let file = match self.place.open_to_lock(&key)? {
             Some(file) => file,

@@ -3,6 +3,7 @@
 use std::collections::{BTreeSet, HashSet};
 use std::time::Duration;
 
+use super::sign::{self, Unsigned};
 use super::{Batch, Early, Item, Push};
 use crate::nix::narinfo::Brief;
 use crate::nix::store_path::HashPart;
@@ -26,6 +27,8 @@ pub(super) struct Presence {
     pub(super) moved: Vec<HashPart>,
     /// Those of `absent` whose narinfo is there but of no use: it is replaced.
     pub(super) broken: HashSet<usize>,
+    /// Those of `present` whose narinfo lacks a signature that this push can add.
+    pub(super) unsigned: Vec<Unsigned>,
 }
 
 /// Looks, now, which items are present, and that all else that the push relies on is.
@@ -40,6 +43,9 @@ pub(super) fn presence(
         items.insert(item.path.hash());
         match view.get(&narinfo_key(item.path.hash()), SMALL_OBJECT) {
             Ok(Some(object)) if is_of_use(view, batch, item, &object.bytes)? => {
+                if sign::lacks(batch, item, &object.bytes) {
+                    presence.unsigned.push(Unsigned { at, object });
+                }
                 presence.present.push(at);
             }
             Ok(Some(_)) | Err(StoreError::TooLarge { .. }) => {
