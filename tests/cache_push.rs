@@ -65,8 +65,8 @@ fn abort_at_every_call_leaves_it_whole_and_a_rerun_converges() {
             &Terms::STANDARD,
             &store,
             &batch,
-            &clock,
-            &progress,
+            &|_| None,
+            (&clock, &progress),
             &mut done,
         );
         drop(store);
