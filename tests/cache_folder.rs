@@ -288,7 +288,7 @@ fn what_others_wrote_about_what_goes_goes_before_it() {
     let store = world.create();
     let _ = world.push(&store).unwrap();
     let (cache, content) = (world.cache(), look(&store));
-    let nar = content.nars[0].key.clone();
+    let nar = content.nars.key(0);
     std::fs::create_dir_all(cache.join("debuginfo")).unwrap();
     std::fs::create_dir_all(cache.join("nanna-cache/v1/prunes")).unwrap();
     std::fs::create_dir_all(cache.join("build-trace-v2/x.drv")).unwrap();

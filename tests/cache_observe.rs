@@ -43,7 +43,7 @@ fn facts(content: &CacheContent) -> Vec<(String, u64, Vec<String>, Option<String
                 .collect();
             let nar = content.narinfos[row as usize]
                 .nar
-                .map(|n| content.nars[n as usize].key.clone());
+                .map(|n| content.nars.key(n));
             (base(row), content.paths.nar_size(row), references, nar)
         })
         .collect()
@@ -220,4 +220,130 @@ fn foreign_damage_of_every_kind_is_told() {
     }
     assert_eq!((content.damages.len(), content.paths.len()), (5, 5));
     assert!(content.partial.is_none());
+}
+
+/// A store that counts its calls, by name, for narinfos and listings of folders that hold objects.
+fn watched(cache: &Path) -> (FolderStore, impl Fn() -> (u64, u64, u64) + use<>) {
+    let counts: Arc<[AtomicU64; 3]> = Arc::default();
+    let counter = Arc::clone(&counts);
+    let store = FolderStore::with_hook(cache, move |call, key| {
+        let narinfo = key.ends_with(".narinfo");
+        let which = match call {
+            "list" if ["", "nar"].contains(&key) => 0,
+            "head" if narinfo => 1,
+            "get" if narinfo => 2,
+            _ => return Ok(()),
+        };
+        counter[which].fetch_add(1, Ordering::SeqCst);
+        Ok(())
+    });
+    let taken = move || {
+        let [lists, heads, gets] = counts.as_ref();
+        let take = |count: &AtomicU64| count.swap(0, Ordering::SeqCst);
+        (take(lists), take(heads), take(gets))
+    };
+    (store, taken)
+}
+
+/// Long enough that a folder counts as one that did not change just now.
+fn settle() {
+    std::thread::sleep(std::time::Duration::from_millis(4_100));
+}
+
+#[test]
+fn a_planner_believes_a_folder_in_which_no_name_changed_and_who_deletes_does_not() {
+    let world = world(20);
+    let _ = world.push(&world.create()).unwrap();
+    let index = world.dir.path().join("state/index");
+    let (store, calls) = watched(&world.cache());
+    let planner = || facts(&seen(&store, Some(&index)));
+    let dir = StoreDir::default();
+    let thorough = || {
+        let look = Look {
+            index: Some(&index),
+            thorough: true,
+            ..Look::new(&dir)
+        };
+        match observe(store.view(), &look, &Progress::default()) {
+            Observation::Present(content) => facts(&content),
+            other => panic!("{other:?}"),
+        }
+    };
+    let plain = facts(&seen(&store, None));
+    calls();
+    // It changed just now, so it is not believed yet.
+    assert_eq!((planner(), calls()), (plain.clone(), (2, 0, 20)));
+    assert_eq!((planner(), calls()), (plain.clone(), (2, 20, 0)));
+    settle();
+    assert_eq!((planner(), calls()), (plain.clone(), (2, 20, 0)));
+    assert_eq!((planner(), calls()), (plain.clone(), (0, 0, 0)));
+    assert_eq!((thorough(), calls()), (plain.clone(), (2, 20, 0)));
+    assert_eq!((planner(), calls()), (plain.clone(), (0, 0, 0)));
+
+    // Damage of what is remembered costs reads, once.
+    let mut bytes = std::fs::read(&index).unwrap();
+    let name = path(7).name().as_bytes().to_vec();
+    let at = bytes.windows(name.len()).position(|window| window == name);
+    bytes[at.unwrap()] ^= 0x10;
+    std::fs::write(&index, &bytes).unwrap();
+    assert_eq!(planner(), plain);
+    assert!((1..20).contains(&calls().2));
+    assert_eq!(planner(), plain);
+    calls();
+    assert_eq!((planner(), calls()), (plain.clone(), (0, 0, 0)));
+
+    // Somebody writes into a narinfo: who deletes sees it at once.
+    let key = |number| {
+        world
+            .cache()
+            .join(format!("{}.narinfo", path(number).hash()))
+    };
+    let text = std::fs::read_to_string(key(19)).unwrap();
+    let line = text.lines().find(|line| line.starts_with("References:"));
+    let changed = text.replace(line.unwrap(), "References: ");
+    std::fs::write(key(19), changed).unwrap();
+    let now = thorough();
+    assert_ne!(now, plain);
+    assert_eq!(now, facts(&seen(&store, None)));
+    assert_eq!(planner(), now);
+
+    // Names that come, go or are replaced are seen by everybody.
+    std::fs::write(world.dir.path().join("new"), &text).unwrap();
+    std::fs::rename(world.dir.path().join("new"), key(19)).unwrap();
+    assert_eq!(planner(), plain);
+    settle();
+    assert_eq!((planner(), planner()), (plain.clone(), plain.clone()));
+    calls();
+    assert_eq!((planner(), calls()), (plain.clone(), (0, 0, 0)));
+    let nar = plain.iter().find_map(|fact| fact.3.clone()).unwrap();
+    std::fs::remove_file(world.cache().join(nar)).unwrap();
+    let now = facts(&seen(&store, None));
+    assert_ne!(now, plain);
+    assert_eq!(planner(), now);
+    std::fs::remove_file(key(19)).unwrap();
+    let now = facts(&seen(&store, None));
+    assert_eq!((planner(), now.len()), (now.clone(), 19));
+}
+
+#[test]
+fn the_time_of_a_nar_that_nobody_names_is_never_remembered() {
+    let world = world(3);
+    let store = world.create();
+    let _ = world.push(&store).unwrap();
+    let orphan = format!("nar/{}.nar.zst", "0".repeat(52));
+    let file = world.cache().join(&orphan);
+    std::fs::write(&file, "left").unwrap();
+    let index = world.dir.path().join("state/index");
+    settle();
+    let age = || {
+        let content = seen(&store, Some(&index));
+        let found = content.nars.iter().find(|nar| nar.key == orphan).unwrap();
+        (content.now.since(found.modified).0, found.size)
+    };
+    assert!(age().0 < 60);
+    let long_ago = std::time::SystemTime::now() - std::time::Duration::from_hours(48);
+    let handle = std::fs::File::options().append(true).open(&file).unwrap();
+    handle.set_modified(long_ago).unwrap();
+    let (seconds, size) = age();
+    assert!(seconds >= 48 * 3_600 && size == 4, "{seconds} {size}");
 }

@@ -252,9 +252,7 @@ fn young_files_stay_and_old_left_overs_go() {
     }
     let content = look(&store);
     assert_eq!(content.leftovers.len(), 3, "{:?}", content.leftovers);
-    let named = content.nars[content.narinfos[0].nar.unwrap() as usize]
-        .key
-        .clone();
+    let named = content.nars.key(content.narinfos[0].nar.unwrap());
     let leftovers = content.leftovers.iter().map(|o| o.key.clone());
     let objects = ["nar/young.nar.zst", "nar/old.nar.zst", "nix-cache-info"].map(str::to_owned);
     let candidates = Candidates {

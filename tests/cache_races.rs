@@ -80,7 +80,7 @@ fn a_push_waits_for_a_prune_of_its_nars_and_makes_them_again() {
     std::fs::remove_dir_all(world.cache()).unwrap();
     let store = world.create();
     let other = world.store();
-    let key = nars[1].key.clone();
+    let key = nars.key(1);
     other
         .put_record(PRUNE, prune_of("nars", &[], &key))
         .unwrap();
@@ -101,7 +101,7 @@ fn a_prune_that_deletes_a_nar_and_dies_at_once_is_noticed() {
     let world = world(4);
     let store = world.create();
     let _ = world.push(&store).unwrap();
-    let key = look(&store).nars[1].key.clone();
+    let key = look(&store).nars.key(1);
     std::fs::remove_dir_all(world.cache()).unwrap();
     world.create();
     let other = std::sync::Mutex::new(Some(world.store()));

@@ -293,7 +293,7 @@ fn the_strategy_plans_with_nix_and_without_a_network() {
         for words in [
             "> .#testContainer",
             "> .#nanna-coder",
-            "known after build of .#testContainer",
+            "known only after the build of .#testContainer",
             "max-jobs = 4",
             "model-cache",
             "pin release",

@@ -130,6 +130,23 @@ fn what_is_not_needed_goes_and_all_else_stays_whole() {
             "{nars} NARs for {} paths",
             expected.len()
         );
+
+        // What others copied is ours when it is adopted: then its class says for how long.
+        let _ = world.run("adopt --all --cache nowhere").fails(64);
+        let plan = world
+            .run("adopt --all --cache dev --detailed-exitcode")
+            .fails(2);
+        assert!(plan.stdout.contains("new root"), "{plan}");
+        let adopted = world.run("adopt --all --cache dev --apply").success();
+        assert!(adopted.stdout.contains("everything is as"), "{adopted}");
+        let again = world
+            .run("adopt --all --cache dev --detailed-exitcode")
+            .success();
+        assert!(again.stdout.contains("No changes"), "{again}");
+        world.assert_nothing_to_do();
+        age(&world.cache(), days(6));
+        let _ = world.run("prune --apply --allow share=100%").success();
+        assert_eq!(world.cached(), kept.iter().cloned().collect());
     });
 }
 

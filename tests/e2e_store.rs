@@ -41,7 +41,7 @@ fn hundreds_of_real_paths_go_into_caches_and_out_again() {
 
         let plan = world.run("reconcile --detailed-exitcode").fails(2);
         assert!(
-            plan.stdout.contains("(known after build of .#late"),
+            plan.stdout.contains("known only after the build of .#late"),
             "{plan}"
         );
         assert!(

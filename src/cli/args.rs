@@ -7,7 +7,7 @@ use clap::builder::Styles;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 
-pub use reconcile::{Event, Format, Limit, Phase, PlanArgs, Push, Reconcile, ScopeName};
+pub use reconcile::{Adopt, Event, Format, Limit, Phase, PlanArgs, Push, Reconcile, ScopeName};
 
 use crate::render::style;
 
@@ -115,6 +115,9 @@ pub enum Command {
         after_help = "Examples:\n  nanna-cache prune --full                     every path that would go, and why\n  nanna-cache prune --apply --allow share=45%  delete more than prune.limits.share, this once"
     )]
     Prune(Phase),
+    /// Plan or apply taking what others wrote into a cache as ours
+    #[command(after_help = reconcile::ADOPT_EXAMPLES)]
+    Adopt(Adopt),
     /// Check cache.yaml and show all its problems at once
     #[command(
         after_help = "Examples:\n  nanna-cache validate                    problems, drawn on the text\n  nanna-cache validate --format github    annotations in a pull request"

@@ -48,6 +48,7 @@ impl<'a> Meant<'a> {
                 ..one(&it.common, Phase::Push, Extra::default())?
             },
             Command::Optimize(it) => one(&it.common, Phase::Optimize, Extra::default())?,
+            Command::Adopt(it) => one(&it.common, Phase::Push, Extra::default())?,
             Command::Prune(it) => one(&it.common, Phase::Prune, Extra::default())?,
             _ => return Ok(None),
         };
@@ -181,6 +182,7 @@ fn extra(push: &Push) -> Result<Extra, Failure> {
     Ok(Extra {
         paths,
         mark: push.since_mark.clone(),
+        adopt: None,
     })
 }
 
@@ -218,7 +220,8 @@ mod tests {
             extra,
             Extra {
                 paths: vec!["x".into(), "y".into()],
-                mark: Some("job".into())
+                mark: Some("job".into()),
+                adopt: None,
             }
         );
         assert!(Meant::of(&command(&["validate"])).unwrap().is_none());

@@ -3,6 +3,7 @@
 //! [`args`] says what can be typed, [`context`] finds `cache.yaml` and reads it, [`output`] is the
 //! only printer. Nothing imports this layer.
 
+mod adopt;
 pub mod args;
 mod completions;
 mod consent;

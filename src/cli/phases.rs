@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use camino::Utf8Path;
 
+use super::adopt;
 use super::args::Command;
 use super::context::{Context, Loaded};
 use super::error::Failure;
@@ -45,7 +46,7 @@ pub(super) fn run(context: &Context, command: &Command) -> Result<Option<Exit>, 
     let loaded = context.load()?;
     check_names(&args.cache, &loaded.config)?;
     let here = |path: &String| context.host.folder.join(path).into_string();
-    let extra = Extra {
+    let mut extra = Extra {
         paths: extra.paths.iter().map(here).collect(),
         ..extra
     };
@@ -56,6 +57,9 @@ pub(super) fn run(context: &Context, command: &Command) -> Result<Option<Exit>, 
     };
     let machine = Machine::new(context.host.clone(), options);
     check_mark(&machine, &extra)?;
+    if let Command::Adopt(args) = command {
+        extra.adopt = Some(adopt::meant(context, args, &loaded.config, &machine)?);
+    }
     let (desired, digest) = desired(loaded, &machine, extra);
     check_only(&only, &desired)?;
     let desired = desired.only(&only);

@@ -3,6 +3,7 @@
 //! The order of things is here, the doing is not: observing and applying are passed in, so that
 //! this file can be tried without a machine. Nothing is applied that was not shown and approved.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use camino::Utf8PathBuf;
@@ -64,8 +65,10 @@ pub(super) fn run(
 ) -> Result<Exit, Failure> {
     let saved = saved(request)?;
     let observed = observe(saved.as_ref().map(|saved| saved.now))?;
-    let whole = crate::plan::make::plan(request.desired, &observed, request.digest);
-    let mut plan = request.selection.apply(whole.clone());
+    let mut plan = crate::plan::make::plan(request.desired, &observed, request.digest);
+    // With the other scope's steps in hand, the view can say in one line what it leaves out.
+    let whole = request.selection.scope.map(|_| plan.clone());
+    plan = request.selection.apply(plan);
     if request.args.apply && request.args.lock_timeout.0 > 0 {
         // Applying waits for it.
         plan.refusals.retain(|refusal| refusal.code != PRUNE_BUSY);
@@ -82,7 +85,7 @@ pub(super) fn run(
     } else {
         request
             .output
-            .result(&drawn(request, &whole, &plan, false))?;
+            .result(&drawn(request, whole.as_ref(), &plan, false))?;
         Ok(exit_of_plan(request.args, &plan))
     }
 }
@@ -98,7 +101,7 @@ fn carry_out(
     let is_refused = !plan.refusals.is_empty();
     let has_work = !plan.steps.is_empty();
     if request.args.format != Format::Json || is_refused || !has_work {
-        output.result(&drawn(request, &plan, &plan, has_work))?;
+        output.result(&drawn(request, None, &plan, has_work))?;
     }
     if is_refused {
         return Ok(exit_of_refusals(&plan.refusals));
@@ -137,20 +140,22 @@ fn carry_out(
     Ok(exit_of_report(&done).worst(strict))
 }
 
-/// The plan in the form that was asked for. `whole` has the steps of both scopes.
-fn drawn(request: &Request<'_>, whole: &Plan, plan: &Plan, applying: bool) -> String {
+/// The plan in the form that was asked for. `whole` has the steps of both scopes, if `plan` has not.
+fn drawn(request: &Request<'_>, whole: Option<&Plan>, plan: &Plan, applying: bool) -> String {
     let args = request.args;
     let scope = match args.event {
         Some(Event::Main) => Some(Scope::Shared),
         None => args.scope.map(Scope::from),
     };
-    // With the other scope's steps in hand, the view can say in one line what it leaves out.
-    let mut shown = Selection {
-        scope: None,
-        ..request.selection.clone()
-    }
-    .apply(whole.clone());
-    shown.refusals.clone_from(&plan.refusals);
+    let shown = whole.map_or(Cow::Borrowed(plan), |whole| {
+        let selection = Selection {
+            scope: None,
+            ..request.selection.clone()
+        };
+        let mut shown = selection.apply(whole.clone());
+        shown.refusals.clone_from(&plan.refusals);
+        Cow::Owned(shown)
+    });
     let view = || {
         PlanView::new(
             &shown,
@@ -164,12 +169,14 @@ fn drawn(request: &Request<'_>, whole: &Plan, plan: &Plan, applying: bool) -> St
     };
     match args.format {
         Format::Json => {
-            let part = Selection {
-                scope,
-                ..Selection::default()
-            }
-            .apply(plan.clone());
-            json::plan(&part)
+            let part = scope.map(|_| {
+                let selection = Selection {
+                    scope,
+                    ..Selection::default()
+                };
+                selection.apply(plan.clone())
+            });
+            json::plan(part.as_ref().unwrap_or(plan))
         }
         Format::Markdown => markdown::plan(&view()),
         Format::Text => text::plan(&view(), request.output.results()),

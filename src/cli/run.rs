@@ -64,6 +64,7 @@ fn dispatch(command: &Command, context: &Context) -> Result<Exit, Failure> {
         | Command::Setup(_)
         | Command::Push(_)
         | Command::Optimize(_)
-        | Command::Prune(_) => Err(Failure::new(Exit::Failed, "plan: nothing was meant")),
+        | Command::Prune(_)
+        | Command::Adopt(_) => Err(Failure::new(Exit::Failed, "plan: nothing was meant")),
     }
 }

@@ -232,6 +232,7 @@ fn caches(
             &Look {
                 store_dir: store,
                 index,
+                thorough: false,
                 threads: 0,
             },
             progress,

@@ -35,6 +35,7 @@ pub(super) fn run(
     let look = Look {
         store_dir: &observed.store_dir,
         index: (!work.machine.options.refresh).then_some(index.as_std_path()),
+        thorough: true,
         threads: 0,
     };
     let grace = work.desired.config.prune.grace;

@@ -150,6 +150,29 @@ impl Graph {
         })
     }
 
+    /// A graph from its two arrays: where the references of each row begin, with one more entry
+    /// than there are rows, and the references.
+    ///
+    /// # Errors
+    ///
+    /// A reference names a row that does not exist, or there are too many rows.
+    ///
+    /// # Panics
+    ///
+    /// When the offsets do not ascend from 0 to the number of references.
+    pub fn from_arrays(offsets: Vec<usize>, references: Vec<u32>) -> Result<Self, GraphError> {
+        let ends = (offsets.first(), offsets.last());
+        assert!(
+            ends == (Some(&0), Some(&references.len())) && offsets.is_sorted(),
+            "offsets of a graph ascend from 0 to the number of its references"
+        );
+        GraphBuilder {
+            offsets,
+            references,
+        }
+        .finish()
+    }
+
     /// A graph from one list of references per row.
     ///
     /// # Errors

@@ -51,8 +51,21 @@ pub enum StorePathError {
 /// The 160-bit number in front of a store path's name.
 ///
 /// Stored big-endian, so that the derived order is that of the 32 characters.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct HashPart([u8; 20]);
+
+impl Ord for HashPart {
+    /// The order of the text. As numbers, because millions are sorted and searched.
+    fn cmp(&self, other: &Self) -> std::cmp::Ordering {
+        self.numbers().cmp(&other.numbers())
+    }
+}
+
+impl PartialOrd for HashPart {
+    fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
+        Some(self.cmp(other))
+    }
+}
 
 impl HashPart {
     /// From the bytes in Nix's own order (little-endian), as folded from a SHA-256.
@@ -72,6 +85,16 @@ impl HashPart {
     #[must_use]
     pub const fn as_bytes(&self) -> &[u8; 20] {
         &self.0
+    }
+
+    /// The number in three parts, the most significant first.
+    const fn numbers(&self) -> (u64, u64, u32) {
+        let [a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p, q, r, s, t] = self.0;
+        (
+            u64::from_be_bytes([a, b, c, d, e, f, g, h]),
+            u64::from_be_bytes([i, j, k, l, m, n, o, p]),
+            u32::from_be_bytes([q, r, s, t]),
+        )
     }
 
     /// Reads the 32 characters.
@@ -126,9 +149,8 @@ impl FromStr for HashPart {
 
 impl fmt::Display for HashPart {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.text()
-            .iter()
-            .try_for_each(|&byte| fmt::Write::write_char(f, char::from(byte)))
+        // Digits are ASCII.
+        f.write_str(std::str::from_utf8(&self.text()).unwrap_or_default())
     }
 }
 

@@ -144,6 +144,12 @@ pub fn pin_address(cache: &CacheName, pin: &PinName) -> Address {
     Address::new(Phase::Push, cache.as_str(), &format!("pin-{pin}"))
 }
 
+/// The step that adopts foreign content of a class.
+#[must_use]
+pub fn adopt_address(cache: &CacheName, class: &str) -> Address {
+    Address::new(Phase::Push, cache.as_str(), &format!("adopt-{class}"))
+}
+
 /// The step that deletes a class from a cache.
 #[must_use]
 pub fn prune_address(cache: &CacheName, class: &str) -> Address {

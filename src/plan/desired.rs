@@ -10,6 +10,7 @@ use crate::config::model::{
 };
 use crate::config::secret::SecretRef;
 use crate::nix::key::PublicKey;
+use crate::nix::store_path::HashPart;
 
 /// Facts of this machine that paths in `cache.yaml` depend on.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -147,6 +148,17 @@ pub struct Extra {
     pub paths: Vec<String>,
     /// Everything new since this mark.
     pub mark: Option<String>,
+    /// Foreign content to be taken as ours; then nothing else is planned.
+    pub adopt: Option<Adopt>,
+}
+
+/// Foreign content of a cache that is to be taken as ours.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Adopt {
+    /// The cache.
+    pub cache: CacheName,
+    /// These paths with their closures; `None`: all that no record covers.
+    pub paths: Option<Vec<HashPart>>,
 }
 
 impl Desired {

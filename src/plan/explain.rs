@@ -131,6 +131,11 @@ pub enum Need {
         /// When it ends, or ended.
         time: Time,
     },
+    /// No record of ours covers it: as long as `prune.foreign` says.
+    Foreign {
+        /// When it ends, or ended; `None`: it is kept.
+        time: Option<Time>,
+    },
     /// No root and no pin reaches it.
     Unreached,
     /// It cannot be said.

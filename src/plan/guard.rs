@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use super::address::Phase;
 use super::desired::Desired;
 use super::plan::{Plan, Refusal};
+use super::prune::UNREACHABLE;
 use super::step::{Op, Step};
 use crate::config::model::{CacheName, PruneLimits};
 use crate::config::rough::Rough;
@@ -33,6 +34,8 @@ pub struct Allowances {
     pub count: Option<u64>,
     /// Bytes that may be pushed though an upstream could not be asked.
     pub unasked: Option<Size>,
+    /// Bytes that may stay in a cache though its `max-size` is less.
+    pub max_size: Option<Size>,
 }
 
 /// What a prune deletes from one cache.
@@ -48,7 +51,11 @@ pub fn check(desired: &Desired, plan: &Plan, allowed: &Allowances) -> Vec<Refusa
     let mut refusals: Vec<Refusal> = plan
         .refusals
         .iter()
-        .filter(|refusal| refusal.code != "push-unasked" || !unasked_is_allowed(plan, allowed))
+        .filter(|refusal| match refusal.code.as_str() {
+            "push-unasked" => !unasked_is_allowed(plan, allowed),
+            UNREACHABLE => !size_is_allowed(plan, allowed),
+            _ => true,
+        })
         .cloned()
         .collect();
     for (cache, toll) in tolls(&plan.steps) {
@@ -90,6 +97,13 @@ fn unasked_is_allowed(plan: &Plan, allowed: &Allowances) -> bool {
     allowed
         .unasked
         .is_some_and(|limit| by_cache.values().all(|bytes| *bytes <= limit.0))
+}
+
+fn size_is_allowed(plan: &Plan, allowed: &Allowances) -> bool {
+    let mut stays = plan.caches.iter().filter_map(|budget| budget.must_stay);
+    allowed
+        .max_size
+        .is_some_and(|limit| stays.all(|bytes| bytes <= limit.0))
 }
 
 fn tolls(steps: &[Step]) -> BTreeMap<&CacheName, Toll> {

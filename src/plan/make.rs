@@ -9,13 +9,54 @@ use super::observed::{Observed, Why};
 use super::plan::{Advice, Counts, FORMAT, Plan, PlanError, Unknown};
 use super::setup::key::{DIFFERS, LOST, MISSING, UNUSABLE};
 use super::step::{Because, Op};
-use super::{optimize, prune, push, setup};
+use super::{adopt, optimize, prune, push, setup};
 
 /// Makes the plan. The same inputs give the same plan, byte for byte.
 ///
 /// `config` is the digest of `cache.yaml` that the plan will carry.
 #[must_use]
 pub fn plan(desired: &Desired, observed: &Observed, config: &str) -> Plan {
+    let mut all = match &desired.extra.adopt {
+        Some(adopt) => adopt::plan(desired, observed, adopt),
+        None => phases(desired, observed),
+    };
+    all.unknowns.sort();
+    all.unknowns.dedup();
+    narrow_to_signed(&mut all);
+    all.refusals.sort();
+    all.refusals.dedup();
+    all.advice.sort();
+    all.advice.dedup();
+    Plan {
+        format: FORMAT,
+        writer: concat!("nanna-cache ", env!("CARGO_PKG_VERSION")).to_owned(),
+        project: desired.config.project.clone(),
+        config: config.to_owned(),
+        now: observed.now,
+        counts: Counts {
+            caches: desired.config.caches.len() as u64,
+            classes: desired.config.classes.len() as u64,
+            compared: all.compared,
+        },
+        priorities: desired
+            .config
+            .classes
+            .iter()
+            .map(|(name, class)| (name.clone(), class.priority))
+            .collect(),
+        steps: in_order(all.steps),
+        held_back: all.held_back,
+        caches: all.caches,
+        order: all.order,
+        errors: together(all.errors),
+        unknowns: all.unknowns,
+        refusals: all.refusals,
+        advice: all.advice,
+    }
+}
+
+/// What all phases want, and what could not be seen.
+fn phases(desired: &Desired, observed: &Observed) -> Changes {
     let setup = setup::plan(desired, observed);
     let mut pushing = push::plan(desired, observed);
     // Tuning and warming come before any build, wherever they stand in the reading.
@@ -72,39 +113,7 @@ pub fn plan(desired: &Desired, observed: &Observed, config: &str) -> Plan {
             });
         }
     }
-    all.unknowns.sort();
-    all.unknowns.dedup();
-    narrow_to_signed(&mut all);
-    all.refusals.sort();
-    all.refusals.dedup();
-    all.advice.sort();
-    all.advice.dedup();
-    Plan {
-        format: FORMAT,
-        writer: concat!("nanna-cache ", env!("CARGO_PKG_VERSION")).to_owned(),
-        project: desired.config.project.clone(),
-        config: config.to_owned(),
-        now: observed.now,
-        counts: Counts {
-            caches: desired.config.caches.len() as u64,
-            classes: desired.config.classes.len() as u64,
-            compared: all.compared,
-        },
-        priorities: desired
-            .config
-            .classes
-            .iter()
-            .map(|(name, class)| (name.clone(), class.priority))
-            .collect(),
-        steps: in_order(all.steps),
-        held_back: all.held_back,
-        caches: all.caches,
-        order: all.order,
-        errors: together(all.errors),
-        unknowns: all.unknowns,
-        refusals: all.refusals,
-        advice: all.advice,
-    }
+    all
 }
 
 /// Without a key, what it would sign must not be done. All else may: a job that is given no secrets

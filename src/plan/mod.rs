@@ -5,6 +5,7 @@
 //! delete. It must not know any provider: what a cache can do is a value ([`observed::Capabilities`]).
 
 pub mod address;
+pub mod adopt;
 pub mod change;
 pub mod class;
 pub mod confirm;
@@ -12,6 +13,7 @@ pub mod desired;
 pub mod explain;
 pub mod guard;
 pub mod make;
+pub mod nars;
 pub mod need;
 pub mod observed;
 pub mod optimize;

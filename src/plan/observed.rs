@@ -7,6 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
+use super::nars::Nars;
 use super::paths::{Paths, Row};
 use super::record::{Intent, PinRecord, PruneRecord, Root};
 use super::time::Time;
@@ -170,7 +171,7 @@ pub struct CacheContent {
     /// By row: what else the narinfo says.
     pub narinfos: Vec<Narinfo>,
     /// NAR files.
-    pub nars: Vec<Nar>,
+    pub nars: Nars,
     /// References to paths that are not visible here: (row, hash part), sorted.
     pub elsewhere: Vec<(Row, HashPart)>,
     /// Root records.

@@ -17,6 +17,7 @@ pub struct Paths {
     name_ends: Vec<u32>,
     nar_sizes: Vec<u64>,
     refs: Graph,
+    /// Rows in the order of their hashes; empty if that is the order of the rows.
     by_hash: Vec<Row>,
 }
 
@@ -51,6 +52,10 @@ impl Paths {
     /// The row of the path with this hash part.
     #[must_use]
     pub fn row(&self, hash: &HashPart) -> Option<Row> {
+        if self.by_hash.is_empty() {
+            let at = self.hashes.binary_search(hash).ok()?;
+            return Row::try_from(at).ok();
+        }
         self.by_hash
             .binary_search_by(|row| self.hashes[*row as usize].cmp(hash))
             .ok()
@@ -141,15 +146,44 @@ impl PathsBuilder {
     /// Sorts the rows by hash, so that [`Paths::row`] works; references can be resolved with it.
     #[must_use]
     pub fn index(mut self) -> Paths {
-        let mut by_hash: Vec<Row> = self.paths.rows().collect();
-        by_hash.sort_unstable_by_key(|row| self.paths.hashes[*row as usize]);
-        self.paths.by_hash = by_hash;
+        if !self.paths.hashes.is_sorted() {
+            let mut by_hash: Vec<Row> = self.paths.rows().collect();
+            by_hash.sort_unstable_by_key(|row| self.paths.hashes[*row as usize]);
+            self.paths.by_hash = by_hash;
+        }
         self.paths.names.shrink_to_fit();
         self.paths
     }
 }
 
 impl Paths {
+    /// Paths from their columns: hashes in ascending order, names one after another with the end
+    /// of each, NAR sizes. The caller has checked the names. `None`: the columns do not fit.
+    #[must_use]
+    pub fn from_columns(
+        hashes: Vec<HashPart>,
+        names: String,
+        name_ends: Vec<u32>,
+        nar_sizes: Vec<u64>,
+    ) -> Option<Self> {
+        let rows = hashes.len();
+        let end = |end: &u32| names.is_char_boundary(*end as usize);
+        let fit = name_ends.len() == rows
+            && nar_sizes.len() == rows
+            && hashes.is_sorted()
+            && name_ends.is_sorted()
+            && name_ends.iter().all(end)
+            && name_ends.last().map_or(0, |end| *end as usize) == names.len();
+        fit.then(|| Self {
+            hashes,
+            names,
+            name_ends,
+            nar_sizes,
+            refs: Graph::default(),
+            by_hash: Vec::new(),
+        })
+    }
+
     /// The same paths with these references (row → rows).
     #[must_use]
     pub fn with_refs(mut self, refs: Graph) -> Self {

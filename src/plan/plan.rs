@@ -123,6 +123,9 @@ pub struct CacheBudget {
     pub bytes_after: u64,
     /// What it may hold.
     pub max_size: Option<u64>,
+    /// Bytes that nothing may end, where that is more than it may hold.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub must_stay: Option<u64>,
 }
 
 /// In which order Nix asks the caches.

@@ -2,25 +2,24 @@
 //!
 //! Promise: nothing is deleted from a cache that could not be seen whole, and what stays is whole.
 
+mod report;
 mod steps;
+
+pub use report::UNREACHABLE;
 
 use std::collections::BTreeSet;
 
-use super::address::Phase;
 use super::change::Changes;
 use super::class::Classifier;
 use super::desired::{Cache, Desired, TopSource};
 use super::need::{Need, Rules, need};
 use super::observed::{CacheContent, Observation, Observed};
-use super::paths::Row;
-use super::plan::{Advice, CacheBudget, Refusal, Unknown};
-use super::record::{self, PrunePhase};
-use super::step::{Op, Step};
+use super::plan::{CacheBudget, Unknown};
+use super::record;
+use super::step::{Op, PathToPush, Step};
 use super::wanted::classifier;
 use super::{pins, push};
 use crate::config::model::CacheName;
-use crate::config::rough::Rough;
-use crate::config::units::Size;
 use crate::nix::store_path::HashPart;
 
 /// Plans what goes from each cache, after the steps of `pushing` have been done.
@@ -104,7 +103,13 @@ pub fn look(
         content,
         classifier: &classifier,
     };
-    Some(place.need(&Changes::default()))
+    // What was wanted when the plan was made is wanted still, and what came in is there by now. Pins
+    // are taken as they are: one that only would be removed still holds.
+    let mut pushing = push::plan(desired, observed);
+    pushing
+        .steps
+        .retain(|step| !matches!(step.op, Op::Pin { .. }));
+    Some(place.need(&pushing))
 }
 
 fn is_unseen(observed: &Observed, source: &TopSource) -> bool {
@@ -145,6 +150,8 @@ impl Place<'_> {
             let mut steps = self.steps(&need, &pushing.steps);
             if unseen {
                 steps.retain_mut(only_files);
+            } else {
+                budget.must_stay = self.refuse_size(&need, &steps, changes);
             }
             budget.bytes_after -= steps
                 .iter()
@@ -154,7 +161,7 @@ impl Place<'_> {
             self.refuse_busy(&steps, changes);
             changes.steps.extend(steps);
         }
-        budget.bytes_after += incoming(&pushing.steps, self.name);
+        budget.bytes_after += incoming(&pushing.steps, self.name, self.content);
         changes.caches.push(budget);
     }
 
@@ -169,7 +176,7 @@ impl Place<'_> {
                 grace: self.desired.config.prune.grace,
                 foreign: self.desired.config.prune.foreign,
                 max_size: self.cache.max_size,
-                incoming: incoming(&pushing.steps, self.name),
+                incoming: incoming(&pushing.steps, self.name, self.content),
                 renewed,
                 relied_on: pushing.relied_on.get(self.name).map_or(&[], Vec::as_slice),
                 pins: pins::remaining(self.content, &pushing.steps, self.name),
@@ -178,7 +185,7 @@ impl Place<'_> {
     }
 
     fn budget(&self) -> CacheBudget {
-        let bytes = self.content.nars.iter().map(|nar| nar.size).sum();
+        let bytes = self.content.nars.bytes();
         CacheBudget {
             cache: self.name.clone(),
             kind: "file".to_owned(),
@@ -192,6 +199,7 @@ impl Place<'_> {
             bytes,
             bytes_after: bytes,
             max_size: self.cache.max_size,
+            must_stay: None,
         }
     }
 
@@ -207,138 +215,6 @@ impl Place<'_> {
         });
         true
     }
-
-    fn report(&self, need: &Need, changes: &mut Changes) {
-        let setting = format!("/caches/{}", self.name);
-        let mut advise = |text: String, lines: Vec<String>| {
-            changes.advice.push(Advice {
-                phase: Phase::Prune,
-                about: self.name.to_string(),
-                text,
-                lines,
-                because: self.desired.because("the cache as it was found", &setting),
-            });
-        };
-        if !self.content.damages.is_empty() {
-            advise(
-                format!(
-                    "{} damaged objects are left alone:",
-                    self.content.damages.len()
-                ),
-                self.content.damages.iter().take(5).cloned().collect(),
-            );
-        }
-        let dangling = self.dangling();
-        if !dangling.is_empty() {
-            advise(
-                format!(
-                    "{} paths cannot be fetched whole; a push that holds them repairs them:",
-                    dangling.len()
-                ),
-                dangling.into_iter().take(5).collect(),
-            );
-        }
-        if self.content.capabilities.by_age {
-            advise(
-                "its file system has no locks that hold for every machine: after a push has died, what it \
-                 relied on is kept for a day, and a prune that has died keeps others waiting for half an hour"
-                    .to_owned(),
-                Vec::new(),
-            );
-        }
-        if need.unknown_class > 0 {
-            advise(
-                format!(
-                    "{} root records are of classes that cache.yaml does not have; what they reach is kept",
-                    need.unknown_class
-                ),
-                Vec::new(),
-            );
-        }
-        if let (Some(bytes), Some(limit)) = (need.too_big, self.cache.max_size) {
-            advise(
-                format!(
-                    "what must stay (pins, open and present pushes, young paths, foreign content) is \
-                     {}, more than its max-size of {}",
-                    Rough(bytes),
-                    Size(limit)
-                ),
-                Vec::new(),
-            );
-        }
-    }
-
-    /// Visible paths whose NAR is missing, or a path that they refer to: base names with the reason.
-    fn dangling(&self) -> Vec<String> {
-        let name = |row: Row| self.content.paths.base_name(row);
-        let mut found: Vec<String> = self
-            .content
-            .paths
-            .rows()
-            .filter(|row| self.content.narinfos[*row as usize].nar.is_none())
-            .map(|row| format!("{}: its NAR is missing", name(row)))
-            .collect();
-        let (lost, asked) = (self.content.elsewhere.iter(), asked_of(self.content));
-        found.extend(
-            lost.filter(|(_, hash)| self.is_nowhere(*hash, &asked))
-                .map(|(row, hash)| {
-                    format!("{}: {hash}, to which it refers, is missing", name(*row))
-                }),
-        );
-        found
-    }
-
-    /// Whether every declared upstream was asked for a path, answered, and does not have it.
-    fn is_nowhere(&self, hash: HashPart, asked: &BTreeSet<HashPart>) -> bool {
-        let lacks = |name: &CacheName| {
-            let upstream = self.observed.upstreams.get(name);
-            upstream.is_some_and(|it| !it.has.contains(&hash) && !it.unanswered.contains(&hash))
-        };
-        let upstreams = &self.desired.upstreams;
-        upstreams.is_empty() || asked.contains(&hash) && upstreams.keys().all(lacks)
-    }
-
-    /// Refuses what would go beside a record that only a newer version understands.
-    fn refuse_forbidden(&self, need: &Need, pushing: &Changes, changes: &mut Changes) {
-        let steps = self.steps(need, &pushing.steps);
-        let Some(why) = self
-            .content
-            .forbidden
-            .as_ref()
-            .filter(|_| !steps.is_empty())
-        else {
-            self.is_hidden(changes);
-            return;
-        };
-        changes.refusals.push(Refusal {
-            steps: steps.iter().map(|step| step.address.clone()).collect(),
-            code: "prune-record".to_owned(),
-            text: format!("nothing may be deleted from {}: {}", self.name, why.0),
-            help: "prune with the version that wrote it, or a newer one".to_owned(),
-        });
-        changes.steps.extend(steps);
-    }
-
-    fn refuse_busy(&self, steps: &[Step], changes: &mut Changes) {
-        let active = self
-            .content
-            .prunes
-            .iter()
-            .find(|prune| !prune.gone && prune.phase != PrunePhase::Ended);
-        if let Some(active) = active
-            && !steps.is_empty()
-        {
-            changes.refusals.push(Refusal {
-                steps: steps.iter().map(|step| step.address.clone()).collect(),
-                code: "prune-busy".to_owned(),
-                text: format!(
-                    "another prune of {} has been running since {}",
-                    self.name, active.modified
-                ),
-                help: "wait for it, or pass --lock-timeout DURATION to wait here".to_owned(),
-            });
-        }
-    }
 }
 
 /// Leaves of a step only files that no record ever covered; `false`: nothing is left.
@@ -351,8 +227,13 @@ fn only_files(step: &mut Step) -> bool {
     !objects.is_empty()
 }
 
-/// Bytes of NAR that push steps bring to a cache, as far as it is known that no upstream has them.
-fn incoming(pushing: &[Step], cache: &CacheName) -> u64 {
+/// Bytes of NAR that push steps bring to a cache, as far as it is known that no upstream has them,
+/// and that are not there already.
+fn incoming(pushing: &[Step], cache: &CacheName, content: &CacheContent) -> u64 {
+    let is_there = |path: &PathToPush| {
+        let row = content.paths.row(&path.path.hash());
+        row.is_some_and(|row| content.narinfos[row as usize].nar.is_some())
+    };
     let paths = pushing.iter().flat_map(|step| match &step.op {
         Op::Push {
             cache: name, paths, ..
@@ -360,7 +241,7 @@ fn incoming(pushing: &[Step], cache: &CacheName) -> u64 {
         _ => &[],
     });
     paths
-        .filter(|path| !path.unasked)
+        .filter(|path| !path.unasked && !is_there(path))
         .map(|path| path.nar_size)
         .sum()
 }

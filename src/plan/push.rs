@@ -100,6 +100,9 @@ fn ground<'a>(wanted: &'a Wanted<'a>, verdicts: &'a Verdicts) -> Ground<'a> {
 #[must_use]
 pub fn questions(desired: &Desired, observed: &Observed) -> BTreeSet<HashPart> {
     let mut hashes = BTreeSet::new();
+    if desired.extra.adopt.is_some() {
+        return hashes;
+    }
     let empty = CacheContent::default();
     for name in desired
         .caches
@@ -152,6 +155,17 @@ pub fn reliance(
         Some(Observation::Present(content)) => content,
         _ => &empty,
     };
+    if desired.extra.adopt.is_some() {
+        // All of it is in the cache already, wanted or not.
+        let rows = roots
+            .iter()
+            .filter_map(|root| content.paths.row(&root.path.hash()));
+        let reached = content.paths.refs().reach(rows);
+        return Reliance {
+            closure: reached.iter().map(|row| content.paths.hash(row)).collect(),
+            upstream: Vec::new(),
+        };
+    }
     let wanted = Wanted::resolve(desired, observed, content);
     let verdicts = judge(desired, observed, cache, content, &wanted);
     let rows = |root: &RootToWrite| Some((wanted.paths.row(&root.path.hash())?, 0));

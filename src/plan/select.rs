@@ -10,7 +10,7 @@ use std::collections::BTreeSet;
 pub use possible::{can_choose, possible};
 
 use super::address::Address;
-use super::plan::Plan;
+use super::plan::{CacheBudget, Plan};
 use super::step::{Op, Scope, Step};
 use crate::config::model::CacheName;
 
@@ -59,12 +59,21 @@ impl Selection {
         only && cache && self.scope.is_none_or(|scope| step.scope == scope)
     }
 
-    /// Whether a step that is refused before it is one would be taken: so far only those of this machine
-    /// are.
-    fn takes_place(&self, address: &Address) -> bool {
+    /// Whether a step that is refused before it is one would be taken: a prune is of whom its cache is of,
+    /// all others are of this machine.
+    fn takes_place(&self, address: &Address, caches: &[CacheBudget]) -> bool {
         let only = self.only.is_empty() || self.only.iter().any(|part| address.is_in(part));
         let of = |cache: &CacheName| cache.as_str() == address.place();
-        only && self.scope.is_none_or(|scope| scope == Scope::Machine)
+        let tier = caches
+            .iter()
+            .find(|budget| of(&budget.cache))
+            .and_then(|budget| budget.tier);
+        let scope = if address.is_in("prune") && tier != Some(3) {
+            Scope::Shared
+        } else {
+            Scope::Machine
+        };
+        only && self.scope.is_none_or(|wanted| wanted == scope)
             && (self.caches.is_empty() || self.caches.iter().any(of))
     }
 
@@ -81,7 +90,7 @@ impl Selection {
             if planned.contains(address) {
                 plan.steps.iter().any(|step| step.address == *address)
             } else {
-                self.takes_place(address)
+                self.takes_place(address, &plan.caches)
             }
         };
         plan.refusals

@@ -295,3 +295,6 @@ pub enum DropReason {
     /// The cache was over its max-size, and this was of the lowest priority.
     OverMaxSize,
 }
+
+#[cfg(test)]
+mod tests;

@@ -146,7 +146,14 @@ impl Page {
         let need = match &cache.need {
             Need::Pinned { pin } => format!("for ever, pinned as {}", safe(pin.as_str())),
             Need::Until { time } => self.until(*time),
-            Need::Unreached => "none: no root and no pin reaches it".to_owned(),
+            Need::Foreign { time: None } => "for ever: no record of ours covers it".to_owned(),
+            Need::Foreign { time: Some(time) } => {
+                format!(
+                    "{}, by its class: no record of ours covers it",
+                    self.until(*time)
+                )
+            }
+            Need::Unreached => "none: no pin and no root of a declared class reaches it".to_owned(),
             Need::Unknown { why } => format!("unknown: {}", safe(&why.0)),
         };
         self.put("  need      ", &need);

@@ -163,14 +163,14 @@ impl Page {
         if self.diffs {
             for line in &group.lines {
                 self.diff(line);
-                self.list(&line.label, &line.items);
+                self.list(&line.label, &line.items, line.more);
             }
         }
         if let Some(kept) = &group.kept_back {
             self.line("");
             self.line(&escape(kept));
         }
-        self.list("kept back", &group.kept);
+        self.list("kept back", &group.kept, 0);
     }
 
     fn row(&mut self, line: &Line, has_numbers: bool) {
@@ -215,13 +215,13 @@ impl Page {
         self.line("\n</details>");
     }
 
-    fn list(&mut self, label: &str, items: &[Item]) {
+    fn list(&mut self, label: &str, items: &[Item], more: u64) {
         let shown = self.items.unwrap_or(items.len()).min(items.len());
         if shown == 0 {
             return;
         }
         self.line("");
-        let number = units::count(items.len() as u64);
+        let number = units::count(items.len() as u64 + more);
         self.line(&format!(
             "<details><summary><code>{}</code>: {number}</summary>\n",
             html(label)
@@ -243,11 +243,9 @@ impl Page {
                 code(&item.text)
             ));
         }
-        if shown < items.len() {
-            self.line(&format!(
-                "- and {} more",
-                units::count((items.len() - shown) as u64)
-            ));
+        let more = (items.len() - shown) as u64 + more;
+        if more > 0 {
+            self.line(&format!("- and {} more", units::count(more)));
         }
         self.line("\n</details>");
     }

@@ -196,8 +196,11 @@ pub struct Line {
     pub fine_print: Vec<String>,
     /// How a file changes.
     pub diff: Vec<DiffLine>,
-    /// The paths, with a sign, a size and a reason each.
+    /// The paths, with a sign, a size and a reason each; the first ones, unless everything is to be
+    /// shown.
     pub items: Vec<Item>,
+    /// How many more paths there are.
+    pub more: u64,
 }
 
 /// One path of a line.

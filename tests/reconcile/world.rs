@@ -19,9 +19,10 @@ use nanna_cache::nix::key::SecretKey;
 use nanna_cache::nix::store_path::{HashPart, StorePath};
 use nanna_cache::plan::desired::{Desired, Extra, Site};
 use nanna_cache::plan::observed::{DirectoryFacts, Environment, OutputFacts};
-use nanna_cache::plan::plan::Plan;
+use nanna_cache::plan::plan::{Plan, Refusal};
+use nanna_cache::plan::prune::UNREACHABLE;
 use nanna_cache::plan::simulate::{Item, SimCache, SimNarinfo, World};
-use nanna_cache::plan::step::Op;
+use nanna_cache::plan::step::{DropReason, Op, PathToDrop, Step};
 use nanna_cache::plan::time::Time;
 use regex::Regex;
 
@@ -91,6 +92,14 @@ impl Traits {
                 .any(|step| matches!(step.op, Op::Build { .. })),
         );
         add("something held back", !plan.held_back.is_empty());
+        let over = |path: &PathToDrop| path.reason == DropReason::OverMaxSize;
+        let for_size =
+            |step: &Step| matches!(&step.op, Op::Prune { paths, .. } if paths.iter().any(over));
+        let unreachable = |refusal: &Refusal| refusal.code == UNREACHABLE;
+        add(
+            "a max-size that matters",
+            plan.steps.iter().any(for_size) || plan.refusals.iter().any(unreachable),
+        );
     }
 
     pub(crate) fn all(&self) -> impl Iterator<Item = (&'static str, u32)> {
@@ -328,7 +337,7 @@ fn config(dice: &mut Dice) -> Config {
     let mut caches = IndexMap::new();
     let mut to = IndexMap::new();
     for name in ["dev", "shared"].iter().take(1 + dice.index(2)) {
-        let size = (dice.percent(40)).then(|| Size(500 + dice.below(4_000)));
+        let size = (dice.percent(70)).then(|| Size(10 + dice.below(200)));
         let kind = CacheKind::File(FileCache {
             path: format!("/caches/{name}"),
             signing_key: dice.percent(60).then(|| SigningKey {

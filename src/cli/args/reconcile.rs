@@ -26,6 +26,10 @@ pub(super) const PUSH_EXAMPLES: &str = "Examples:
   nix path-info -r .#hello | nanna-cache push --apply --stdin
   nanna-cache mark job && nix build && nanna-cache push --apply --since-mark job";
 
+pub(super) const ADOPT_EXAMPLES: &str = "Examples:
+  nanna-cache adopt --all --cache dev                    what would be adopted, and in which classes
+  nanna-cache adopt /nix/store/…-tool --cache dev --apply";
+
 /// `reconcile`.
 #[derive(Debug, Args)]
 pub struct Reconcile {
@@ -57,6 +61,20 @@ pub struct Push {
     /// Push everything that came into the store since `nanna-cache mark NAME`, too
     #[arg(long, value_name = "NAME", help_heading = "What")]
     pub since_mark: Option<String>,
+    /// Everything else.
+    #[command(flatten)]
+    pub common: PlanArgs,
+}
+
+/// `adopt`.
+#[derive(Debug, Args)]
+pub struct Adopt {
+    /// Paths of the cache to take, each with its closure: store paths, hash parts, or links
+    #[arg(value_name = "PATH", help_heading = "What")]
+    pub paths: Vec<String>,
+    /// Take all that no record of ours covers
+    #[arg(long, conflicts_with = "paths", help_heading = "What")]
+    pub all: bool,
     /// Everything else.
     #[command(flatten)]
     pub common: PlanArgs,
@@ -97,7 +115,7 @@ pub struct PlanArgs {
     /// Plan as a run on main would: show what everybody shares, and one line for the machine
     #[arg(long = "for", value_name = "EVENT", conflicts_with_all = ["apply", "scope"], help_heading = "What")]
     pub event: Option<Event>,
-    /// Permit more than a limit of cache.yaml, this once: share=45%, bytes=30 GiB, count=5000, unasked=2 GiB
+    /// Permit more than a limit of cache.yaml, this once: share=45%, bytes=30GiB, count=5000, unasked=2GiB, max-size=50GiB
     #[arg(long, value_name = "LIMIT=VALUE", help_heading = "What")]
     pub allow: Vec<Limit>,
     /// How to print the plan
@@ -179,6 +197,7 @@ impl PlanArgs {
                 Limit::Bytes(size) => allowed.bytes = Some(size),
                 Limit::Count(count) => allowed.count = Some(count),
                 Limit::Unasked(size) => allowed.unasked = Some(size),
+                Limit::MaxSize(size) => allowed.max_size = Some(size),
             }
         }
         allowed
@@ -232,6 +251,8 @@ pub enum Limit {
     Count(u64),
     /// Bytes that may be pushed though an upstream could not be asked.
     Unasked(Size),
+    /// Bytes that may stay in a cache though its max-size is less.
+    MaxSize(Size),
 }
 
 impl FromStr for Limit {
@@ -255,12 +276,16 @@ impl FromStr for Limit {
                 .parse()
                 .map(Self::Unasked)
                 .map_err(|e: crate::config::units::UnitError| wrong("2GiB", e.to_string())),
+            "max-size" => value
+                .parse()
+                .map(Self::MaxSize)
+                .map_err(|e: crate::config::units::UnitError| wrong("50GiB", e.to_string())),
             "count" => value
                 .parse()
                 .map(Self::Count)
                 .map_err(|_| wrong("5000", "is no number".to_owned())),
             _ => Err(format!(
-                "there is no limit `{name}`: share, bytes, count and unasked are"
+                "there is no limit `{name}`: share, bytes, count, unasked and max-size are"
             )),
         }
     }

@@ -5,7 +5,7 @@ use crate::nix::content_address::{ContentAddress, ContentAddressError};
 use crate::nix::hash::{HashError, Sha256};
 use crate::nix::key::Signature;
 use crate::nix::store_path::{
-    HASH_LEN, StoreDir, StorePath, StorePathError, StorePathRef, check_base_name,
+    HASH_LEN, HashPart, StoreDir, StorePath, StorePathError, StorePathRef, check_base_name,
 };
 
 /// Why a text is not a narinfo. Lines count from 1.
@@ -285,6 +285,13 @@ impl<'a> Brief<'a> {
     pub fn references(&self) -> impl Iterator<Item = StorePathRef<'a>> + use<'a> {
         // Every name was checked while reading; none is left out here.
         names(self.references).filter_map(|name| StorePathRef::parse(name).ok())
+    }
+
+    /// The hash parts of the paths it refers to, in the order of the text.
+    pub fn reference_hashes(&self) -> impl Iterator<Item = HashPart> + use<'a> {
+        let digits = |name: &'a str| name.as_bytes().get(..HASH_LEN);
+        // Every name was checked while reading; none is left out here.
+        names(self.references).filter_map(move |name| HashPart::parse(digits(name)?).ok())
     }
 
     /// The texts of the well-formed signatures, in order.

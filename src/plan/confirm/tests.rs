@@ -102,3 +102,21 @@ fn what_was_left_out_is_counted() {
     let one = judged(&desired, &first, &later.observe(&desired));
     assert_eq!((one.remaining, one.look.others), (Remaining::Converged, 1));
 }
+
+#[test]
+fn a_build_cannot_be_told_without_the_store_but_without_another_output() {
+    let desired = desired(APPS);
+    let world = world()
+        .with_output(".#a", &["a-1"])
+        .with_output(".#b", &["b-1"]);
+    let steps = world.plan(&desired).steps;
+    let build = crate::plan::testing::find(&steps, "push/build/.#a");
+    let why = |hidden: &str| {
+        let later = world.clone().hide(hidden).observe(&desired);
+        unseen(build, &Blind::default(), &Blind::of(&later), &later).map(|why| why.0)
+    };
+    let dark = Some(".#a could not be seen: it is hidden".to_owned());
+    assert_eq!(why("store"), dark);
+    assert_eq!(why(".#a"), dark);
+    assert_eq!(why(".#b"), None);
+}

@@ -71,6 +71,7 @@ fn what_is_wanted_in_the_order_of_the_file() {
     let extra = Extra {
         paths: vec!["result".to_owned()],
         mark: None,
+        ..Extra::default()
     };
     let desired = desired_with(
         "artifacts:

@@ -24,6 +24,7 @@ fn budget(name: &str, paths: u64, bytes: u64) -> CacheBudget {
         bytes,
         bytes_after: bytes,
         max_size: None,
+        must_stay: None,
     }
 }
 
@@ -72,6 +73,7 @@ const NONE: Allowances = Allowances {
     bytes: None,
     count: None,
     unasked: None,
+    max_size: None,
 };
 
 #[test]

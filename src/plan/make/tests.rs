@@ -174,3 +174,23 @@ fn other_refusals_stay_as_they_are() {
     assert_eq!(codes, ["setup-other-store", setup::key::MISSING]);
     assert!(plan.refusals[0].steps.is_empty());
 }
+
+#[test]
+fn one_slip_is_said_once_for_all_that_have_it() {
+    let error = |what: &[&str], why: &str, effect: &str| PlanError {
+        what: what.iter().map(ToString::to_string).collect(),
+        why: Why(why.to_owned()),
+        effect: effect.to_owned(),
+    };
+    let all = together(vec![
+        error(&["b"], "slip", "not pushed"),
+        error(&["a"], "slip", "not pushed"),
+        error(&["a"], "slip", "not warmed"),
+        error(&["c"], "other", "not pushed"),
+    ]);
+    let expected = [
+        error(&["c"], "other", "not pushed"),
+        error(&["a", "b"], "slip", "not pushed; not warmed"),
+    ];
+    assert_eq!(all, expected);
+}

@@ -321,7 +321,7 @@ fn over_max_size_the_lowest_priority_ends_first_then_the_oldest() {
     assert_eq!(found.live, ["g", "s3", "s5"]);
     assert_eq!(found.reason("d"), DropReason::OverMaxSize);
     assert_eq!(found.ended(), [("dust".to_owned(), hash("d"))]);
-    assert_eq!(found.need.too_big, None);
+    assert!(found.need.room.unwrap().is_reachable());
     assert_eq!(under(&full(), 299).live, ["g", "s3"]);
     assert_eq!(under(&full(), 199).live, ["g"]);
     assert!(under(&full(), 99).live.is_empty());
@@ -390,18 +390,104 @@ fn incoming_bytes_count_and_renewed_roots_do_not_end() {
     let found = look(&full(), &given);
     assert_eq!(found.live, ["d", "g", "s3"]);
     assert_eq!(found.reason("s5"), DropReason::OverMaxSize);
-    assert_eq!(found.need.too_big, None);
+    assert!(found.need.room.unwrap().is_reachable());
 }
 
 #[test]
-fn what_must_stay_may_be_too_big() {
+fn where_pins_alone_are_too_big_nothing_ends_in_vain() {
     let world = full()
         .with_pin(1, "demo", "p", "d")
         .with_pin(1, "demo", "p", "g");
-    assert_eq!(under(&world, 200).need.too_big, None);
+    assert_eq!(under(&world, 200).live, ["d", "g"], "just enough for them");
     let found = under(&world, 199);
-    assert_eq!(found.need.too_big, Some(200));
-    assert_eq!(found.live, ["d", "g"]);
+    assert_eq!(found.live, ["d", "g", "s3", "s5"]);
+    assert!(found.ended().is_empty());
+    let room = found.need.room.unwrap();
+    assert!(!room.is_reachable());
+    assert_eq!(
+        (room.limit, room.must_stay.pins, room.must_stay.total()),
+        (199, 200, 200)
+    );
+    // What its own retention ends, goes all the same.
+    let old = world
+        .with_cached(40, &["old 100"])
+        .with_roots(11, "dust", &["old"]);
+    let found = under(&old, 199);
+    assert_eq!(found.live, ["d", "g", "s3", "s5"]);
+    assert_eq!(found.reason("old"), DropReason::NeedEnded(ago(1)));
+}
+
+#[test]
+fn what_must_stay_is_counted_by_what_keeps_it_and_once() {
+    let world = world()
+        .with_cached(
+            40,
+            &[
+                "p 1 shared",
+                "shared 10",
+                "u 100",
+                "i 1000",
+                "r 10000",
+                "d 7",
+                "f 100000 shared",
+            ],
+        )
+        .with_cached(0, &["y 1000000 f p"])
+        .with_pin(1, "demo", "v1", "p")
+        .with_roots(400, "unheard-of", &["u"])
+        .with_roots(1, "dust", &["i", "r", "d", "y"]);
+    let given = Given {
+        max_size: Some(5),
+        incoming: 9,
+        renewed: &[("dust", "r")],
+        ..Given::default()
+    };
+    let found = look_at(&world, &given, |content| {
+        content.intents = vec![intent(false, &["i"], &[])];
+    });
+    let room = found.need.room.unwrap();
+    let expected = MustStay {
+        pins: 11,
+        unknown_classes: 100,
+        pushes: 11_000,
+        foreign: 0,
+        young: 1_100_000,
+    };
+    // `f` is reached from a recorded root, so it is not foreign; `y` is young and reaches it.
+    assert_eq!(room.must_stay, expected);
+    assert_eq!(room.must_stay.total(), 1_111_111);
+    assert_eq!((room.limit, room.incoming), (5, 9));
+    let foreign = world_of_foreign();
+    let room = under(&foreign, 5).need.room.unwrap();
+    assert_eq!((room.must_stay.foreign, room.must_stay.young), (30, 4));
+}
+
+/// Foreign content, old and young, and a young path of ours.
+fn world_of_foreign() -> World {
+    world()
+        .with_cached(40, &["f 10"])
+        .with_cached(0, &["g 20", "y 4"])
+        .with_roots(0, "dust", &["y"])
+}
+
+#[test]
+fn what_comes_in_makes_no_limit_unreachable() {
+    let given = Given {
+        max_size: Some(150),
+        incoming: 500,
+        renewed: &[("dust", "d")],
+        ..Given::default()
+    };
+    // Compressed it may fit: all that may end is nominated, and judged again when it is there.
+    let found = look(&full(), &given);
+    assert_eq!(found.live, ["d"]);
+    let room = found.need.room.unwrap();
+    assert!(room.is_reachable() && !room.is_enough());
+    let small = Given {
+        incoming: 50,
+        ..given
+    };
+    assert!(look(&full(), &small).need.room.unwrap().is_enough());
 }
 
 #[test]

@@ -90,7 +90,7 @@ impl Place<'_> {
                 if named_elsewhere {
                     0
                 } else {
-                    self.content.nars[nar as usize].size
+                    self.content.nars.size(nar)
                 }
             });
             paths.entry(id).or_default().push(PathToDrop {
@@ -154,17 +154,21 @@ impl Place<'_> {
                 named[nar as usize] = true;
             }
         }
-        let nars = self.content.nars.iter().enumerate();
+        let nars = self.content.nars.numbers();
         let nars = nars
-            .filter(|(number, nar)| !named[*number] && old(nar))
-            .map(|(_, nar)| nar);
+            .filter(|number| !named[*number as usize])
+            .map(|number| self.content.nars.get(number))
+            .filter(old);
         let left = self.content.leftovers.iter().filter(|object| old(object));
-        let mut objects: Vec<Nar> = nars.chain(left).cloned().collect();
-        let covered = self.covered(pushing);
-        let intents = self.content.intents.iter();
+        let mut objects: Vec<Nar> = nars.chain(left.cloned()).collect();
+        // Rarely there is any, and then this is a walk through the whole cache.
+        let gone = self.content.intents.iter().filter(|intent| intent.gone);
+        let covered = match gone.clone().next() {
+            Some(_) => self.covered(pushing),
+            None => RowSet::default(),
+        };
         objects.extend(
-            intents
-                .filter(|intent| self.is_spent(intent, dead, &covered))
+            gone.filter(|intent| self.is_spent(intent, dead, &covered))
                 .map(|intent| Nar {
                     key: format!("{}/intents/{}.json", record::FOLDER, intent.id),
                     size: 0,

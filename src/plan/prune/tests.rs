@@ -4,7 +4,7 @@ use super::*;
 use crate::plan::make;
 use crate::plan::observed::{Nar, Observed, Why};
 use crate::plan::plan::Plan;
-use crate::plan::record::{Intent, PruneRecord};
+use crate::plan::record::{Intent, PrunePhase, PruneRecord};
 use crate::plan::simulate::World;
 use crate::plan::step::PathToDrop;
 use crate::plan::testing::{addresses, ago, desired, dev, find, hash, names, world};
@@ -153,10 +153,9 @@ fn another_prune_at_work_is_a_refusal_of_the_deletes() {
 }
 
 #[test]
-fn damage_unknown_classes_and_too_small_a_limit_are_for_a_person() {
-    let sections = "caches:\n  dev: { type: file, tier: 3, path: /cache/dev, max-size: 999 B }\n";
+fn damage_and_unknown_classes_are_for_a_person() {
     let world = stale().with_roots(1, "unheard-of", &["low"]);
-    let plan = plan_with(sections, &world, |observed| {
+    let plan = plan_with("", &world, |observed| {
         dev(observed).damages = (0..7).map(|at| format!("damage {at}")).collect();
     });
     let advice: Vec<_> = plan
@@ -164,14 +163,10 @@ fn damage_unknown_classes_and_too_small_a_limit_are_for_a_person() {
         .iter()
         .map(|advice| advice.text.as_str())
         .collect();
-    assert_eq!(advice.len(), 3, "{advice:?}");
+    assert_eq!(advice.len(), 2, "{advice:?}");
     assert!(advice[0].starts_with("1 root records are of classes"));
     assert_eq!(advice[1], "7 damaged objects are left alone:");
     assert_eq!(plan.advice[1].lines.len(), 5);
-    assert!(
-        advice[2].contains("is 1007 B, more than its max-size of 999 B"),
-        "{advice:?}"
-    );
     assert!(plan_with("", &stale(), |_| {}).advice.is_empty());
 }
 
@@ -292,7 +287,13 @@ fn incoming_paths_count_against_max_size_and_in_the_sum() {
         })
     };
     let plan = with(false);
-    let into = |cache: &str| incoming(&plan.steps, &crate::plan::testing::cache(cache));
+    let into = |cache: &str| {
+        incoming(
+            &plan.steps,
+            &crate::plan::testing::cache(cache),
+            &CacheContent::default(),
+        )
+    };
     assert_eq!((into("dev"), into("other")), (151, 0));
     assert_eq!(
         names(
@@ -409,4 +410,21 @@ fn of_very_many_references_that_lead_out_the_lowest_are_asked_for() {
     let all: BTreeSet<_> = (0..ASKED + 9).map(|at| hash(&at.to_string())).collect();
     let lowest = all.into_iter().take(ASKED).collect();
     assert_eq!(asked(ASKED + 9), lowest);
+}
+
+#[test]
+fn directories_are_unseen_if_any_of_them_is() {
+    use crate::plan::observed::Directories;
+    let unseen = |seen: Option<Observation<Directories>>| {
+        let mut observed = world().observe(&desired(""));
+        let seen = seen.map(|seen| ("/d/*".to_owned(), seen));
+        observed.directories.extend(seen);
+        is_unseen(&observed, &TopSource::Directory("/d/*".to_owned()))
+    };
+    let why = Why("dark".to_owned());
+    assert!(unseen(None) && unseen(Some(Observation::Unknown(why.clone()))));
+    let mut some = Directories::default();
+    assert!(!unseen(Some(Observation::Present(some.clone()))));
+    some.unseen.insert("/d/a".to_owned(), why);
+    assert!(unseen(Some(Observation::Present(some))));
 }

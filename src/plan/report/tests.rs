@@ -183,3 +183,17 @@ fn a_report_without_what_came_later_still_loads() {
     unwritten.journal = Some("no space left".into());
     assert!(!unwritten.is_whole());
 }
+
+#[test]
+fn what_a_step_promises_is_said_without_numbers() {
+    let build = Op::Build {
+        installable: ".#a".to_owned(),
+        drv: None,
+    };
+    assert_eq!(promise(&build), "build .#a");
+    let sweep = Op::Sweep {
+        cache: crate::plan::testing::cache("dev"),
+        objects: Vec::new(),
+    };
+    assert_eq!(promise(&sweep), "sweep unnamed files from dev");
+}

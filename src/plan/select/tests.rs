@@ -159,3 +159,28 @@ fn a_scope_takes_what_concerns_it() {
     assert_eq!(with(Scope::Shared), 2);
     assert_eq!(with(Scope::Machine), 3);
 }
+
+#[test]
+fn only_what_a_step_can_have_can_be_chosen() {
+    let desired = desired("pins: { v1: { output: '.#v1' } }");
+    let world = world()
+        .with_output(".#v1", &["now-gold"])
+        .with_store(&["now-gold"])
+        .with_cached(900, &["old"])
+        .with_roots(800, "dust", &["old"]);
+    let all = possible(&desired);
+    let steps = world.plan(&desired).steps;
+    assert_eq!(
+        addresses(&steps),
+        ["push/dev/gold", "push/dev/pin-v1", "prune/dev/dust"]
+    );
+    for step in &steps {
+        assert!(all.contains(&step.address), "{}", step.address);
+    }
+    for selector in ["push", "push/dev", "prune/dev/dust", "push/dev/pin-ended"] {
+        assert!(can_choose(&desired, selector), "{selector}");
+    }
+    for selector in ["push/dev/lead", "push/nowhere/pin-v1", "prune/up", "pull"] {
+        assert!(!can_choose(&desired, selector), "{selector}");
+    }
+}

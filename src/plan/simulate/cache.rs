@@ -104,7 +104,7 @@ impl SimCache {
                     absent: absent.clone(),
                 })
                 .collect(),
-            nars,
+            nars: nars.iter().cloned().collect(),
             now,
             ..CacheContent::default()
         }

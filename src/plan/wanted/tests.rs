@@ -411,6 +411,7 @@ fn since_a_mark_the_topmost_new_paths_are_wanted_and_no_derivation() {
     let extra = Extra {
         paths: Vec::new(),
         mark: Some("before".to_owned()),
+        ..Extra::default()
     };
     let desired = desired_with("", extra);
     let world = world().with_store(&["top 1 new", "new 1 old", "old 1", "top.drv 1"]);

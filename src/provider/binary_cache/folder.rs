@@ -7,6 +7,7 @@
 //! while it is listed may show a name twice or not at all. Where the file system has no locks, or
 //! none that hold between machines, records are judged by their age alone.
 
+mod names;
 mod place;
 mod records;
 mod sink;
@@ -18,19 +19,26 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex};
 
-use super::{Area, CacheStore, CacheView, IfThere, Listed, Meta, Object, Outcome, Put, StoreError};
+use super::{
+    Area, Buffer, CacheStore, CacheView, IfThere, Listed, Meta, Object, Outcome, Put, Revision,
+    Seen, Stamp, StoreError,
+};
 use crate::plan::observed::Capabilities;
 use crate::plan::record::FOLDER;
 use crate::plan::time::Time;
 use crate::sys::clock;
 use crate::transfer::sink::Sink;
-use place::{Entry, Place, check, folder_of, meta, resolved};
+use names::Names;
+use place::{Place, check, folder_of, meta, resolved};
 
 /// Folders that an opening Nix would otherwise create, perhaps as root.
 const NIX_FOLDERS: [&str; 3] = ["nar", "log", "realisations"];
 
 /// Threads that wait for the disk.
 const SYNC_THREADS: usize = 8;
+
+/// So many files are examined at once.
+const BATCH: usize = 8_192;
 
 /// A cache in a folder.
 pub struct FolderStore {
@@ -77,44 +85,56 @@ impl FolderStore {
         nested: bool,
         each: &mut dyn FnMut(Listed<'_>),
     ) -> Result<(), StoreError> {
-        let entries = self.place.entries(folder)?;
-        let (folders, files): (Vec<Entry>, Vec<Entry>) =
-            entries.into_iter().partition(|e| e.folder);
-        let keys: Vec<String> = files
-            .iter()
-            .map(|e| format!("{folder}/{}", e.name))
-            .collect();
-        drop(files);
-        let threads = if keys.len() > 2_000 { 2 } else { 1 };
-        let stat_all = |keys: &[String]| -> Vec<Result<Option<Meta>, StoreError>> {
-            keys.iter().map(|key| self.place.stat(key)).collect()
-        };
-        let chunks = keys.chunks(keys.len().div_ceil(threads).max(1));
-        let metas: Vec<_> = std::thread::scope(|scope| {
-            let tasks: Vec<_> = chunks
-                .map(|chunk| scope.spawn(move || stat_all(chunk)))
-                .collect();
-            tasks
-                .into_iter()
-                .map(std::thread::ScopedJoinHandle::join)
-                .collect()
-        });
-        let mut at = keys.iter();
-        for chunk in metas {
-            let chunk = chunk.map_err(|_| StoreError::refused("list", folder, "a thread died"))?;
-            for (meta, key) in chunk.into_iter().zip(at.by_ref()) {
-                // What went away since the listing is not there.
-                if let Some(meta) = meta? {
-                    each(Listed {
-                        key,
-                        meta: Some(meta),
-                    });
-                }
+        let mut folders = Vec::new();
+        let mut batch = Names::default();
+        let mut result = Ok(());
+        self.place.each_entry(folder, &mut |name, is_folder| {
+            if is_folder {
+                folders.push(name.to_owned());
+                return;
+            }
+            batch.push(&[folder, "/", name]);
+            if batch.len() == BATCH && result.is_ok() {
+                result = self.examine(folder, &batch, each);
+                batch.clear();
+            }
+        })?;
+        result?;
+        self.examine(folder, &batch, each)?;
+        drop(batch);
+        if nested {
+            for name in folders {
+                self.list_files(&format!("{folder}/{name}"), false, each)?;
             }
         }
-        if nested {
-            for entry in folders {
-                self.list_files(&format!("{folder}/{}", entry.name), false, each)?;
+        Ok(())
+    }
+
+    /// Says of each of these keys what the system says of it, unless it went away meanwhile.
+    fn examine(
+        &self,
+        folder: &str,
+        keys: &Names,
+        each: &mut dyn FnMut(Listed<'_>),
+    ) -> Result<(), StoreError> {
+        let halves = if keys.len() < 512 { 1 } else { 2 };
+        let share = keys.len().div_ceil(halves).max(1);
+        let stat = |half: usize| -> Vec<Result<Option<Meta>, StoreError>> {
+            let range = half * share..keys.len().min((half + 1) * share);
+            range.map(|at| self.place.stat(keys.get(at))).collect()
+        };
+        let (first, second) = std::thread::scope(|scope| {
+            let second = (halves == 2).then(|| scope.spawn(|| stat(1)));
+            let first = stat(0);
+            (first, second.map(std::thread::ScopedJoinHandle::join))
+        });
+        let second = second.unwrap_or_else(|| Ok(Vec::new()));
+        let second = second.map_err(|_| StoreError::refused("list", folder, "a thread died"))?;
+        for (at, meta) in first.into_iter().chain(second).enumerate() {
+            let meta = meta?;
+            if meta.is_some() {
+                let key = keys.get(at);
+                each(Listed { key, meta });
             }
         }
         Ok(())
@@ -239,15 +259,11 @@ impl CacheView for FolderStore {
 
     fn list(&self, area: Area, each: &mut dyn FnMut(Listed<'_>)) -> Result<(), StoreError> {
         match area {
-            Area::Top => {
-                for entry in self.place.entries("")?.iter().filter(|e| !e.folder) {
-                    each(Listed {
-                        key: &entry.name,
-                        meta: None,
-                    });
+            Area::Top => self.place.each_entry("", &mut |key, is_folder| {
+                if !is_folder {
+                    each(Listed { key, meta: None });
                 }
-                Ok(())
-            }
+            }),
             Area::Versions => {
                 for entry in self
                     .place
@@ -306,6 +322,43 @@ impl CacheView for FolderStore {
             .read_to_end(&mut bytes)
             .map_err(|e| self.place.error("read", key, e))?;
         Ok(Some(Object { meta, bytes }))
+    }
+
+    fn look(
+        &self,
+        key: &str,
+        known: Option<Revision>,
+        limit: u64,
+        buffer: &mut Buffer,
+    ) -> Result<Option<Seen>, StoreError> {
+        if let Some(known) = known {
+            let Some(meta) = self.head(key)? else {
+                return Ok(None);
+            };
+            if meta.revision == known {
+                return Ok(Some(Seen { meta, read: false }));
+            }
+        }
+        self.place
+            .before("get", key)
+            .map_err(|e| self.place.error("read", key, e))?;
+        self.place.read(key, limit, buffer)
+    }
+
+    fn stamp(&self, area: Area) -> Result<Option<Stamp>, StoreError> {
+        match area {
+            Area::Top => self.place.stamp(""),
+            Area::Nars => self.place.stamp("nar"),
+            // Those lie in folders of folders, or say who lives.
+            Area::Roots
+            | Area::Pins
+            | Area::Realisations
+            | Area::Debug
+            | Area::Strays
+            | Area::Intents
+            | Area::Prunes
+            | Area::Versions => Ok(None),
+        }
     }
 
     fn open(&self, key: &str) -> Result<Option<Box<dyn Read + Send>>, StoreError> {

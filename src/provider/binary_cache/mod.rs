@@ -160,6 +160,36 @@ pub struct Object {
     pub bytes: Vec<u8>,
 }
 
+/// The state of the names of an area: while it is the same, no object of the area came, went or
+/// was replaced by another. What somebody writes into an object in place does not show in it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Stamp(pub [u64; 4]);
+
+/// The bytes of objects that are read one after another.
+#[derive(Clone, Debug, Default)]
+pub struct Buffer {
+    /// Room for more than was read.
+    room: Vec<u8>,
+    len: usize,
+}
+
+impl Buffer {
+    /// What was read last.
+    #[must_use]
+    pub fn bytes(&self) -> &[u8] {
+        &self.room[..self.len]
+    }
+}
+
+/// What a look at an object gave.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Seen {
+    /// What the store says of it.
+    pub meta: Meta,
+    /// Whether it was read: its revision is not the one that was known.
+    pub read: bool,
+}
+
 /// A cache that can be read. Nothing here writes, whatever the state of the cache.
 ///
 /// What a method answers is so *now*: nothing is remembered.
@@ -194,6 +224,43 @@ pub trait CacheView: Send + Sync {
     /// # Errors
     /// It cannot be read, or is larger.
     fn get(&self, key: &str, limit: u64) -> Result<Option<Object>, StoreError>;
+
+    /// As [`CacheView::head`] if the revision is `known`, else as [`CacheView::get`], with the
+    /// bytes in `buffer`. For very many objects.
+    ///
+    /// # Errors
+    /// As those two.
+    fn look(
+        &self,
+        key: &str,
+        known: Option<Revision>,
+        limit: u64,
+        buffer: &mut Buffer,
+    ) -> Result<Option<Seen>, StoreError> {
+        if let Some(known) = known {
+            let Some(meta) = self.head(key)? else {
+                return Ok(None);
+            };
+            if meta.revision == known {
+                return Ok(Some(Seen { meta, read: false }));
+            }
+        }
+        Ok(self.get(key, limit)?.map(|Object { meta, bytes }| {
+            buffer.len = bytes.len();
+            buffer.room = bytes;
+            Seen { meta, read: true }
+        }))
+    }
+
+    /// The state of the names of an area now; `None`: this store cannot tell, or they changed so
+    /// recently that a further change might not show.
+    ///
+    /// # Errors
+    /// That cannot be found out.
+    fn stamp(&self, area: Area) -> Result<Option<Stamp>, StoreError> {
+        let _ = area;
+        Ok(None)
+    }
 
     /// An object as a stream; `None`: it is not there.
     ///

@@ -9,15 +9,17 @@ mod narinfos;
 use std::collections::HashSet;
 use std::path::Path;
 
+use super::index::{self, Index};
 use super::records::{self, INTENT, PRUNE};
-use super::{Area, CacheView, Listed, Meta, SMALL_OBJECT, StoreError, narinfo_key};
+use super::{Area, CacheView, Listed, Meta, SMALL_OBJECT, Stamp, StoreError, narinfo_key};
 use crate::nix::cache_info::CacheInfo;
 use crate::nix::store_path::{HashPart, StoreDir};
+use crate::plan::nars::Nars;
 use crate::plan::observed::{CacheContent, Nar, Observation, Why};
 use crate::plan::record::{Intent, PinBody, PinRecord, PruneRecord, Root};
 use crate::plan::time::Time;
 use crate::transfer::progress::Progress;
-use narinfos::Narinfos;
+use narinfos::{Listing, Narinfos};
 
 /// How to look.
 #[derive(Clone, Debug)]
@@ -26,6 +28,9 @@ pub struct Look<'a> {
     pub store_dir: &'a StoreDir,
     /// File of the local index; `None`: read everything and remember nothing.
     pub index: Option<&'a Path>,
+    /// Whether each object is asked for its revision, also where no name in the folder changed
+    /// since it was last looked at: for those who delete.
+    pub thorough: bool,
     /// Threads that read; 0: as many as are good for a disk.
     pub threads: usize,
 }
@@ -37,6 +42,7 @@ impl<'a> Look<'a> {
         Self {
             store_dir,
             index: None,
+            thorough: false,
             threads: 0,
         }
     }
@@ -288,22 +294,9 @@ impl Reader<'_> {
     }
 
     fn narinfos(&mut self, look: &Look<'_>, progress: &Progress) -> Result<(), StoreError> {
-        let (mut hashes, mut others) = (Vec::new(), Vec::new());
-        let listed = self.view.list(Area::Top, &mut |listed| match listed
-            .key
-            .strip_suffix(".narinfo")
-            .map(str::parse::<HashPart>)
-        {
-            Some(Ok(hash)) => hashes.push(hash),
-            _ => others.push(listed.key.to_owned()),
-        });
-        if let Err(error) = listed {
-            self.failed(&error);
-        }
-        hashes.sort_unstable();
-        hashes.dedup();
-        self.others(&hashes, others)?;
-        let found = Narinfos::read(self.view, look, hashes, progress);
+        let listing = self.listing(look);
+        self.others(&listing.hashes, &listing.others)?;
+        let found = Narinfos::read(self.view, look, listing, progress);
         self.damages.extend(found.damages);
         self.named.extend(found.named);
         self.content.bound = found.bound;
@@ -312,45 +305,140 @@ impl Reader<'_> {
         if let Some(why) = found.unsure {
             self.unsure(&why.0);
         }
-        let mut nars = Vec::new();
-        let mut left = Vec::new();
-        let mut named = std::mem::take(&mut self.named);
-        named.retain(|key| !found.rows.name(key));
-        let listed = self.view.list(Area::Nars, &mut |listed| {
-            let Some(meta) = listed.meta else { return };
-            if is_temporary(listed.key) {
-                left.push(nar(listed.key, meta));
-            } else if !named.contains(listed.key) {
-                nars.push(nar(listed.key, meta));
-            }
-        });
-        if let Err(error) = listed {
-            self.failed(&error);
+        let (mut nars, remembered) = self.nars(look)?;
+        self.named.retain(|key| !found.table.names(key));
+        if !self.named.is_empty() {
+            let spared = |nar: &Nar| !self.named.contains(&nar.key);
+            nars = nars.iter().filter(spared).collect();
         }
+        found.table.fill(nars, self.content);
+        self.strays();
+        self.content.leftovers.sort_unstable();
+        if remembered {
+            self.ask_unnamed()?;
+        }
+        Ok(())
+    }
+
+    /// Temporary files where no other area is looked at.
+    fn strays(&mut self) {
+        let mut left = Vec::new();
         let listed = self.view.list(Area::Strays, &mut |listed| {
             let temporary = listed.meta.filter(|_| is_temporary(listed.key));
             left.extend(temporary.map(|meta| nar(listed.key, meta)));
         });
+        self.content.leftovers.append(&mut left);
         if let Err(error) = listed {
             self.failed(&error);
         }
-        nars.sort_unstable();
-        self.content.nars = nars;
-        self.content.leftovers.append(&mut left);
-        self.content.leftovers.sort_unstable();
-        found.rows.fill(self.content);
+    }
+
+    /// Asks again for the NARs that no narinfo names: only their times matter, and those change
+    /// without any change of a name.
+    fn ask_unnamed(&mut self) -> Result<(), StoreError> {
+        let mut named = vec![false; self.content.nars.len()];
+        for nar in self.content.narinfos.iter().filter_map(|one| one.nar) {
+            named[nar as usize] = true;
+        }
+        let numbers = self.content.nars.numbers();
+        for number in numbers.filter(|number| !named[*number as usize]) {
+            if let Some(meta) = self.view.head(&self.content.nars.key(number))? {
+                self.content.nars.set(number, meta.size, meta.modified);
+            }
+        }
         Ok(())
     }
 
+    /// What lies at the top of the cache: listed, or remembered where no name changed since.
+    fn listing(&mut self, look: &Look<'_>) -> Listing {
+        let mut listing = Listing {
+            hashes: Vec::new(),
+            others: Vec::new(),
+            index: look
+                .index
+                .and_then(|path| Index::open(path, &self.view.identity(), look.store_dir)),
+            stamp: self.stamp(Area::Top, look),
+            same: false,
+        };
+        if let Some(index) = &mut listing.index
+            && listing.stamp.is_some()
+            && index.stamp == listing.stamp
+            && !look.thorough
+        {
+            listing.hashes.clone_from(&index.hashes);
+            listing.others.clone_from(&index.others);
+            listing.same = true;
+            return listing;
+        }
+        let (hashes, others) = (&mut listing.hashes, &mut listing.others);
+        let listed = self.view.list(Area::Top, &mut |listed| match listed
+            .key
+            .strip_suffix(".narinfo")
+            .map(str::parse::<HashPart>)
+        {
+            Some(Ok(hash)) => hashes.push(hash),
+            _ => others.push(listed.key.to_owned()),
+        });
+        hashes.sort_unstable();
+        hashes.dedup();
+        others.sort_unstable();
+        if let Err(error) = listed {
+            listing.stamp = None;
+            self.failed(&error);
+        }
+        listing
+    }
+
+    /// The state of the names of an area, if there is something to be compared with it.
+    fn stamp(&self, area: Area, look: &Look<'_>) -> Option<Stamp> {
+        look.index
+            .and_then(|_| self.view.stamp(area).ok().flatten())
+    }
+
+    /// The NARs with their sizes and times, in the order of their short keys; and whether they are
+    /// remembered, because no name changed since.
+    fn nars(&mut self, look: &Look<'_>) -> Result<(Nars, bool), StoreError> {
+        let stamp = self.stamp(Area::Nars, look);
+        let identity = self.view.identity();
+        if let (Some(stamp), Some(path), false) = (stamp, look.index, look.thorough)
+            && let Some(nars) = index::nars::load(path, &identity, look.store_dir, stamp)
+        {
+            return Ok((nars, true));
+        }
+        let (mut nars, mut left) = (Nars::default(), Vec::new());
+        let listed = self.view.list(Area::Nars, &mut |listed| {
+            let Some(meta) = listed.meta else { return };
+            if is_temporary(listed.key) {
+                left.push(nar(listed.key, meta));
+            } else {
+                nars.add(listed.key, meta.size, meta.modified);
+            }
+        });
+        let nars = nars.sorted();
+        let whole = listed.is_ok();
+        if let Err(error) = listed {
+            self.failed(&error);
+        }
+        if let (Some(stamp), Some(path)) = (stamp, look.index)
+            && whole
+            && index::nars::fits(&nars, &left)
+            && self.stamp(Area::Nars, look) == Some(stamp)
+        {
+            index::nars::save(path, &identity, look.store_dir, stamp, &nars);
+        }
+        self.content.leftovers.append(&mut left);
+        Ok((nars, false))
+    }
+
     /// What lies beside narinfos: left-over temporary files and listings without their narinfo.
-    fn others(&mut self, hashes: &[HashPart], others: Vec<String>) -> Result<(), StoreError> {
+    fn others(&mut self, hashes: &[HashPart], others: &[String]) -> Result<(), StoreError> {
         for key in others {
             let orphan = key
                 .strip_suffix(".ls")
                 .and_then(|hash| hash.parse::<HashPart>().ok())
                 .is_some_and(|hash| hashes.binary_search(&hash).is_err());
-            if (orphan || is_temporary(&key))
-                && let Some(meta) = self.view.head(&key)?
+            if (orphan || is_temporary(key))
+                && let Some(meta) = self.view.head(key)?
             {
                 // Its narinfo may have come after the listing.
                 let hash = key.strip_suffix(".ls").and_then(|hash| hash.parse().ok());
@@ -359,7 +447,7 @@ impl Reader<'_> {
                     None => false,
                 };
                 if !came {
-                    self.content.leftovers.push(nar(&key, meta));
+                    self.content.leftovers.push(nar(key, meta));
                 }
             } else if key.ends_with(".narinfo") {
                 self.damages

@@ -109,7 +109,7 @@ impl From<RenewError> for PruneError {
 }
 
 /// So many objects are deleted between two looks at the clock.
-const CHUNK: usize = 500;
+const CHUNK: usize = 4_000;
 
 /// Deletes what a plan would delete, as far as `decide` says on a fresh look that it may go.
 ///
@@ -297,7 +297,12 @@ impl Prune<'_> {
     }
 
     fn look_again(&mut self) -> Result<CacheContent, PruneError> {
-        let (view, look) = (self.store.view(), self.look);
+        // What is deleted is decided here, so each object is asked for its revision.
+        let look = &Look {
+            thorough: true,
+            ..self.look.clone()
+        };
+        let view = self.store.view();
         let quiet = Progress::default();
         // The cache's own now, not that of a reader.
         let now = self.held.now();

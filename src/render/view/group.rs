@@ -97,7 +97,7 @@ fn group(
     let mut lines: Vec<Line> = steps
         .iter()
         .filter(|step| step.op.kind() != Kind::Renew)
-        .map(|step| line::line(plan, step))
+        .map(|step| line::line(plan, step, options.detail))
         .collect();
     lines.extend(renewals(steps));
     let budget = plan
@@ -192,6 +192,7 @@ fn renewals(steps: &[&Step]) -> Option<Line> {
         fine_print: Vec::new(),
         diff: Vec::new(),
         items: Vec::new(),
+        more: 0,
     })
 }
 

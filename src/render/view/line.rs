@@ -2,7 +2,7 @@
 
 use super::diff::{DiffLine, diff};
 use super::notice::place;
-use super::{Item, Line, Symbol, refused};
+use super::{Detail, Item, Line, Symbol, refused};
 use crate::nix::store_path::StorePath;
 use crate::plan::address::Address;
 use crate::plan::observed::Nar;
@@ -18,7 +18,10 @@ use crate::render::units::{count, duration, list, size, things};
 /// Unchanged lines around a change of a file.
 const CONTEXT: usize = 1;
 
-pub(super) fn line(plan: &Plan, step: &Step) -> Line {
+/// Paths of one line that are worded unless everything is to be shown.
+const ITEMS: usize = 100;
+
+pub(super) fn line(plan: &Plan, step: &Step, detail: Detail) -> Line {
     let refusal = refusal_of(plan, step);
     let mut line = Line {
         symbol: if refusal.is_some() {
@@ -35,9 +38,15 @@ pub(super) fn line(plan: &Plan, step: &Step) -> Line {
         fine_print: fine_print(step),
         diff: Vec::new(),
         items: Vec::new(),
+        more: 0,
     };
     let mut notes: Vec<String> = refusal.map(refused).into_iter().collect();
-    fill(plan, step, &mut line, &mut notes);
+    let most = if detail == Detail::Full {
+        usize::MAX
+    } else {
+        ITEMS
+    };
+    fill(plan, step, &mut line, &mut notes, most);
     if notes.is_empty() {
         notes.push(safe(&step.because.rule));
     }
@@ -45,7 +54,7 @@ pub(super) fn line(plan: &Plan, step: &Step) -> Line {
     line
 }
 
-fn fill(plan: &Plan, step: &Step, line: &mut Line, notes: &mut Vec<String>) {
+fn fill(plan: &Plan, step: &Step, line: &mut Line, notes: &mut Vec<String>, most: usize) {
     if let Some((path, before, after)) = step.op.file() {
         line.label = safe(path);
         line.diff = file_diff(before, after);
@@ -91,7 +100,7 @@ fn fill(plan: &Plan, step: &Step, line: &mut Line, notes: &mut Vec<String>) {
                 line.count = things(paths.len() as u64, "path");
             }
             notes.push("fetched from the caches before anything is built".to_owned());
-            line.items = paths.iter().map(|path| plain(Symbol::Work, path)).collect();
+            line.list(paths, most, |path| plain(Symbol::Work, path));
         }
         Op::Build { installable, drv } => {
             line.label = safe(installable);
@@ -100,13 +109,13 @@ fn fill(plan: &Plan, step: &Step, line: &mut Line, notes: &mut Vec<String>) {
         }
         Op::WriteFile { .. } | Op::EditFile { .. } => {}
         Op::Push { .. } | Op::Pin { .. } | Op::Prune { .. } | Op::Sweep { .. } => {
-            fill_of_cache(plan, step, line, notes);
+            fill_of_cache(plan, step, line, notes, most);
         }
     }
 }
 
 /// The lines that stand under a cache.
-fn fill_of_cache(plan: &Plan, step: &Step, line: &mut Line, notes: &mut Vec<String>) {
+fn fill_of_cache(plan: &Plan, step: &Step, line: &mut Line, notes: &mut Vec<String>, most: usize) {
     match &step.op {
         Op::Push {
             class,
@@ -118,6 +127,7 @@ fn fill_of_cache(plan: &Plan, step: &Step, line: &mut Line, notes: &mut Vec<Stri
             line.label = safe(class.as_str());
             line.remark = priority(plan, class);
             push(plan, step, line, notes, (paths, selectors, roots));
+            line.list(paths, most, pushed);
         }
         Op::Pin {
             name, add, remove, ..
@@ -151,17 +161,14 @@ fn fill_of_cache(plan: &Plan, step: &Step, line: &mut Line, notes: &mut Vec<Stri
                     things(roots.len() as u64, "root")
                 ));
             }
-            line.items = paths.iter().map(|path| dropped(path, plan.now)).collect();
+            line.list(paths, most, |path| dropped(path, plan.now));
         }
         Op::Sweep { objects, .. } => {
             "unneeded files".clone_into(&mut line.label);
             line.count = things(objects.len() as u64, "file");
             line.bytes = format!("−{}", size(objects.iter().map(|object| object.size).sum()));
             notes.push("no narinfo names them, and they are older than prune.grace".to_owned());
-            line.items = objects
-                .iter()
-                .map(|object| swept(object, plan.now))
-                .collect();
+            line.list(objects, most, |object| swept(object, plan.now));
         }
         Op::WriteFile { .. }
         | Op::EditFile { .. }
@@ -170,6 +177,14 @@ fn fill_of_cache(plan: &Plan, step: &Step, line: &mut Line, notes: &mut Vec<Stri
         | Op::ExportVariable { .. }
         | Op::Warm { .. }
         | Op::Build { .. } => {}
+    }
+}
+
+impl Line {
+    /// Words the first of these.
+    fn list<T>(&mut self, all: &[T], most: usize, word: impl Fn(&T) -> Item) {
+        self.items = all.iter().take(most).map(word).collect();
+        self.more = (all.len() - self.items.len()) as u64;
     }
 }
 
@@ -219,7 +234,6 @@ fn push(
     } else if new > 0 {
         notes.push(things(new, "new root"));
     }
-    line.items = paths.iter().map(pushed).collect();
 }
 
 /// The refusal that names this very step; one of the whole plan is said once, not on every line.

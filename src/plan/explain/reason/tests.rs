@@ -1,7 +1,9 @@
 //! The answer for one path, in each case.
 
 use super::*;
+use crate::plan::explain::{Need, Verdict};
 use crate::plan::make;
+use crate::plan::plan::HeldReason;
 use crate::plan::record::Intent;
 use crate::plan::simulate::World;
 use crate::plan::step::DropReason;
@@ -127,7 +129,12 @@ fn why_a_path_stays() {
     assert!(rooted(3, "a").starts_with("a root that is within"));
     assert!(kept(verdict(&old(), "a")).starts_with("no record of ours"));
     let young = world().with_cached(0, &["a"]);
-    assert!(kept(verdict(&young, "a")).starts_with("it was written less than"));
+    // It is foreign content, which is kept when grace is over, too.
+    assert!(kept(verdict(&young, "a")).starts_with("no record of ours"));
+    let ours = young.with_roots(300, "dust", &["a"]);
+    assert!(kept(verdict(&ours, "a")).starts_with("it was written less than"));
+    let both = world().with_cached(0, &["a"]).with_roots(1, "dust", &["a"]);
+    assert!(kept(verdict(&both, "a")).starts_with("a root that is within"));
     let off = explained("prune: { enabled: false }", &old(), "a", |_| {});
     assert_eq!(kept(off.caches[0].verdict.clone()), "prune is not enabled");
     let relied = explained(
@@ -285,5 +292,5 @@ fn reasons_that_nearly_hold_are_not_given() {
         .with_cached(60, &["a"])
         .with_roots(50, "dust", &["a"])
         .with_cached(1, &["young 1 a"]);
-    assert!(why(&below, |_| {}).starts_with("something that is kept"));
+    assert!(why(&below, |_| {}).contains("-young needs it, which no record of ours covers"));
 }

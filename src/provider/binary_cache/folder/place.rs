@@ -15,8 +15,15 @@ use rustix::fs::{AtFlags, FileType, FlockOperation, Mode, OFlags, RenameFlags, S
 use rustix::io::Errno;
 
 use crate::plan::time::Time;
-use crate::provider::binary_cache::{Meta, Revision, StoreError};
-use crate::sys::file;
+use crate::provider::binary_cache::{Buffer, Meta, Revision, Seen, Stamp, StoreError};
+use crate::sys::{clock, file};
+
+/// Room for most narinfos, in bytes.
+const SMALL: usize = 16 << 10;
+
+/// Seconds in which a folder that changes twice might look as if it had changed once: some file
+/// systems count time in steps of two.
+const TICK: i64 = 3;
 
 /// Called before each system call with its name and the key; an error takes the place of the call.
 pub(super) type Hook = Arc<dyn Fn(&'static str, &str) -> io::Result<()> + Send + Sync>;
@@ -176,8 +183,22 @@ impl Place {
 
     /// The names in a folder below; none if it is not there.
     pub(super) fn entries(&self, folder: &str) -> Result<Vec<Entry>, StoreError> {
+        let mut entries = Vec::new();
+        self.each_entry(folder, &mut |name, folder| {
+            let name = name.to_owned();
+            entries.push(Entry { name, folder });
+        })?;
+        Ok(entries)
+    }
+
+    /// Calls `each` with every name in a folder below, and whether it is a folder.
+    pub(super) fn each_entry(
+        &self,
+        folder: &str,
+        each: &mut dyn FnMut(&str, bool),
+    ) -> Result<(), StoreError> {
         let Some(root) = self.handle()? else {
-            return Ok(Vec::new());
+            return Ok(());
         };
         self.before("list", folder)
             .map_err(|e| self.error("list", folder, e))?;
@@ -185,26 +206,84 @@ impl Place {
         let at = if folder.is_empty() { "." } else { folder };
         let opened = match rustix::fs::openat(root, at, flags, Mode::empty()) {
             Ok(opened) => opened,
-            Err(Errno::NOENT) => return Ok(Vec::new()),
+            Err(Errno::NOENT) => return Ok(()),
             Err(error) => return Err(self.error("list", folder, error)),
         };
         let fail = |error: Errno| self.error("list", folder, error);
-        let mut entries = Vec::new();
         for entry in rustix::fs::Dir::new(opened).map_err(fail)? {
             let entry = entry.map_err(fail)?;
             let name: &CStr = entry.file_name();
             // No object of a cache has a name that is not UTF-8; whatever it is, it is not ours.
             let Ok(name) = name.to_str() else { continue };
-            if name == "." || name == ".." {
-                continue;
+            if name != "." && name != ".." {
+                each(name, entry.file_type() == FileType::Directory);
             }
-            let folder = entry.file_type() == FileType::Directory;
-            entries.push(Entry {
-                name: name.to_owned(),
-                folder,
-            });
         }
-        Ok(entries)
+        Ok(())
+    }
+
+    /// The state of the names in a folder below ([`Stamp`]).
+    ///
+    /// Whoever makes, removes or renames a name in a folder changes its times. Times tick, so a
+    /// folder that changed just now may change again and look the same.
+    pub(super) fn stamp(&self, folder: &str) -> Result<Option<Stamp>, StoreError> {
+        let Some(root) = self.handle()? else {
+            return Ok(None);
+        };
+        let at = if folder.is_empty() { "." } else { folder };
+        let stat = match rustix::fs::statat(root, at, AtFlags::SYMLINK_NOFOLLOW) {
+            Ok(stat) => stat,
+            Err(Errno::NOENT | Errno::NOTDIR) => return Ok(None),
+            Err(error) => return Err(self.error("examine", folder, error)),
+        };
+        Ok(stamp(&stat, clock::unix()))
+    }
+
+    /// Reads an object of at most `limit` bytes into `buffer`.
+    pub(super) fn read(
+        &self,
+        key: &str,
+        limit: u64,
+        buffer: &mut Buffer,
+    ) -> Result<Option<Seen>, StoreError> {
+        let Some(file) = self.open(key)? else {
+            return Ok(None);
+        };
+        let fail = |e: Errno| self.error("read", key, e);
+        let stat = rustix::fs::fstat(&file).map_err(|e| self.error("examine", key, e))?;
+        let meta = meta(&stat);
+        let size = match usize::try_from(meta.size) {
+            Ok(size) if meta.size <= limit => size,
+            _ => {
+                let key = key.to_owned();
+                return Err(StoreError::TooLarge { key, limit });
+            }
+        };
+        if buffer.room.len() <= size {
+            buffer
+                .room
+                .resize(size.next_power_of_two().max(SMALL) * 2, 0);
+        }
+        buffer.len = 0;
+        // One byte more than there are shows that there are no more.
+        while buffer.len <= size {
+            let wanted = size + 1 - buffer.len;
+            match rustix::io::read(&file, &mut buffer.room[buffer.len..=size]) {
+                // A file gives fewer bytes than asked for at its end only.
+                Ok(read) if read < wanted => {
+                    buffer.len += read;
+                    break;
+                }
+                Ok(read) => buffer.len += read,
+                Err(Errno::INTR) => {}
+                Err(error) => return Err(fail(error)),
+            }
+        }
+        if buffer.len != size {
+            let changed = io::Error::other("it changed while it was read");
+            return Err(self.error("read", key, changed));
+        }
+        Ok(Some(Seen { meta, read: true }))
     }
 
     /// Creates a temporary file in a folder below, which is made if it is not there.
@@ -367,6 +446,31 @@ pub(super) fn meta(stat: &Stat) -> Meta {
         revision: Revision([stat.st_ino as u64, size, nanoseconds]),
         gone: None,
     }
+}
+
+/// The stamp of a folder, unless it changed within the last moments.
+#[expect(clippy::cast_sign_loss, reason = "bits are compared, not numbers")]
+#[allow(
+    clippy::unnecessary_cast,
+    clippy::useless_conversion,
+    reason = "types differ by platform"
+)]
+fn stamp(stat: &Stat, now: i64) -> Option<Stamp> {
+    let (modified, changed) = (stat.st_mtime as i64, stat.st_ctime as i64);
+    if modified.max(changed) > now.saturating_sub(TICK) {
+        return None;
+    }
+    let nanoseconds = |seconds: i64, rest: u64| {
+        (seconds as u64)
+            .wrapping_mul(1_000_000_000)
+            .wrapping_add(rest)
+    };
+    Some(Stamp([
+        stat.st_dev as u64,
+        stat.st_ino as u64,
+        nanoseconds(modified, stat.st_mtime_nsec as u64),
+        nanoseconds(changed, stat.st_ctime_nsec as u64),
+    ]))
 }
 
 /// Refuses keys that lead out of the cache.

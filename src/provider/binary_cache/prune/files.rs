@@ -73,20 +73,20 @@ impl Prune<'_> {
         }
         let nars = content
             .nars
-            .iter()
+            .numbers()
             .zip(named)
             .filter(|(_, named)| !named || !self.terms.keeps(Rule::NamedNow))
-            .filter(|(nar, _)| old_nars.contains(&nar.key))
-            .map(|(nar, _)| nar);
+            .map(|(number, _)| content.nars.get(number))
+            .filter(|nar| old_nars.contains(&nar.key));
         let at_work = |object: &&Nar| {
             let name = object.key.rsplit('/').next().unwrap_or_default();
             temporary_owner(name).is_some_and(is_running)
         };
         let left = content.leftovers.iter().filter(|object| !at_work(object));
         let mut sizes: BTreeMap<String, u64> = nars
-            .chain(left)
+            .chain(left.cloned())
             .filter(|object| wanted.contains(&object.key) && old(object))
-            .map(|object| (object.key.clone(), object.size))
+            .map(|object| (object.key, object.size))
             .collect();
         let intents: HashMap<&str, bool> = content
             .intents

@@ -49,7 +49,7 @@ impl Prune<'_> {
         self.delete_all(&roots, |done, key| done.roots.push(key))?;
         let nars = going.iter().filter_map(|row| {
             let nar = content.narinfos.get(row as usize)?.nar?;
-            content.nars.get(nar as usize).map(|nar| nar.key.clone())
+            Some(content.nars.key(nar))
         });
         Ok(nars.collect())
     }

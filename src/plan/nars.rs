@@ -1,0 +1,311 @@
+//! The NAR files of a cache in flat columns: a file is its number.
+//!
+//! Nearly all keys are `nar/<hash>.nar<suffix>`, so a key is kept as its hash and a number for the
+//! suffix; only the keys of others are kept as text. A million files take 45 MB.
+
+use std::collections::BTreeMap;
+
+use super::observed::Nar;
+use super::time::Time;
+use crate::nix::base32;
+use crate::nix::hash::Sha256;
+
+/// What follows `.nar` in a key, by number.
+const SUFFIXES: [&str; 7] = ["", ".xz", ".zst", ".bz2", ".br", ".lzip", ".lz4"];
+
+/// The number in place of a suffix where the key has another form.
+const OTHER: u8 = u8::MAX;
+
+/// The key of a NAR file in 33 bytes: different keys have different ones.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct NarKey([u8; 33]);
+
+impl NarKey {
+    /// The short form of a key.
+    #[must_use]
+    pub fn of(key: &str) -> Self {
+        Self::usual(key).unwrap_or_else(|| Self::new(Sha256::of(key.as_bytes()).0, OTHER))
+    }
+
+    fn new(hash: [u8; 32], suffix: u8) -> Self {
+        let mut bytes = [suffix; 33];
+        bytes[..32].copy_from_slice(&hash);
+        Self(bytes)
+    }
+
+    fn usual(key: &str) -> Option<Self> {
+        let (hash, rest) = key.strip_prefix("nar/")?.as_bytes().split_at_checked(52)?;
+        let suffix = rest.strip_prefix(b".nar")?;
+        let number = SUFFIXES.iter().position(|s| s.as_bytes() == suffix)?;
+        Some(Self::new(
+            base32::decode(hash).ok()?,
+            u8::try_from(number).ok()?,
+        ))
+    }
+
+    /// From the bytes of [`NarKey::as_bytes`].
+    #[must_use]
+    pub const fn from_bytes(bytes: [u8; 33]) -> Self {
+        Self(bytes)
+    }
+
+    /// The 33 bytes.
+    #[must_use]
+    pub const fn as_bytes(&self) -> &[u8; 33] {
+        &self.0
+    }
+
+    /// The key as text; `None`: it is not of the usual form, and only its digest is known.
+    #[must_use]
+    pub fn text(&self) -> Option<String> {
+        let (hash, suffix) = self.0.split_at(32);
+        let suffix = SUFFIXES.get(usize::from(*suffix.first()?))?;
+        let mut text = String::with_capacity(4 + 52 + 4 + suffix.len());
+        text.push_str("nar/");
+        base32::encode_to(hash, &mut text);
+        text.push_str(".nar");
+        text.push_str(suffix);
+        Some(text)
+    }
+}
+
+/// NAR files with their sizes and times.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Nars {
+    keys: Vec<NarKey>,
+    sizes: Vec<u64>,
+    /// Seconds since 1970; what lies outside is moved to the edge.
+    modified: Vec<u32>,
+    /// Keys of another form.
+    others: BTreeMap<NarKey, Box<str>>,
+}
+
+impl Nars {
+    /// Number of files.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.keys.len()
+    }
+
+    /// Whether there is none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.keys.is_empty()
+    }
+
+    /// Adds a file.
+    pub fn add(&mut self, key: &str, size: u64, modified: Time) {
+        let short = NarKey::of(key);
+        if short.0[32] == OTHER {
+            self.others.insert(short, key.into());
+        }
+        self.keys.push(short);
+        self.sizes.push(size);
+        let seconds = modified.0.clamp(0, i64::from(u32::MAX));
+        self.modified.push(u32::try_from(seconds).unwrap_or(0));
+    }
+
+    /// Adds a file.
+    pub fn push(&mut self, nar: Nar) {
+        self.add(&nar.key, nar.size, nar.modified);
+    }
+
+    /// Adds a file whose key is of the usual form; `false`: it is not.
+    #[must_use]
+    pub fn add_short(&mut self, key: NarKey, size: u64, modified: u32) -> bool {
+        let usual = usize::from(key.0[32]) < SUFFIXES.len();
+        if usual {
+            self.keys.push(key);
+            self.sizes.push(size);
+            self.modified.push(modified);
+        }
+        usual
+    }
+
+    /// Short form of the key of a file.
+    ///
+    /// # Panics
+    /// There is no such file; so with the other questions about one.
+    #[must_use]
+    pub fn short(&self, number: u32) -> NarKey {
+        self.keys[number as usize]
+    }
+
+    /// Short forms of all keys, by number.
+    #[must_use]
+    pub fn shorts(&self) -> &[NarKey] {
+        &self.keys
+    }
+
+    /// Key of a file, such as `nar/….nar.zst`.
+    #[must_use]
+    pub fn key(&self, number: u32) -> String {
+        let short = self.keys[number as usize];
+        let other = || self.others.get(&short).map(|text| text.clone().into());
+        short.text().or_else(other).unwrap_or_default()
+    }
+
+    /// Bytes of a file.
+    #[must_use]
+    pub fn size(&self, number: u32) -> u64 {
+        self.sizes[number as usize]
+    }
+
+    /// Bytes of all files.
+    #[must_use]
+    pub fn bytes(&self) -> u64 {
+        self.sizes.iter().sum()
+    }
+
+    /// When a file was last written, by the clock of the cache.
+    #[must_use]
+    pub fn modified(&self, number: u32) -> Time {
+        Time(i64::from(self.modified[number as usize]))
+    }
+
+    /// The same in seconds since 1970, at most those that fit.
+    #[must_use]
+    pub fn seconds(&self, number: u32) -> u32 {
+        self.modified[number as usize]
+    }
+
+    /// Whether the short forms of all keys are enough to tell the keys.
+    #[must_use]
+    pub fn are_usual(&self) -> bool {
+        self.others.is_empty()
+    }
+
+    /// Corrects size and time of a file.
+    pub fn set(&mut self, number: u32, size: u64, modified: Time) {
+        self.sizes[number as usize] = size;
+        let seconds = modified.0.clamp(0, i64::from(u32::MAX));
+        self.modified[number as usize] = u32::try_from(seconds).unwrap_or(0);
+    }
+
+    /// Everything about a file.
+    #[must_use]
+    pub fn get(&self, number: u32) -> Nar {
+        Nar {
+            key: self.key(number),
+            size: self.size(number),
+            modified: self.modified(number),
+        }
+    }
+
+    /// All numbers.
+    pub fn numbers(&self) -> impl Iterator<Item = u32> + use<> {
+        0..u32::try_from(self.keys.len()).unwrap_or(u32::MAX)
+    }
+
+    /// All files, one after another.
+    pub fn iter(&self) -> impl Iterator<Item = Nar> {
+        self.numbers().map(|number| self.get(number))
+    }
+
+    /// Forgets all files.
+    pub fn clear(&mut self) {
+        *self = Self::default();
+    }
+
+    /// The same files in the order of the short forms of their keys.
+    #[must_use]
+    pub fn sorted(self) -> Self {
+        if self.keys.is_sorted() {
+            return self;
+        }
+        // Eight bytes of a hash tell nearly all apart.
+        let start = |key: &NarKey| u64::from_be_bytes(*key.0.first_chunk().expect("33 bytes"));
+        let starts = self.keys.iter().map(start).zip(0u32..);
+        let mut order: Vec<(u64, u32)> = starts.collect();
+        order.sort_unstable();
+        let rest = |&(start, number): &(u64, u32)| (start, self.keys[number as usize]);
+        if !order.is_sorted_by_key(rest) {
+            order.sort_unstable_by_key(rest);
+        }
+        fn pick<T: Copy>(column: Vec<T>, order: &[(u64, u32)]) -> Vec<T> {
+            let places = order.iter().map(|(_, at)| *at as usize);
+            places.map(|at| column[at]).collect()
+        }
+        Self {
+            keys: pick(self.keys, &order),
+            sizes: pick(self.sizes, &order),
+            modified: pick(self.modified, &order),
+            others: self.others,
+        }
+    }
+}
+
+impl Extend<Nar> for Nars {
+    fn extend<I: IntoIterator<Item = Nar>>(&mut self, nars: I) {
+        for nar in nars {
+            self.push(nar);
+        }
+    }
+}
+
+impl FromIterator<Nar> for Nars {
+    fn from_iter<I: IntoIterator<Item = Nar>>(nars: I) -> Self {
+        let mut all = Self::default();
+        all.extend(nars);
+        all
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const HASH: &str = "0c5b8vw40dy178xlpddw65q9gf1h2186jcc3p4swinwggbllv8mk";
+
+    #[test]
+    fn keys_come_back_as_they_were() {
+        let mut keys: Vec<String> = SUFFIXES
+            .iter()
+            .map(|suffix| format!("nar/{HASH}.nar{suffix}"))
+            .collect();
+        // Nearly usual, and not at all.
+        keys.push(format!("nar/{HASH}.nar.gz"));
+        keys.push(format!("nar/{HASH}.zst"));
+        keys.push(format!("nar/z{}.nar.xz", &HASH[1..]));
+        keys.push(format!("nar/e{}.nar.xz", &HASH[1..]));
+        keys.push(format!("other/{HASH}.nar.xz"));
+        keys.push("nar/plain.nar.xz".to_owned());
+        keys.push(String::new());
+        let nars: Nars = keys
+            .iter()
+            .zip(1..)
+            .map(|(key, size)| Nar {
+                key: key.clone(),
+                size,
+                modified: Time(7),
+            })
+            .collect();
+        let back: Vec<String> = nars.iter().map(|nar| nar.key).collect();
+        assert_eq!(back, keys);
+        let sorted = nars.clone().sorted();
+        assert!(sorted.shorts().is_sorted());
+        for number in sorted.numbers() {
+            let nar = sorted.get(number);
+            let at = keys.iter().position(|key| *key == nar.key).unwrap();
+            assert_eq!((nar.size, nar.modified), (at as u64 + 1, Time(7)));
+        }
+        assert_eq!(sorted.bytes(), nars.bytes());
+        let mut shorts = nars.shorts().to_vec();
+        shorts.sort_unstable();
+        shorts.dedup();
+        assert_eq!(shorts.len(), keys.len());
+    }
+
+    #[test]
+    fn times_beyond_the_edges_are_moved_to_them() {
+        let mut nars = Nars::default();
+        nars.add("a", 1, Time(-5));
+        nars.add("b", 1, Time(i64::MAX));
+        assert_eq!(nars.modified(0), Time(0));
+        assert_eq!(nars.modified(1), Time(i64::from(u32::MAX)));
+        nars.set(0, 9, Time(3));
+        assert_eq!((nars.size(0), nars.modified(0)), (9, Time(3)));
+        assert!(!nars.add_short(NarKey::of("foreign"), 1, 1));
+        assert_eq!(nars.len(), 2);
+    }
+}
