@@ -2,7 +2,13 @@
 //! stopped for longer than they trust their own records, and somebody who reads all the while.
 //!
 //! `NANNA_ROUNDS` says how many rounds (200 are a night's work), `NANNA_SEED` which.
-#![allow(missing_docs, clippy::unwrap_used, reason = "a test")]
+#![allow(
+    missing_docs,
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    clippy::case_sensitive_file_extension_comparisons,
+    reason = "a test of names that we write ourselves"
+)]
 
 mod crash_support;
 mod support;
@@ -231,4 +237,76 @@ fn pushers_prunes_and_a_copy_beside_one_another() {
     let open = names(&site.cache().join("nanna-cache/v1/intents"));
     assert!(open.iter().all(|name| !name.ends_with(".json")), "{open:?}");
     assert!(!narinfos(&site.cache()).is_empty());
+}
+
+/// The records of a kind that say that somebody is at work.
+fn open(site: &Site, kind: &str) -> BTreeSet<String> {
+    let folder = site.cache().join("nanna-cache/v1").join(kind);
+    let is_open = |name: &String| {
+        let text = std::fs::read_to_string(folder.join(name)).unwrap_or_default();
+        name.ends_with(".json") && !text.is_empty() && !text.contains("\"ended\"")
+    };
+    names(&folder).into_iter().filter(is_open).collect()
+}
+
+/// Starts a process until one is caught with its record; it is stopped for longer than it trusts it.
+fn caught(site: &Site, kind: &str, make: impl Fn() -> Command) -> (Running, BTreeSet<String>) {
+    for attempt in 0..60 {
+        let mut running = Running::start(&mut make());
+        running.until(|| !open(site, kind).is_empty());
+        std::thread::sleep(Duration::from_micros(attempt % 8 * 500));
+        running.signal("STOP");
+        let records = open(site, kind);
+        if running.runs() && !records.is_empty() {
+            std::thread::sleep(TRUST + Duration::from_millis(300));
+            running.signal("CONT");
+            return (running, records);
+        }
+        running.signal("CONT");
+        let _ = running.end();
+        age(&site.cache());
+    }
+    panic!("nobody is caught");
+}
+
+#[test]
+fn who_was_stopped_for_longer_than_it_trusts_sends_nothing_more() {
+    let Some(site) = Site::new(40) else { return };
+    let _ = site.push_all();
+    let whole = narinfos(&site.cache()).len();
+    let prune = ["prune", "--apply", "--allow", "share=100%"];
+    let (mut lapsed, mut tries) = (0, 0);
+    while lapsed < 2 {
+        tries += 1;
+        assert!(tries < 20, "each was at its end already");
+        let _ = site.push_all();
+        age(&site.cache());
+        let (running, _) = caught(&site, "prunes", || command(&site, &prune));
+        let ended = running.end();
+        site.checker_of_structure().assert_whole(&site.cache());
+        let said = format!("{}{}", ended.stdout, ended.stderr);
+        if said.contains("held up") {
+            assert_ne!(ended.code, Some(0), "{ended:#?}");
+            lapsed += 1;
+        }
+        // The next one finishes.
+        let _ = site.bed.run(prune).success();
+        assert_eq!(narinfos(&site.cache()), Vec::<String>::new());
+    }
+    // A push begins again, with another intent, and ends well.
+    let push = ["push", "--apply", "--path", site.population.top.as_str()];
+    let (mut again, mut tries) = (0, 0);
+    while again < 2 {
+        tries += 1;
+        assert!(tries < 20, "each was at its end already");
+        let _ = site.bed.run(prune).success();
+        let (mut running, first) = caught(&site, "intents", || command(&site, &push));
+        let other = running.until(|| !open(&site, "intents").is_subset(&first));
+        again += usize::from(other);
+        let ended = running.end();
+        assert_eq!(ended.code, Some(0), "{ended:#?}");
+        site.assert_has_everything();
+        assert_eq!(narinfos(&site.cache()).len(), whole);
+        age(&site.cache());
+    }
 }

@@ -54,7 +54,8 @@ fn a_killed_prune_breaks_nothing_and_a_rerun_finishes() {
 
     let (mut kills, mut seen) = (0, BTreeSet::new());
     for attempt in 0..3 * KILLS {
-        if kills == KILLS {
+        // At different points; on a busy machine more are needed for that.
+        if kills >= KILLS && seen.len() > 2 {
             break;
         }
         let fresh = site.copies().join("fresh");
@@ -84,7 +85,7 @@ fn a_killed_prune_breaks_nothing_and_a_rerun_finishes() {
         let said = site.bed.run(["prune", "--detailed-exitcode"]).success();
         assert!(said.stdout.contains("No changes."), "{said}");
     }
-    assert_eq!(kills, KILLS);
+    assert!(kills >= KILLS, "{kills}");
     assert!(seen.len() > 2, "objects at the kills: {seen:?}");
     println!("objects at the kills: {seen:?}");
     let _ = reader.stop();

@@ -328,7 +328,14 @@ impl Push<'_> {
             self.done.failed.clear();
             let presence = match early.take() {
                 Some(presence) => Ok(presence),
-                None => look::presence(view, self.batch, &relies),
+                None => {
+                    // It may take long, and the intent must not lapse over it.
+                    let batch = self.batch;
+                    let look = || look::presence(view, batch, &relies);
+                    let (found, renewed) = held.renew_during(look);
+                    renewed?;
+                    found
+                }
             };
             let early = match presence {
                 Ok(presence) if presence.moved.is_empty() => Ok(presence),
