@@ -23,8 +23,8 @@ create index IndexDerivationOutputs on DerivationOutputs(path);
 """
 
 
-def files_of_this_machine(seed, total):
-    """Regular files of at most 32 MiB, in an order by the seed, until they have `total` bytes."""
+def files_of_this_machine(seed, total, largest):
+    """Regular files of at most `largest` bytes, in an order by the seed, until they have `total` bytes."""
     found = []
     for folder in ("/usr/lib", "/usr/share", "/usr/bin", "/usr/include", "/opt", "/usr/local"):
         for parent, folders, names in os.walk(folder):
@@ -35,7 +35,7 @@ def files_of_this_machine(seed, total):
                     size = os.lstat(path).st_size if not os.path.islink(path) else 0
                 except OSError:
                     continue
-                if 0 < size <= 32 << 20 and os.access(path, os.R_OK):
+                if 0 < size <= largest and os.access(path, os.R_OK):
                     found.append((path, size))
     random.Random(seed).shuffle(found)
     sum_so_far = 0
@@ -59,9 +59,11 @@ def store(bench, name, paths, total, nix=None):
     bench.remove(staging) if staging.exists() else None
     staging.mkdir()
     share, number, filled = total / paths, 0, 0
+    # Large files only where a path has room for them.
+    largest = min(32 << 20, int(share * 3))
     folder = staging / f"package-{number}"
     folder.mkdir()
-    for at, (path, size) in enumerate(files_of_this_machine(bench.arguments.seed, total)):
+    for at, (path, size) in enumerate(files_of_this_machine(bench.arguments.seed, total, largest)):
         shutil.copyfile(path, folder / f"{at}-{os.path.basename(path)}")
         filled += size
         if filled >= share * (number + 1) and number + 1 < paths:

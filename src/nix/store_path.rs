@@ -88,12 +88,14 @@ impl HashPart {
     }
 
     /// The number in three parts, the most significant first.
-    const fn numbers(&self) -> (u64, u64, u32) {
-        let [a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p, q, r, s, t] = self.0;
+    fn numbers(&self) -> (u64, u64, u32) {
+        let (eights, rest) = self.0.as_chunks::<8>();
+        let eight = |at: usize| eights.get(at).copied().unwrap_or_default();
+        let rest = <[u8; 4]>::try_from(rest).unwrap_or_default();
         (
-            u64::from_be_bytes([a, b, c, d, e, f, g, h]),
-            u64::from_be_bytes([i, j, k, l, m, n, o, p]),
-            u32::from_be_bytes([q, r, s, t]),
+            u64::from_be_bytes(eight(0)),
+            u64::from_be_bytes(eight(1)),
+            u32::from_be_bytes(rest),
         )
     }
 

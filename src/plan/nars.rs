@@ -106,6 +106,7 @@ impl Nars {
     }
 
     /// Adds a file.
+    #[expect(clippy::needless_pass_by_value, reason = "as a list takes it")]
     pub fn push(&mut self, nar: Nar) {
         self.add(&nar.key, nar.size, nar.modified);
     }
@@ -214,7 +215,10 @@ impl Nars {
             return self;
         }
         // Eight bytes of a hash tell nearly all apart.
-        let start = |key: &NarKey| u64::from_be_bytes(*key.0.first_chunk().expect("33 bytes"));
+        let start = |key: &NarKey| {
+            let first = key.0.first_chunk().copied();
+            u64::from_be_bytes(first.unwrap_or_default())
+        };
         let starts = self.keys.iter().map(start).zip(0u32..);
         let mut order: Vec<(u64, u32)> = starts.collect();
         order.sort_unstable();
@@ -222,17 +226,19 @@ impl Nars {
         if !order.is_sorted_by_key(rest) {
             order.sort_unstable_by_key(rest);
         }
-        fn pick<T: Copy>(column: Vec<T>, order: &[(u64, u32)]) -> Vec<T> {
-            let places = order.iter().map(|(_, at)| *at as usize);
-            places.map(|at| column[at]).collect()
-        }
         Self {
-            keys: pick(self.keys, &order),
-            sizes: pick(self.sizes, &order),
-            modified: pick(self.modified, &order),
+            keys: pick(&self.keys, &order),
+            sizes: pick(&self.sizes, &order),
+            modified: pick(&self.modified, &order),
             others: self.others,
         }
     }
+}
+
+/// A column in another order.
+fn pick<T: Copy>(column: &[T], order: &[(u64, u32)]) -> Vec<T> {
+    let places = order.iter().map(|(_, at)| *at as usize);
+    places.map(|at| column[at]).collect()
 }
 
 impl Extend<Nar> for Nars {

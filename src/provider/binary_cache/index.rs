@@ -15,7 +15,7 @@
 //! other names end in a line break each. A segment has an entry for each of its hashes: one byte
 //! 0 (nothing is known), or 1, then revision (3 × u64), time i64, NAR size u64, short key of the NAR (33
 //! bytes), length of the name u8, count of references u32, name, references: numbers of hashes
-//! (u32), or u32::MAX and a hash.
+//! (u32), or `u32::MAX` and a hash.
 
 pub(super) mod nars;
 mod write;

@@ -305,7 +305,7 @@ impl Reader<'_> {
         if let Some(why) = found.unsure {
             self.unsure(&why.0);
         }
-        let (mut nars, remembered) = self.nars(look)?;
+        let (mut nars, remembered) = self.nars(look);
         self.named.retain(|key| !found.table.names(key));
         if !self.named.is_empty() {
             let spared = |nar: &Nar| !self.named.contains(&nar.key);
@@ -397,13 +397,13 @@ impl Reader<'_> {
 
     /// The NARs with their sizes and times, in the order of their short keys; and whether they are
     /// remembered, because no name changed since.
-    fn nars(&mut self, look: &Look<'_>) -> Result<(Nars, bool), StoreError> {
+    fn nars(&mut self, look: &Look<'_>) -> (Nars, bool) {
         let stamp = self.stamp(Area::Nars, look);
         let identity = self.view.identity();
         if let (Some(stamp), Some(path), false) = (stamp, look.index, look.thorough)
             && let Some(nars) = index::nars::load(path, &identity, look.store_dir, stamp)
         {
-            return Ok((nars, true));
+            return (nars, true);
         }
         let (mut nars, mut left) = (Nars::default(), Vec::new());
         let listed = self.view.list(Area::Nars, &mut |listed| {
@@ -427,7 +427,7 @@ impl Reader<'_> {
             index::nars::save(path, &identity, look.store_dir, stamp, &nars);
         }
         self.content.leftovers.append(&mut left);
-        Ok((nars, false))
+        (nars, false)
     }
 
     /// What lies beside narinfos: left-over temporary files and listings without their narinfo.

@@ -207,6 +207,9 @@ impl Old {
     }
 }
 
+/// What the index knows of an object and when the object was written; or that it had to be read.
+type Found<'e> = Result<(Entry<'e>, Time), Seen>;
+
 struct Work<'a> {
     view: &'a dyn CacheView,
     look: &'a Look<'a>,
@@ -251,7 +254,9 @@ impl Work<'_> {
                     segment.begin(slot_number, &entry, modified);
                     for reference in entry.references() {
                         let found = old.and_then(|old| old.reference(reference, &self.slots));
-                        found.into_iter().for_each(|found| segment.refer(found));
+                        if let Some(found) = found {
+                            segment.refer(found);
+                        }
                     }
                     segment.end();
                     if remembers {
@@ -307,7 +312,7 @@ impl Work<'_> {
         key: &str,
         known: Option<Entry<'e>>,
         buffer: &mut Buffer,
-    ) -> Result<Option<Result<(Entry<'e>, Time), Seen>>, StoreError> {
+    ) -> Result<Option<Found<'e>>, StoreError> {
         let revision = known.map(|entry| entry.revision);
         let seen = self.view.look(key, revision, SMALL_OBJECT, buffer)?;
         Ok(seen.map(|seen| match known {
@@ -372,7 +377,7 @@ impl Work<'_> {
         segment.begin(slot, &entry, modified);
         self.slots
             .references(brief.reference_hashes(), |reference| {
-                segment.refer(reference)
+                segment.refer(reference);
             });
         segment.end();
         // What has to be reported again next time is read again.
@@ -399,9 +404,9 @@ impl Work<'_> {
         // The names must have been in one state all the while.
         let after = self.view.stamp(Area::Top).ok().flatten();
         let stamp = stamp.filter(|stamp| after == Some(*stamp));
-        let begun = self.writer.get().is_some();
+        let is_begun = self.writer.get().is_some();
         let same = |old: &Old| old.is_listing() && old.index.others == others;
-        if !begun && let Some(old) = self.old.as_ref().filter(|old| same(old)) {
+        if !is_begun && let Some(old) = self.old.as_ref().filter(|old| same(old)) {
             if let Some(stamp) = stamp.filter(|stamp| old.index.stamp != Some(*stamp)) {
                 old.index.renew(stamp);
             }
