@@ -206,7 +206,7 @@ fn looks(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("look");
     group.throughput(Throughput::Elements(u64::from(COUNT)));
     group.bench_function("reading everything", |bencher| {
-        bencher.iter(|| look(None, false))
+        bencher.iter(|| look(None, false));
     });
     group.bench_function("asking for revisions", |bencher| {
         bencher.iter(|| look(Some(&index), true));

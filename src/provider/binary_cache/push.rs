@@ -326,23 +326,22 @@ impl Push<'_> {
         for _ in 0..ATTEMPTS {
             // What could not be pushed is found anew with each look.
             self.done.failed.clear();
-            let presence = match early.take() {
-                Some(presence) => Ok(presence),
-                None => {
-                    // It may take long, and the intent must not lapse over it.
-                    let batch = self.batch;
-                    let look = || look::presence(view, batch, &relies);
-                    let (found, renewed) = held.renew_during(look);
-                    renewed?;
-                    found
-                }
+            let seen = if let Some(presence) = early.take() {
+                Ok(presence)
+            } else {
+                // It may take long, and the intent must not lapse over it.
+                let batch = self.batch;
+                let look = || look::presence(view, batch, &relies);
+                let (found, renewed) = held.renew_during(look);
+                renewed?;
+                found
             };
-            let early = match presence {
+            let whole = match seen {
                 Ok(presence) if presence.moved.is_empty() => Ok(presence),
                 Ok(presence) => Err(Early::Moved(presence.moved)),
                 Err(error) => Err(error.into()),
             };
-            let presence = match early {
+            let presence = match whole {
                 Ok(presence) => presence,
                 Err(early) => {
                     let mut classes = self.done.classes.values();
