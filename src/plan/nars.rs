@@ -5,10 +5,22 @@
 
 use std::collections::BTreeMap;
 
-use super::observed::Nar;
+use serde::{Deserialize, Serialize};
+
 use super::time::Time;
 use crate::nix::base32;
 use crate::nix::hash::Sha256;
+
+/// An object of a cache.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Nar {
+    /// Key, such as `nar/….nar.zst`.
+    pub key: String,
+    /// Bytes of the file.
+    pub size: u64,
+    /// When it was last written, by the clock of the cache.
+    pub modified: Time,
+}
 
 /// What follows `.nar` in a key, by number.
 const SUFFIXES: [&str; 7] = ["", ".xz", ".zst", ".bz2", ".br", ".lzip", ".lz4"];

@@ -7,6 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
+pub use super::nars::Nar;
 use super::nars::Nars;
 use super::paths::{Paths, Row};
 use super::record::{Intent, PinRecord, PruneRecord, Root};
@@ -227,17 +228,6 @@ pub struct Narinfo {
     /// Index in [`CacheContent::nars`]; `None`: the NAR is missing.
     pub nar: Option<u32>,
     /// When the object was last written, by the clock of the cache.
-    pub modified: Time,
-}
-
-/// An object of a cache.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-pub struct Nar {
-    /// Key, such as `nar/….nar.zst`.
-    pub key: String,
-    /// Bytes of the file.
-    pub size: u64,
-    /// When it was last written, by the clock of the cache.
     pub modified: Time,
 }
 
