@@ -122,6 +122,8 @@ codes! {
     InsecureUrl = "insecure-url" Error,
     /// `generate: true` for a key that is not in a file.
     GenerateWithoutFile = "generate-without-file" Error,
+    /// One key file that two caches would generate under different names.
+    ConflictingKeyName = "conflicting-key-name" Error,
     /// What is pushed to a cache carries no signature.
     UnsignedCache = "unsigned-cache" Warning,
     // Classes.

@@ -128,7 +128,9 @@ pub(crate) fn check(sources: &[Source]) -> Vec<String> {
             ));
             continue;
         };
+        let imports = imports(source);
         for name in &source.names {
+            let full = spelled_out(&imports, name);
             let mut say =
                 |what: String| broken.push(format!("src/{}:{}: {what}", source.file, name.line));
             if let Some(what) = between_layers(layer, allowed, name) {
@@ -142,7 +144,7 @@ pub(crate) fn check(sources: &[Source]) -> Vec<String> {
             }
             for (monopoly, rooms, why) in MONOPOLIES {
                 let used = if monopoly.contains("::") || monopoly.ends_with('!') {
-                    name.holds(monopoly) || spelled_out(source, name).holds(monopoly)
+                    name.holds(monopoly) || full.holds(monopoly)
                 } else {
                     name.begins(monopoly)
                 };
@@ -224,17 +226,27 @@ fn purity(layer: &str, name: &Name) -> Option<String> {
     Some(format!("`{impure}` is used in `{layer}`, which is pure"))
 }
 
-/// The name with its first segment replaced by what the file imported under it.
-fn spelled_out(source: &Source, name: &Name) -> Name {
-    let mut full = name.clone();
-    if name.import.is_none() {
-        let imported = source
-            .names
-            .iter()
-            .find(|each| each.import.as_ref() == name.path.first());
-        if let Some(imported) = imported {
-            full.path.splice(..1, imported.path.iter().cloned());
+/// What a file calls the things it imports; the first import of a name counts.
+fn imports(source: &Source) -> BTreeMap<&str, &Name> {
+    let mut imports = BTreeMap::new();
+    for name in &source.names {
+        if let Some(import) = &name.import {
+            imports.entry(import.as_str()).or_insert(name);
         }
+    }
+    imports
+}
+
+/// The name with its first segment replaced by what the file imported under it.
+fn spelled_out(imports: &BTreeMap<&str, &Name>, name: &Name) -> Name {
+    let mut full = name.clone();
+    let imported = name
+        .path
+        .first()
+        .filter(|_| name.import.is_none())
+        .and_then(|first| imports.get(first.as_str()));
+    if let Some(imported) = imported {
+        full.path.splice(..1, imported.path.iter().cloned());
     }
     full
 }

@@ -82,7 +82,9 @@ impl Source {
             let starts = is_word(&tokens[at].text)
                 && (at < 2 || tokens[at - 1].text != "::")
                 && !(at > 0 && tokens[at - 1].text == ".");
-            if tokens[at].text == "use" && starts {
+            // `use<'a>` in a type says what it captures; it imports nothing.
+            let captures = tokens.get(at + 1).is_some_and(|next| next.text == "<");
+            if tokens[at].text == "use" && starts && !captures {
                 at = use_tree(&tokens, at + 1, &[], &mut names);
             } else if starts {
                 at = plain_path(&tokens, at, &mut names);
@@ -250,10 +252,12 @@ fn use_tree(tokens: &[Token], mut at: usize, prefix: &[String], names: &mut Vec<
             "{" => {
                 at += 1;
                 while tokens.get(at).is_some_and(|token| token.text != "}") {
-                    at = use_tree(tokens, at, &path, names);
-                    if tokens.get(at).is_some_and(|token| token.text == ",") {
-                        at += 1;
-                    }
+                    let end = use_tree(tokens, at, &path, names);
+                    // One step at least: what is no tree must not hold the reader up for ever.
+                    at = match tokens.get(end) {
+                        Some(token) if token.text == "," => end + 1,
+                        _ => end.max(at + 1),
+                    };
                 }
                 return at + 1;
             }

@@ -85,6 +85,19 @@ fn what_the_table_allows_passes() {
 }
 
 #[test]
+fn what_a_type_captures_is_no_import() {
+    let captures = "fn f<'a>(x: &'a str) -> impl Iterator<Item = u8> + use<'a> { a(); b() }\n";
+    holds("plan/a.rs", captures);
+    breaks(
+        "plan/a.rs",
+        &format!("{captures}use crate::engine;"),
+        "`engine`",
+    );
+    // Neither is broken text, and it is read to its end.
+    holds("plan/a.rs", "use a::{b; c };\nuse x::{y");
+}
+
+#[test]
 fn comments_strings_and_unit_tests_do_not_count() {
     holds(
         "plan/a.rs",

@@ -52,6 +52,7 @@ pub(in crate::config) fn check(
         })
         .collect();
     one_place_each(check, &caches);
+    one_name_each(check, &caches);
     caches
 }
 
@@ -227,5 +228,42 @@ fn one_place_each(check: &mut Check<'_>, caches: &IndexMap<CacheName, Cache>) {
             .at(check.value(&pointer), "again here")
             .at(first, "first here");
         check.report(problem.help("give it a place of its own, or take one of them out"));
+    }
+}
+
+/// A key file that several caches generate has one key, so they have to agree on its name.
+fn one_name_each(check: &mut Check<'_>, caches: &IndexMap<CacheName, Cache>) {
+    let mut made: IndexMap<String, (&CacheName, &str)> = IndexMap::new();
+    for (name, cache) in caches {
+        let CacheKind::File(file) = &cache.kind else {
+            continue;
+        };
+        let Some(key) = file.signing_key.as_ref().filter(|key| key.generate) else {
+            continue;
+        };
+        let SecretRef::File(path) = &key.secret else {
+            continue;
+        };
+        let (first, other) = *made
+            .entry(normal_path(path))
+            .or_insert((name, key.name.as_str()));
+        // A name that looks like a secret is reported as one, and not repeated.
+        if other == key.name || leak::is_secret(other) || leak::is_secret(&key.name) {
+            continue;
+        }
+        let place = |cache: &CacheName| {
+            let pointer = below(&below("/caches", cache.as_str()), "signing-key");
+            check.value(&below(&pointer, "file"))
+        };
+        let message = format!(
+            "the caches `{first}` and `{name}` generate one key file under two names, `{other}` and `{}`",
+            key.name
+        );
+        let problem = Problem::new(Code::ConflictingKeyName, message)
+            .at(place(name), "again here")
+            .at(place(first), "first here");
+        check.report(
+            problem.help("give both `signing-key`s the same `name`, or each a file of its own"),
+        );
     }
 }

@@ -55,7 +55,7 @@ pub(super) fn keys(desired: &Desired, observed: &Observed) -> Keys {
         let state = cache
             .signing
             .as_ref()
-            .and_then(|signing| Some((signing, key::state(observed, name, signing)?)));
+            .and_then(|signing| Some((signing, key::state(desired, observed, name, signing)?)));
         let Some((signing, state)) = state else {
             continue;
         };
@@ -66,6 +66,10 @@ pub(super) fn keys(desired: &Desired, observed: &Observed) -> Keys {
             }
             State::Make => {
                 keys.generated.push(key_address(name));
+                continue;
+            }
+            State::Shared(maker) => {
+                keys.generated.push(key_address(maker));
                 continue;
             }
             State::Missing => None,
@@ -83,6 +87,8 @@ pub(super) fn keys(desired: &Desired, observed: &Observed) -> Keys {
             }
         }
     }
+    keys.generated.sort();
+    keys.generated.dedup();
     for upstream in desired.upstreams.values() {
         keys.known
             .extend(upstream.public_keys.iter().map(ToString::to_string));

@@ -30,6 +30,8 @@ pub(super) enum State<'o> {
     Here(&'o PublicKey),
     /// It is to be made.
     Make,
+    /// It is to be made, by the step of this cache: the first one that has this file.
+    Shared(&'o CacheName),
     /// It is to be made, but whether there was one before cannot be seen.
     Unseen(Why),
     /// It was to be made, but so many paths bear its name.
@@ -44,10 +46,47 @@ pub(super) enum State<'o> {
 
 /// How it stands with the signing key of a cache; `None`: nobody looked.
 pub(super) fn state<'o>(
+    desired: &'o Desired,
     observed: &'o Observed,
     name: &CacheName,
     signing: &Signing,
 ) -> Option<State<'o>> {
+    let alone = alone(observed, name, signing)?;
+    // Only what is to be made depends on who else has the file.
+    let SecretRef::File(path) = &signing.secret else {
+        return Some(alone);
+    };
+    if observed.environment.ci || !matches!(alone, State::Make | State::Missing) {
+        return Some(alone);
+    }
+    let mut maker = None;
+    for (other, cache) in &desired.caches {
+        let theirs = cache.signing.as_ref().filter(|theirs| {
+            theirs.generate && matches!(&theirs.secret, SecretRef::File(file) if file == path)
+        });
+        let state = theirs.and_then(|theirs| self::alone(observed, other, theirs));
+        let why = match state {
+            Some(State::Make) => {
+                maker = maker.or(Some(other));
+                continue;
+            }
+            Some(State::Lost(_)) => "has lost it".to_owned(),
+            Some(State::Unseen(why)) => format!("could not be seen: {}", why.0),
+            _ => continue,
+        };
+        if other != name {
+            let why = format!("{other}, which has the same signing key, {why}");
+            return Some(State::Unseen(Why(why)));
+        }
+    }
+    Some(match maker {
+        Some(maker) if maker != name => State::Shared(maker),
+        _ => alone,
+    })
+}
+
+/// How it stands with the key as far as its own cache says.
+fn alone<'o>(observed: &'o Observed, name: &CacheName, signing: &Signing) -> Option<State<'o>> {
     let cache = observed.caches.get(name);
     let signed = cache
         .and_then(Observation::present)
@@ -87,13 +126,13 @@ pub(super) fn plan(
     signing: &Signing,
     changes: &mut Changes,
 ) {
-    let Some(state) = state(observed, name, signing) else {
+    let Some(state) = state(desired, observed, name, signing) else {
         return;
     };
     let setting = format!("caches.{name}.signing-key");
     let what = format!("signing key of {name}");
     let (code, text, help) = match state {
-        State::Here(_) => return,
+        State::Here(_) | State::Shared(_) => return,
         State::Make => {
             if let SecretRef::File(path) = &signing.secret {
                 let pointer = format!("/caches/{name}/signing-key");
@@ -109,12 +148,18 @@ pub(super) fn plan(
             return;
         }
         State::Unseen(why) => {
+            let text = format!(
+                "{name} cannot be signed: its key is not there, and none is made, for whether there was one \
+                 before is not known: {}",
+                why.0
+            );
             changes.unknowns.push(Unknown {
                 what,
                 why,
                 effect: "whether there was one before is not known, so none is made".to_owned(),
             });
-            return;
+            let help = "mend what keeps the cache from being seen, or bring the key's file back";
+            (UNUSABLE, text, help.to_owned())
         }
         State::Lost(paths) => {
             let text = format!(

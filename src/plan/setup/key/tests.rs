@@ -146,7 +146,17 @@ fn no_key_is_made_for_a_cache_that_cannot_be_seen() {
             seen.caches
                 .insert(cache("dev"), Observation::Unknown(why()));
         }
-        let plan = plan(&desired, &seen);
+        // What it would sign is refused: it would only fail when it is applied.
+        let full = plan(&desired, &seen);
+        let pushes = addresses(&full.steps)
+            .iter()
+            .any(|one| one.starts_with("push/dev"));
+        assert_eq!(codes(&full), if pushes { vec![UNUSABLE] } else { vec![] });
+        assert_eq!(pushes, !hidden);
+        let mut idle = seen.clone();
+        self::idle(&mut idle);
+        let plan = plan(&desired, &idle);
+        assert!(codes(&plan).is_empty());
         assert!(!addresses(&plan.steps).contains(&"setup/dev/signing-key"));
         let what = |unknown: &&Unknown| unknown.what == "signing key of dev";
         let unknown = plan.unknowns.iter().find(what).unwrap();
@@ -224,6 +234,46 @@ fn a_key_that_cannot_be_used_refuses_what_it_would_sign() {
             idle.unknowns
                 .iter()
                 .any(|one| one.what == "signing key of dev")
+        );
+    }
+}
+
+#[test]
+fn a_file_that_two_caches_share_is_made_once() {
+    let text = |more: &str| {
+        crate::plan::testing::desired(&format!(
+            "setup: {{ nix-conf: user }}\ncaches:\n  \
+             dev: {{ type: file, path: /cache/dev, signing-key: {{ file: /k, generate: true, name: k-1 }} }}\n  \
+             two: {{ type: file, path: /cache/two, signing-key: {{ file: /k{more} }} }}\n"
+        ))
+    };
+    for more in [", generate: true, name: k-1", ""] {
+        let desired = text(more);
+        let mut seen = world().observe(&desired);
+        let full = plan(&desired, &seen);
+        let keys: Vec<_> = addresses(&full.steps)
+            .into_iter()
+            .filter(|address| address.ends_with("signing-key"))
+            .collect();
+        assert_eq!(keys, ["setup/dev/signing-key"], "{more}");
+        assert!(codes(&full).is_empty() && full.unknowns.is_empty());
+        let fragment = crate::plan::testing::find(&full.steps, "setup/nix/fragment");
+        assert_eq!(fragment.waits_for.len(), 1, "once");
+        // What keeps one of them from having its key made keeps the file from being made.
+        dev(&mut seen).partial = Some(Why("closed".to_owned()));
+        let kept = plan(&desired, &seen);
+        assert!(
+            addresses(&kept.steps)
+                .iter()
+                .all(|one| !one.ends_with("signing-key"))
+        );
+        let of_two = kept
+            .unknowns
+            .iter()
+            .find(|one| one.what == "signing key of two");
+        assert_eq!(
+            of_two.unwrap().why.0,
+            "dev, which has the same signing key, could not be seen: closed"
         );
     }
 }
