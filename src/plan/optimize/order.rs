@@ -22,7 +22,7 @@ pub(super) fn compare(
         return;
     };
     let overruled = setup::overruled(desired, observed, conf, "substituters");
-    let mut ours = setup::substituters(desired);
+    let mut ours = setup::substituters(desired, observed);
     ours.retain(|(url, _)| !overruled.contains(url));
     let bare = |url: &str| {
         url.split('?')

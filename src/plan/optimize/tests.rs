@@ -338,3 +338,28 @@ fn a_setting_that_another_project_sets_further_down_is_advice() {
         ]
     );
 }
+
+#[test]
+fn tuning_without_setup_says_that_nothing_includes_it() {
+    let all = desired(ALL);
+    let alone = all.clone().only(&["optimize".to_owned()]);
+    let mut seen = world().observe(&all);
+    let said = |desired: &Desired, seen: &Observed| {
+        let mut advice = plan(desired, seen).advice.into_iter();
+        advice.any(|one| one.about == TUNING && one.lines == ["nanna-cache setup --apply"])
+    };
+    assert!(said(&alone, &seen));
+    assert!(!said(&all, &seen), "setup is part of it");
+    let mut job = seen.clone();
+    job.environment.github_env = Some("/env".to_owned());
+    assert!(!said(&alone, &job), "the environment file does it");
+    let conf = all.conf.as_ref().unwrap();
+    for (path, text) in [
+        (&conf.nix_conf, "!include nanna-cache.conf\n"),
+        (&conf.fragment, "!include nanna-cache-tuning.conf\n"),
+    ] {
+        assert!(said(&alone, &seen));
+        seen.files.insert(path.to_string(), present(text));
+    }
+    assert!(!said(&alone, &seen));
+}
