@@ -135,6 +135,7 @@ fn tuning_file(
         .collect();
     let after = section::with(before.as_deref(), project, &lines, None);
     let mine = beaten(desired, &after, settings, changes);
+    beats(desired, &after, &mine, changes);
     if before.as_deref() == Some(after.as_str()) {
         check_effect(desired, observed, conf, &mine, changes);
         return;
@@ -224,6 +225,34 @@ fn beaten(
         });
     }
     mine
+}
+
+/// Says which settings of other projects these undo: they count for the whole machine.
+fn beats(desired: &Desired, text: &str, mine: &[(String, String)], changes: &mut Changes) {
+    let earlier = section::earlier(text, &desired.config.project);
+    for (name, value) in mine {
+        let loser = earlier
+            .iter()
+            .filter_map(|(project, line)| {
+                let (other, value) = line.split_once('=')?;
+                (other.trim() == name).then_some((project, value.trim()))
+            })
+            .next_back()
+            .filter(|(_, other)| *other != value);
+        let Some((project, other)) = loser else {
+            continue;
+        };
+        changes.advice.push(Advice {
+            phase: Phase::Optimize,
+            about: name.clone(),
+            text: format!(
+                "`{value}` wins over `{other}` of the project {project} on this machine, because its \
+                 section comes first"
+            ),
+            lines: Vec::new(),
+            because: desired.because(format!("{name} is tuned"), "/optimize"),
+        });
+    }
 }
 
 /// Where the file is as it should be, but Nix sees another value all the same.

@@ -363,3 +363,19 @@ fn tuning_without_setup_says_that_nothing_includes_it() {
     }
     assert!(!said(&alone, &seen));
 }
+
+#[test]
+fn who_undoes_a_setting_of_another_project_is_told() {
+    let desired = desired("setup: { nix-conf: user }\noptimize: { max-jobs: 4, cores: 2 }");
+    let mut seen = world().observe(&desired);
+    let theirs = "# Managed by nanna-cache (project other): edit cache.yaml instead of this.\n\
+                  max-jobs = 8\ncores = 2\n";
+    seen.files.insert(TUNING.to_owned(), present(theirs));
+    let changes = plan(&desired, &seen);
+    assert_eq!(addresses(&changes.steps), ["optimize/nix/tuning"]);
+    let said: Vec<_> = changes.advice.into_iter().map(|one| one.text).collect();
+    assert_eq!(
+        said,
+        ["`4` wins over `8` of the project other on this machine, because its section comes first"]
+    );
+}
