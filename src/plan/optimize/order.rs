@@ -78,7 +78,8 @@ pub(super) fn compare(
             because: desired.because("the order of asking", "/caches"),
         });
     }
-    if before != after {
+    // Without setup, nothing changes what Nix asks.
+    if before != after && desired.has(Phase::Setup) {
         changes.order = Some(AskingOrder { before, after });
     }
 }

@@ -379,3 +379,30 @@ fn who_undoes_a_setting_of_another_project_is_told() {
         ["`4` wins over `8` of the project other on this machine, because its section comes first"]
     );
 }
+
+#[test]
+fn what_the_environment_sets_anew_keeps_our_caches_out_of_the_order() {
+    let desired = desired("setup: { nix-conf: user }");
+    let mut seen = world().observe(&desired);
+    nix(&mut seen).substituters = vec![SubstituterFacts {
+        url: "https://one.example".to_owned(),
+        priority: Some(40),
+    }];
+    let setting = SettingFacts {
+        value: "https://one.example".to_owned(),
+        origins: Vec::new(),
+    };
+    let facts = nix(&mut seen);
+    facts.settings.insert("substituters".to_owned(), setting);
+    let order = |desired: &Desired, seen: &Observed| plan(desired, seen).order;
+    assert!(order(&desired, &seen).is_some());
+    let alone = desired.clone().only(&["optimize".to_owned()]);
+    assert_eq!(order(&alone, &seen), None, "setup is not part of it");
+    seen.environment.nix_config = "extra-substituters = https://x".to_owned();
+    assert!(order(&desired, &seen).is_some());
+    seen.environment.nix_config = "substituters = https://one.example".to_owned();
+    assert_eq!(order(&desired, &seen), None);
+    let said =
+        |advice: &Advice| advice.about == "substituters" && advice.text.contains("NIX_CONFIG");
+    assert!(setup::plan(&desired, &seen).advice.iter().any(said));
+}
