@@ -67,10 +67,14 @@ pub fn text(found: &Found) -> String {
     out += "\npush:\n  to: { dev: all }            # or a list of classes\n";
     out += "  exclude: ['-source$']       # base names that are not pushed\n";
     if found.flake {
-        out += "\noptimize:\n  max-jobs: auto              # as many builds at once as there are CPUs\n";
+        // The installers of Nix set `max-jobs` already, and what is set here is set for the whole machine.
+        let jobs = "max-jobs: auto            # as many builds at once as there are CPUs";
         if found.dev_shell && systems.is_some() {
+            let _ = writeln!(out, "\noptimize:\n  # {jobs}");
             out +=
                 "  warm: ['.#devShells.{system}.default']   # fetched before anything is built\n";
+        } else {
+            let _ = writeln!(out, "\n# optimize:\n#   {jobs}");
         }
     }
     out += "\nprune:\n  grace: 24h                  # nothing younger is deleted\n";

@@ -9,6 +9,7 @@ use super::event::{Event, Listener};
 use super::machine::{Machine, sentence};
 use crate::config::model::CacheName;
 use crate::nix::store_path::{HashPart, StorePath};
+use crate::plan::address::Phase;
 use crate::plan::desired::{Desired, TopSource};
 use crate::plan::observed::{Observation, Observed, Upstream, Why};
 use crate::plan::{optimize, prune, push};
@@ -47,6 +48,17 @@ pub(super) fn given(
         .collect()
 }
 
+/// What the chosen phases want to know of upstreams.
+fn questions(desired: &Desired, observed: &Observed) -> BTreeSet<HashPart> {
+    let mut wanted = push::questions(desired, observed);
+    wanted.extend(optimize::questions(desired, observed));
+    // Whether references out of a cache lead anywhere concerns nobody else.
+    if desired.has(Phase::Push) || desired.has(Phase::Prune) {
+        wanted.extend(prune::questions(observed));
+    }
+    wanted
+}
+
 /// What upstreams have of the paths that are wanted and missing.
 pub(super) fn upstreams(
     desired: &Desired,
@@ -55,9 +67,7 @@ pub(super) fn upstreams(
     progress: &Progress,
     listener: Listener<'_>,
 ) -> BTreeMap<CacheName, Upstream> {
-    let mut wanted = push::questions(desired, observed);
-    wanted.extend(optimize::questions(desired, observed));
-    wanted.extend(prune::questions(observed));
+    let wanted = questions(desired, observed);
     if desired.upstreams.is_empty() || wanted.is_empty() {
         let nothing = |name: &CacheName| (name.clone(), Upstream::default());
         return desired.upstreams.keys().map(nothing).collect();
@@ -146,5 +156,26 @@ fn lifetimes(observed: &Observed) -> Lifetimes {
     Lifetimes {
         positive: setting("narinfo-cache-positive-ttl", nix.positive),
         negative: setting("narinfo-cache-negative-ttl", nix.negative),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::plan::testing::{desired, hash, world};
+
+    #[test]
+    fn references_out_of_a_cache_are_asked_of_by_push_and_prune_alone() {
+        let world = world().with_cached(1, &["a 10 elsewhere"]);
+        for (part, asked) in [
+            ("setup", false),
+            ("optimize", false),
+            ("push", true),
+            ("prune/dev", true),
+        ] {
+            let desired = desired("").only(&[part.to_owned()]);
+            let questions = questions(&desired, &world.observe(&desired));
+            assert_eq!(questions.contains(&hash("elsewhere")), asked, "{part}");
+        }
     }
 }

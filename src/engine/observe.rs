@@ -4,7 +4,7 @@
 //! then, for the paths that are wanted and missing, the upstreams: offline by verified signatures, and over
 //! the network only for the rest. Each failure is an unknown with its reason.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::thread;
 
 use super::event::{Event, Listener};
@@ -51,6 +51,7 @@ pub fn observe(
         let directories = scope.spawn(|| directories(desired, machine, &store_dir, progress));
         let caches = caches(desired, machine, &store_dir, &keys, progress);
         let lost = || Why("its observer broke".to_owned());
+        let files = files(desired, machine);
         Observed {
             now: machine.now(),
             store_dir: store_dir.clone(),
@@ -63,7 +64,8 @@ pub fn observe(
             outputs: outputs.join().unwrap_or_default(),
             directories: directories.join().unwrap_or_default(),
             given: explore::given(desired, machine),
-            files: files(desired, machine),
+            closed: closed(&files),
+            files,
             keys,
             environment: nix_conf::environment(&machine.host),
         }
@@ -280,6 +282,19 @@ fn files(
         conf.tuning.as_path(),
     ];
     nix_conf::files(&machine.host, paths)
+}
+
+/// The absent files that cannot be made.
+fn closed(
+    files: &BTreeMap<String, Observation<crate::plan::observed::FileFacts>>,
+) -> BTreeSet<String> {
+    let absent = files
+        .iter()
+        .filter(|(_, seen)| matches!(seen, Observation::Absent));
+    absent
+        .filter(|(path, _)| !nix_conf::may_create(camino::Utf8Path::new(path)))
+        .map(|(path, _)| path.clone())
+        .collect()
 }
 
 /// Fills in the priorities of the substituters in effect: from our own look at a cache, else asked.

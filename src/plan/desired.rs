@@ -3,6 +3,7 @@
 use camino::{Utf8Path, Utf8PathBuf};
 use indexmap::IndexMap;
 
+use super::address::Phase;
 use super::step::{Because, Scope};
 use crate::config::model::{
     CacheKind, CacheName, ClassName, ClosureKind, Compression, Config, FileCache, NixConf, PinName,
@@ -57,6 +58,8 @@ pub struct Desired {
     pub tops: Vec<Top>,
     /// Paths to push besides, given on the command line or by a mark.
     pub extra: Extra,
+    /// The phases that were chosen: what only others want to know is not asked.
+    pub phases: Vec<Phase>,
 }
 
 /// A writable cache.
@@ -194,6 +197,7 @@ impl Desired {
             conf,
             tops,
             extra,
+            phases: Phase::ALL.to_vec(),
         }
     }
 
@@ -201,11 +205,11 @@ impl Desired {
     /// is left out, so that nobody evaluates a flake to write a nix.conf.
     #[must_use]
     pub fn only(mut self, parts: &[String]) -> Self {
-        use super::address::Phase;
         let has = |phase: Phase| {
             let is = |part: &String| part.split('/').next() == Some(phase.word());
             parts.is_empty() || parts.iter().any(is)
         };
+        self.phases.retain(|phase| has(*phase));
         // A prune has to know what is wanted, too: that is what it spares.
         if !has(Phase::Push) && !has(Phase::Prune) {
             self.tops.clear();
@@ -214,6 +218,12 @@ impl Desired {
             self.config.optimize.warm.clear();
         }
         self
+    }
+
+    /// Whether a phase was chosen.
+    #[must_use]
+    pub fn has(&self, phase: Phase) -> bool {
+        self.phases.contains(&phase)
     }
 
     /// The *because* of a setting: a rule in words and where it stands.

@@ -102,6 +102,8 @@ fn phases(desired: &Desired, observed: &Observed) -> Changes {
             effect: "which settings are in effect is not compared".to_owned(),
         });
     }
+    let mut wanted = push::questions(desired, observed);
+    wanted.extend(optimize::questions(desired, observed));
     for (name, upstream) in &observed.upstreams {
         if let Some(why) = &upstream.why
             && !upstream.unanswered.is_empty()
@@ -109,7 +111,12 @@ fn phases(desired: &Desired, observed: &Observed) -> Changes {
             all.unknowns.push(Unknown {
                 what: name.to_string(),
                 why: why.clone(),
-                effect: "what it may have counts as absent there, marked `?`".to_owned(),
+                effect: if wanted.is_disjoint(&upstream.unanswered) {
+                    "whether references are broken is not known"
+                } else {
+                    "what it may have counts as absent there, marked `?`"
+                }
+                .to_owned(),
             });
         }
     }

@@ -77,6 +77,8 @@ pub struct Observed {
     pub given: BTreeMap<String, Observation<Vec<StorePath>>>,
     /// Files that setup and optimize manage or edit, by absolute path. `Absent`: no such file.
     pub files: BTreeMap<String, Observation<FileFacts>>,
+    /// Those of the absent files that this process cannot make: it may not write their folder.
+    pub closed: BTreeSet<String>,
     /// Public halves of signing keys, by cache. `Absent`: the key does not exist yet.
     pub keys: BTreeMap<CacheName, Observation<PublicKey>>,
     /// What this process's environment says that matters to a plan.

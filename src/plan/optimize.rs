@@ -25,6 +25,7 @@ pub fn plan(desired: &Desired, observed: &Observed) -> Changes {
     let settings = settings(desired, observed.nix.present());
     if let Some(conf) = &desired.conf {
         tuning_file(desired, observed, conf, &settings, &mut changes);
+        not_included(desired, observed, conf, &settings, &mut changes);
         order::compare(desired, observed, conf, &mut changes);
     }
     export(desired, observed, &settings, &mut changes);
@@ -123,8 +124,9 @@ fn tuning_file(
     if settings.is_empty() && !has_section {
         return;
     }
-    let before = match setup::own_file(path, known, changes) {
-        setup::Own::Write(before) => before,
+    let (before, why) = match setup::own_file(path, observed, changes) {
+        setup::Own::Write(before) => (before, None),
+        setup::Own::Ask(before, why) => (before, Some(why)),
         setup::Own::Leave => return,
     };
     let lines: Vec<String> = settings
@@ -133,8 +135,14 @@ fn tuning_file(
         .collect();
     let after = section::with(before.as_deref(), project, &lines, None);
     let mine = beaten(desired, &after, settings, changes);
+    beats(desired, &after, &mine, changes);
     if before.as_deref() == Some(after.as_str()) {
         check_effect(desired, observed, conf, &mine, changes);
+        return;
+    }
+    if let Some(why) = why {
+        let because = desired.because("the settings of optimize", "/optimize");
+        setup::ask(Phase::Optimize, path, (why, &after), because, changes);
         return;
     }
     changes.steps.push(Step {
@@ -151,6 +159,35 @@ fn tuning_file(
             before,
             after,
         },
+    });
+}
+
+/// Where setup is not part of what is asked for, nothing makes Nix read the file: it is to be said.
+fn not_included(
+    desired: &Desired,
+    observed: &Observed,
+    conf: &ConfFiles,
+    settings: &[(String, String)],
+    changes: &mut Changes,
+) {
+    let elsewhere = matches!(
+        desired.config.setup.nix_conf,
+        NixConf::Dir(_) | NixConf::None
+    ) || observed.environment.github_env.is_some();
+    if desired.has(Phase::Setup)
+        || elsewhere
+        || settings.is_empty()
+        || setup::is_tuning_included(observed, conf)
+    {
+        return;
+    }
+    changes.advice.push(Advice {
+        phase: Phase::Optimize,
+        about: conf.tuning.to_string(),
+        text: "nothing includes it yet, so Nix does not use these settings: run setup as well"
+            .to_owned(),
+        lines: vec!["nanna-cache setup --apply".to_owned()],
+        because: desired.because("the settings of optimize", "/optimize"),
     });
 }
 
@@ -188,6 +225,34 @@ fn beaten(
         });
     }
     mine
+}
+
+/// Says which settings of other projects these undo: they count for the whole machine.
+fn beats(desired: &Desired, text: &str, mine: &[(String, String)], changes: &mut Changes) {
+    let earlier = section::earlier(text, &desired.config.project);
+    for (name, value) in mine {
+        let loser = earlier
+            .iter()
+            .filter_map(|(project, line)| {
+                let (other, value) = line.split_once('=')?;
+                (other.trim() == name).then_some((project, value.trim()))
+            })
+            .next_back()
+            .filter(|(_, other)| *other != value);
+        let Some((project, other)) = loser else {
+            continue;
+        };
+        changes.advice.push(Advice {
+            phase: Phase::Optimize,
+            about: name.clone(),
+            text: format!(
+                "`{value}` wins over `{other}` of the project {project} on this machine, because its \
+                 section comes first"
+            ),
+            lines: Vec::new(),
+            because: desired.because(format!("{name} is tuned"), "/optimize"),
+        });
+    }
 }
 
 /// Where the file is as it should be, but Nix sees another value all the same.

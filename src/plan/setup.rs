@@ -12,14 +12,14 @@ pub(super) mod section;
 mod trust;
 
 pub(super) use fragment::substituters;
-pub(super) use include::{added_by_project, is_included};
+pub(super) use include::{added_by_project, is_included, is_tuning_included};
 pub(super) use overruled::words as overruled;
 
 use super::address::{Address, Phase};
 use super::change::Changes;
 use super::desired::Desired;
 use super::observed::{FileFacts, Observation, Observed};
-use super::plan::{Refusal, Unknown};
+use super::plan::{Advice, Refusal, Unknown};
 use super::step::{Because, Effect, Known, Op, Scope, Step};
 
 /// First line of every file that is ours as a whole.
@@ -62,20 +62,54 @@ fn step(address: Address, scope: Scope, op: Op, because: Because) -> Step {
 pub(super) enum Own {
     /// Yes; this is its text now.
     Write(Option<String>),
+    /// Not by us: its text now, and why. Whoever may write it is told what to put into it.
+    Ask(Option<String>, String),
     /// No; the reason has been said.
     Leave,
 }
 
-/// Looks whether a file is ours, absent, or somebody else's.
-pub(super) fn own_file(
+/// Why this process does not edit a file that is there.
+fn why_not_edit(file: &FileFacts) -> Option<String> {
+    if let Some(managed) = &file.managed {
+        return Some(managed.clone());
+    }
+    (!file.writable).then(|| NO_RIGHT.to_owned())
+}
+
+/// Why this process cannot make a file that is not there.
+fn why_not_make(observed: &Observed, path: &str) -> Option<String> {
+    observed.closed.contains(path).then(|| NO_RIGHT.to_owned())
+}
+
+const NO_RIGHT: &str = "this user may not write it: whoever may adds the lines";
+
+/// What whoever may write a file puts into it.
+pub(super) fn ask(
+    phase: Phase,
     path: &str,
-    known: Option<&Observation<FileFacts>>,
+    (why, after): (String, &str),
+    because: Because,
     changes: &mut Changes,
-) -> Own {
-    match known {
-        Some(Observation::Absent) => Own::Write(None),
+) {
+    changes.advice.push(Advice {
+        phase,
+        about: path.to_owned(),
+        text: why,
+        lines: after.lines().map(str::to_owned).collect(),
+        because,
+    });
+}
+
+/// Looks whether a file is ours, absent, or somebody else's.
+pub(super) fn own_file(path: &str, observed: &Observed, changes: &mut Changes) -> Own {
+    let own = |before, why: Option<String>| match why {
+        Some(why) => Own::Ask(before, why),
+        None => Own::Write(before),
+    };
+    match observed.files.get(path) {
+        Some(Observation::Absent) => own(None, why_not_make(observed, path)),
         Some(Observation::Present(file)) if file.text.starts_with(MARKER) => {
-            Own::Write(Some(file.text.clone()))
+            own(Some(file.text.clone()), why_not_edit(file))
         }
         Some(Observation::Present(_)) => {
             changes.refusals.push(Refusal {

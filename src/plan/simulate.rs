@@ -193,6 +193,7 @@ impl World {
                 .collect(),
             given: BTreeMap::new(),
             files: files.collect(),
+            closed: BTreeSet::new(),
             keys: keys.collect(),
             environment: self.environment.clone(),
         }

@@ -206,6 +206,7 @@ push: { to: { dev: all } }
             outputs: std::collections::BTreeMap::default(),
             directories: std::collections::BTreeMap::default(),
             given: std::collections::BTreeMap::default(),
+            closed: std::collections::BTreeSet::new(),
             files: [("/nowhere".to_owned(), why())].into(),
             keys: std::collections::BTreeMap::default(),
             environment: Environment::default(),

@@ -120,6 +120,30 @@ fn an_upstream_is_named_only_if_it_left_a_question_open() {
     assert!(said(&[]).is_empty());
 }
 
+#[test]
+fn an_upstream_that_is_only_asked_about_references_says_only_that() {
+    let effect = |unanswered: &str| {
+        let desired = desired("push: { paths: [/g] }");
+        let mut observed = world().with_store(&["a 10"]).observe(&desired);
+        let given = Observation::Present(vec![crate::plan::testing::path("a")]);
+        observed.given.insert("/g".to_owned(), given);
+        let up = observed.upstreams.get_mut(&cache("up")).unwrap();
+        up.why = Some(Why("it does not answer".to_owned()));
+        up.unanswered = [hash(unanswered)].into();
+        let plan = plan(&desired, &observed, "digest");
+        let unknown = plan.unknowns.into_iter().find(|one| one.what == "up");
+        unknown.unwrap().effect
+    };
+    assert_eq!(
+        effect("elsewhere"),
+        "whether references are broken is not known"
+    );
+    assert_eq!(
+        effect("a"),
+        "what it may have counts as absent there, marked `?`"
+    );
+}
+
 const TWO_CACHES: &str = "caches:
   one: { type: file, tier: 1, path: /1, signing-key: { file: /key } }
   two: { type: file, tier: 1, path: /2 }

@@ -22,7 +22,7 @@ pub(super) fn compare(
         return;
     };
     let overruled = setup::overruled(desired, observed, conf, "substituters");
-    let mut ours = setup::substituters(desired);
+    let mut ours = setup::substituters(desired, observed);
     ours.retain(|(url, _)| !overruled.contains(url));
     let bare = |url: &str| {
         url.split('?')
@@ -78,7 +78,8 @@ pub(super) fn compare(
             because: desired.because("the order of asking", "/caches"),
         });
     }
-    if before != after {
+    // Without setup, nothing changes what Nix asks.
+    if before != after && desired.has(Phase::Setup) {
         changes.order = Some(AskingOrder { before, after });
     }
 }

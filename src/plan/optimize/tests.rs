@@ -338,3 +338,71 @@ fn a_setting_that_another_project_sets_further_down_is_advice() {
         ]
     );
 }
+
+#[test]
+fn tuning_without_setup_says_that_nothing_includes_it() {
+    let all = desired(ALL);
+    let alone = all.clone().only(&["optimize".to_owned()]);
+    let mut seen = world().observe(&all);
+    let said = |desired: &Desired, seen: &Observed| {
+        let mut advice = plan(desired, seen).advice.into_iter();
+        advice.any(|one| one.about == TUNING && one.lines == ["nanna-cache setup --apply"])
+    };
+    assert!(said(&alone, &seen));
+    assert!(!said(&all, &seen), "setup is part of it");
+    let mut job = seen.clone();
+    job.environment.github_env = Some("/env".to_owned());
+    assert!(!said(&alone, &job), "the environment file does it");
+    let conf = all.conf.as_ref().unwrap();
+    for (path, text) in [
+        (&conf.nix_conf, "!include nanna-cache.conf\n"),
+        (&conf.fragment, "!include nanna-cache-tuning.conf\n"),
+    ] {
+        assert!(said(&alone, &seen));
+        seen.files.insert(path.to_string(), present(text));
+    }
+    assert!(!said(&alone, &seen));
+}
+
+#[test]
+fn who_undoes_a_setting_of_another_project_is_told() {
+    let desired = desired("setup: { nix-conf: user }\noptimize: { max-jobs: 4, cores: 2 }");
+    let mut seen = world().observe(&desired);
+    let theirs = "# Managed by nanna-cache (project other): edit cache.yaml instead of this.\n\
+                  max-jobs = 8\ncores = 2\n";
+    seen.files.insert(TUNING.to_owned(), present(theirs));
+    let changes = plan(&desired, &seen);
+    assert_eq!(addresses(&changes.steps), ["optimize/nix/tuning"]);
+    let said: Vec<_> = changes.advice.into_iter().map(|one| one.text).collect();
+    assert_eq!(
+        said,
+        ["`4` wins over `8` of the project other on this machine, because its section comes first"]
+    );
+}
+
+#[test]
+fn what_the_environment_sets_anew_keeps_our_caches_out_of_the_order() {
+    let desired = desired("setup: { nix-conf: user }");
+    let mut seen = world().observe(&desired);
+    nix(&mut seen).substituters = vec![SubstituterFacts {
+        url: "https://one.example".to_owned(),
+        priority: Some(40),
+    }];
+    let setting = SettingFacts {
+        value: "https://one.example".to_owned(),
+        origins: Vec::new(),
+    };
+    let facts = nix(&mut seen);
+    facts.settings.insert("substituters".to_owned(), setting);
+    let order = |desired: &Desired, seen: &Observed| plan(desired, seen).order;
+    assert!(order(&desired, &seen).is_some());
+    let alone = desired.clone().only(&["optimize".to_owned()]);
+    assert_eq!(order(&alone, &seen), None, "setup is not part of it");
+    seen.environment.nix_config = "extra-substituters = https://x".to_owned();
+    assert!(order(&desired, &seen).is_some());
+    seen.environment.nix_config = "substituters = https://one.example".to_owned();
+    assert_eq!(order(&desired, &seen), None);
+    let said =
+        |advice: &Advice| advice.about == "substituters" && advice.text.contains("NIX_CONFIG");
+    assert!(setup::plan(&desired, &seen).advice.iter().any(said));
+}

@@ -3,22 +3,36 @@
 use std::collections::BTreeSet;
 
 use super::key::{self, State};
-use super::{Own, own_file, section, step};
-use crate::plan::address::{Address, fragment_address, key_address};
+use super::{Own, ask, own_file, section, step};
+use crate::config::model::CacheName;
+use crate::plan::address::{Address, Phase, fragment_address, key_address};
 use crate::plan::change::Changes;
-use crate::plan::desired::{ConfFiles, Desired};
+use crate::plan::desired::{Cache, ConfFiles, Desired};
 use crate::plan::observed::{Observed, Why};
 use crate::plan::plan::Unknown;
 use crate::plan::step::{Known, Op, Scope};
 
 /// Name of the tuning file beside nix.conf.
-const TUNING: &str = "nanna-cache-tuning.conf";
+pub(super) const TUNING: &str = "nanna-cache-tuning.conf";
+
+/// Whether no public key of a cache is known, because its signing key is not here: Nix would ask the
+/// cache and trust nothing that it has.
+fn is_keyless(desired: &Desired, observed: &Observed, name: &CacheName, cache: &Cache) -> bool {
+    cache.public_keys.is_empty()
+        && cache.signing.as_ref().is_some_and(|signing| {
+            let state = key::state(desired, observed, name, signing);
+            matches!(state, Some(State::Missing))
+                && section::key_named(desired, observed, &signing.name).is_none()
+        })
+}
 
 /// The substituters that we add, with their priorities, in the order of asking.
-pub(in crate::plan) fn substituters(desired: &Desired) -> Vec<(String, u32)> {
+pub(in crate::plan) fn substituters(desired: &Desired, observed: &Observed) -> Vec<(String, u32)> {
     let folders = desired
         .caches
-        .values()
+        .iter()
+        .filter(|(name, cache)| !is_keyless(desired, observed, name, cache))
+        .map(|(_, cache)| cache)
         .map(|cache| (format!("file://{}", cache.folder), cache.nix_priority));
     let upstreams = desired.upstreams.iter().map(|(name, upstream)| {
         let setting = format!("/caches/{name}/nix-priority");
@@ -96,9 +110,14 @@ pub(super) fn keys(desired: &Desired, observed: &Observed) -> Keys {
     keys
 }
 
-fn fragment_text(desired: &Desired, keys: &Keys, before: Option<&str>) -> String {
+fn fragment_text(
+    desired: &Desired,
+    observed: &Observed,
+    keys: &Keys,
+    before: Option<&str>,
+) -> String {
     let mut lines = Vec::new();
-    let substituters: Vec<String> = substituters(desired)
+    let substituters: Vec<String> = substituters(desired, observed)
         .into_iter()
         .map(|(url, _)| url)
         .collect();
@@ -134,15 +153,20 @@ pub(super) fn file(
         });
         return;
     }
-    let before = match own_file(path, observed.files.get(path), changes) {
-        Own::Write(before) => before,
+    let (before, why) = match own_file(path, observed, changes) {
+        Own::Write(before) => (before, None),
+        Own::Ask(before, why) => (before, Some(why)),
         Own::Leave => return,
     };
-    let after = fragment_text(desired, &keys, before.as_deref());
+    let after = fragment_text(desired, observed, &keys, before.as_deref());
     if before.as_deref() == Some(after.as_str()) {
         return;
     }
     let because = desired.because("the declared caches, for Nix", "/setup/nix-conf");
+    if let Some(why) = why {
+        ask(Phase::Setup, path, (why, &after), because, changes);
+        return;
+    }
     let op = Op::WriteFile {
         path: path.to_owned(),
         before,

@@ -2,12 +2,13 @@
 
 use std::collections::BTreeSet;
 
-use super::{section, step};
+use super::fragment::TUNING;
+use super::{section, step, why_not_edit, why_not_make};
 use crate::nix::conf::{ConfFile, Content, ensure_include};
 use crate::plan::address::{Phase, fragment_address, nix_conf_address};
 use crate::plan::change::Changes;
 use crate::plan::desired::{ConfFiles, Desired};
-use crate::plan::observed::{FileFacts, Observation, Observed};
+use crate::plan::observed::{Observation, Observed};
 use crate::plan::plan::{Advice, Unknown};
 use crate::plan::step::{Op, Scope};
 
@@ -52,9 +53,11 @@ pub(super) fn line(
         });
         return;
     }
-    if let Some(Observation::Present(file)) = observed.files.get(path)
-        && let Some(why) = why_not_edit(file)
-    {
+    let why = match observed.files.get(path) {
+        Some(Observation::Present(file)) => why_not_edit(file),
+        _ => why_not_make(observed, path),
+    };
+    if let Some(why) = why {
         changes.advice.push(Advice {
             phase: Phase::Setup,
             about: path.to_owned(),
@@ -106,13 +109,6 @@ fn with_line(text: &str, conf: &ConfFiles) -> Option<String> {
     ensure_include(text, FRAGMENT)
 }
 
-fn why_not_edit(file: &FileFacts) -> Option<String> {
-    if let Some(managed) = &file.managed {
-        return Some(managed.clone());
-    }
-    (!file.writable).then(|| "this user may not write it: whoever may adds the line".to_owned())
-}
-
 /// Whether nix.conf includes our fragment now.
 pub(in crate::plan) fn is_included(observed: &Observed, conf: &ConfFiles) -> bool {
     let file = observed
@@ -120,6 +116,14 @@ pub(in crate::plan) fn is_included(observed: &Observed, conf: &ConfFiles) -> boo
         .get(conf.nix_conf.as_str())
         .and_then(Observation::present);
     file.is_some_and(|file| with_line(&file.text, conf).is_none())
+}
+
+/// Whether Nix reads the tuning file now.
+pub(in crate::plan) fn is_tuning_included(observed: &Observed, conf: &ConfFiles) -> bool {
+    in_effect(observed, conf).is_some_and(|text| {
+        let line = format!("!include {TUNING}");
+        text.lines().any(|each| each.trim() == line)
+    })
 }
 
 /// The words that this project's section of our fragment adds to a list setting now.

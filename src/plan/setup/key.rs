@@ -203,11 +203,14 @@ pub(super) fn plan(
                 place(desired, signing)
             );
             let help = "a key made here would die with the job: hand it in as a secret (signing-key: { env: NAME })";
-            (MISSING, text, help.to_owned())
+            (MISSING, text, format!("{help}{}", left_out(desired, name)))
         }
         State::Missing => {
             let text = format!("the signing key {} is missing", place(desired, signing));
-            let help = format!("put it there, or set {setting}.generate to true");
+            let help = format!(
+                "put it there, or set {setting}.generate to true{}",
+                left_out(desired, name)
+            );
             (MISSING, text, help)
         }
         State::Unusable(why) => {
@@ -227,6 +230,21 @@ pub(super) fn plan(
         text,
         help,
     });
+}
+
+/// What follows for Nix where no public key of the cache is known.
+fn left_out(desired: &Desired, name: &CacheName) -> String {
+    let known = desired
+        .caches
+        .get(name)
+        .is_none_or(|cache| !cache.public_keys.is_empty());
+    if known || desired.conf.is_none() {
+        return String::new();
+    }
+    format!(
+        "; until its public key is known, Nix is not told of {name}: who only reads it puts the key into \
+         caches.{name}.public-keys"
+    )
 }
 
 fn place(desired: &Desired, signing: &Signing) -> String {

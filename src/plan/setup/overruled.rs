@@ -3,8 +3,11 @@
 
 use std::collections::BTreeSet;
 
+use super::fragment::{keys, substituters};
 use super::include::added_by_project;
 use crate::config::model::NixConf;
+use crate::nix::conf::{ConfFile, Content};
+use crate::nix::settings::find;
 use crate::plan::address::Phase;
 use crate::plan::change::Changes;
 use crate::plan::desired::{ConfFiles, Desired};
@@ -27,10 +30,29 @@ pub(in crate::plan) fn words(
         return BTreeSet::new();
     };
     let now: BTreeSet<&str> = setting_now.value.split_whitespace().collect();
-    let ours = added_by_project(desired, observed, conf, setting);
+    let mut ours = added_by_project(desired, observed, conf, setting);
+    // `NIX_CONFIG` comes after every file, so what it sets anew will not have ours either.
+    if set_by_environment(observed, setting) {
+        if setting == "substituters" {
+            let urls = substituters(desired, observed).into_iter();
+            ours.extend(urls.map(|(url, _)| url));
+        } else {
+            ours.extend(keys(desired, observed).known);
+        }
+    }
     ours.into_iter()
         .filter(|word| !now.contains(word.as_str()))
         .collect()
+}
+
+/// Whether `NIX_CONFIG` sets a list as a whole; `extra-` only adds.
+fn set_by_environment(observed: &Observed, setting: &str) -> bool {
+    let text = ConfFile::parse(observed.environment.nix_config.as_str());
+    let sets = |name: &str| name == setting || find(name).is_some_and(|info| info.name == setting);
+    text.lines().iter().any(|line| match &line.content {
+        Content::Assignment { name, .. } => !name.starts_with("extra-") && sets(name),
+        _ => false,
+    })
 }
 
 /// Says what sets such a list.
@@ -49,7 +71,12 @@ pub(super) fn advise(
             .present()
             .and_then(|nix| nix.settings.get(setting));
         let origin = facts.and_then(|facts| facts.origins.first());
-        let winner = origin.map_or("something that Nix loads later", String::as_str);
+        let default = if set_by_environment(observed, setting) {
+            "NIX_CONFIG"
+        } else {
+            "something that Nix loads later"
+        };
+        let winner = origin.map_or(default, String::as_str);
         changes.advice.push(Advice {
             phase: Phase::Setup,
             about: setting.to_owned(),

@@ -57,6 +57,18 @@ pub(in crate::plan) fn later<'t>(text: &'t str, project: &str) -> Vec<(&'t str, 
     lines.collect()
 }
 
+/// The lines of other projects before that of this one, with the project.
+pub(in crate::plan) fn earlier<'t>(text: &'t str, project: &str) -> Vec<(&'t str, &'t str)> {
+    let before = sections(text)
+        .into_iter()
+        .take_while(|section| section.project != project);
+    let lines = before.flat_map(|section| {
+        let project = section.project;
+        section.lines.into_iter().map(move |line| (project, line))
+    });
+    lines.collect()
+}
+
 /// The text of such a file with these lines for a project; `last` ends the file, once for all projects.
 pub(in crate::plan) fn with(
     before: Option<&str>,

@@ -123,6 +123,10 @@ fn a_key_to_be_made_is_known_after_it() {
     assert_eq!(ci.refusals[0].code, "setup-key-missing");
     assert!(ci.refusals[0].text.contains("not generated in CI"));
     assert_eq!(find(&ci.steps, "setup/nix/fragment").known, Known::Now);
+    // Nix would ask a cache whose key it does not have for nothing.
+    let (_, without) = texts(&ci, "setup/nix/fragment");
+    assert!(!without.contains("file:///cache/dev") && without.contains("https://up.example"));
+    assert!(ci.refusals[0].help.contains("Nix is not told of dev"));
     seen.environment.ci = false;
     let plain = crate::plan::testing::desired(&SECTIONS.replace(", generate: true", ""));
     let refused = plan(&plain, &seen);
@@ -394,4 +398,44 @@ fn what_others_allow_counts_beside_what_our_fragment_adds() {
     let lines = advice.into_iter().flat_map(|advice| advice.lines);
     let wanted = format!("extra-trusted-substituters = file:///cache/dev {late}");
     assert_eq!(lines.into_iter().next(), Some(wanted));
+}
+
+#[test]
+fn a_folder_that_is_not_ours_to_write_is_advice() {
+    let desired = desired(&SECTIONS.replace("nix-conf: user", "nix-conf: system"));
+    let conf = desired.conf.clone().unwrap();
+    let mut seen = observed(&desired);
+    seen.closed = [conf.fragment.to_string(), conf.nix_conf.to_string()].into();
+    let said = |seen: &Observed| {
+        let changes = plan(&desired, seen);
+        assert!(changes.steps.is_empty(), "{:?}", changes.steps);
+        let advice = changes.advice.into_iter();
+        advice.map(|one| (one.about, one.lines)).collect::<Vec<_>>()
+    };
+    let lines = |text: &str| text.lines().map(str::to_owned).collect::<Vec<_>>();
+    let line = (
+        conf.nix_conf.to_string(),
+        vec![format!("!include {}", conf.fragment)],
+    );
+    let wanted = (conf.fragment.to_string(), lines(&fragment_text()));
+    assert_eq!(said(&seen), [wanted.clone(), line]);
+    // Nor is one that somebody else keeps, such as home-manager.
+    let facts = FileFacts {
+        text: fragment_text().replace("late.example", "other.example"),
+        mode: 0o444,
+        managed: Some("it is a link into the Nix store".to_owned()),
+        writable: false,
+    };
+    let here = conf.fragment.as_str();
+    put(&mut seen, here, Observation::Present(facts.clone()));
+    put(
+        &mut seen,
+        conf.nix_conf.as_str(),
+        file("!include nanna-cache.conf\n"),
+    );
+    assert_eq!(said(&seen), [wanted]);
+    let text = fragment_text();
+    let done = FileFacts { text, ..facts };
+    put(&mut seen, here, Observation::Present(done));
+    assert!(said(&seen).is_empty());
 }

@@ -34,7 +34,7 @@ pub(super) fn advise(
         observed,
         conf,
     );
-    let urls: Vec<String> = substituters(desired)
+    let urls: Vec<String> = substituters(desired, observed)
         .into_iter()
         .map(|(url, _)| url)
         .filter(|url| !allowed.contains(url.trim_end_matches('/')))

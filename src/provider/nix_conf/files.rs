@@ -68,6 +68,13 @@ pub(super) fn may_write(path: &Utf8Path) -> bool {
     rustix::fs::access(path.as_std_path(), rustix::fs::Access::WRITE_OK).is_ok()
 }
 
+/// Whether this process may make a file that is not there, with the folders that it needs.
+#[must_use]
+pub fn may_create(path: &Utf8Path) -> bool {
+    let folder = path.ancestors().skip(1).find(|folder| folder.exists());
+    folder.is_none_or(|folder| folder.is_dir() && may_write(folder))
+}
+
 /// Whose file it is, if not the user's: a sentence that says where to write instead.
 fn owner(host: &Host, path: &Utf8Path, target: &Utf8Path, text: &str) -> Option<String> {
     let head = text
@@ -111,5 +118,22 @@ pub(super) fn sentence(error: &dyn std::error::Error) -> String {
     match error.source() {
         Some(source) => format!("{error}: {source}"),
         None => error.to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_not_there_can_be_made_where_its_folder_is_open() {
+        let folder = tempfile::tempdir().unwrap();
+        let folder = Utf8Path::from_path(folder.path()).unwrap();
+        assert!(may_create(&folder.join("a")));
+        assert!(may_create(&folder.join("b/c/a")));
+        std::fs::write(folder.join("file"), "").unwrap();
+        assert!(!may_create(&folder.join("file/a")), "no folder");
+        // Nobody writes there, whoever runs this.
+        assert!(!may_create(Utf8Path::new("/proc/self/nanna-cache/a")));
     }
 }

@@ -16,5 +16,5 @@ mod user;
 pub use apply::{ApplyError, write};
 pub use export::{environment, export};
 pub use facts::{FromNix, facts};
-pub use files::{file, files};
+pub use files::{file, files, may_create};
 pub use sources::{entries, system_folder, user_folder};
