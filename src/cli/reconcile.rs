@@ -104,16 +104,16 @@ fn carry_out(
         output.result(&drawn(request, None, &plan, has_work))?;
     }
     if is_refused {
-        return Ok(exit_of_refusals(&plan.refusals));
+        return Ok(exit_of_plan(request.args, &plan));
     }
     if !has_work {
-        return Ok(exit_of_plan(request.args, &plan).worst(Exit::Done));
+        return Ok(exit_of_plan(request.args, &plan));
     }
     let asks = !request.args.yes && request.host.terminals.stdin && request.host.terminals.stderr;
     // A renewal changes nothing, so there is nothing to consent to.
     if asks && !sum.is_empty() && !consent::ask(output, sum.changes) {
         output.must_say("Declined. Nothing has been changed.\n");
-        return Ok(Exit::Refused);
+        return Ok(exit_of_plan(request.args, &plan).worst(Exit::Refused));
     }
     let is_unsure = !(plan.unknowns.is_empty() && plan.errors.is_empty() && plan.advice.is_empty());
     let approved = match guard::approve(request.desired, plan, &request.args.allowances()) {

@@ -68,14 +68,9 @@ fn gather<T>(found: &mut BTreeMap<String, Why>, seen: &BTreeMap<String, Observat
 #[must_use]
 pub fn judge(ran: &[Step], before: &Blind, observed: &Observed, fresh: &Plan) -> Confirmation {
     let now = Blind::of(observed);
-    let pending: BTreeSet<&Address> = fresh
-        .steps
-        .iter()
-        .filter(|step| step.is_change())
-        .map(|step| &step.address)
-        .collect();
+    let planned: Vec<&Step> = fresh.steps.iter().filter(|step| step.is_change()).collect();
     let judged = |step: &Step| {
-        if pending.contains(&step.address) {
+        if planned.iter().any(|again| is_same(step, again)) {
             return Seen::Pending;
         }
         unseen(step, before, &now, observed).map_or(Seen::Settled, |why| Seen::Unknown { why })
@@ -89,7 +84,7 @@ pub fn judge(ran: &[Step], before: &Blind, observed: &Observed, fresh: &Plan) ->
         .collect();
     again.sort();
     again.dedup();
-    let others = (pending.len() - again.len()) as u64;
+    let others = (planned.len() - again.len()) as u64;
     let unknown = ran.iter().zip(&seen).find_map(|(step, seen)| match seen {
         Seen::Unknown { why } => Some(Why(format!("{}: {}", step.address, why.0))),
         Seen::Settled | Seen::Pending => None,
@@ -106,6 +101,33 @@ pub fn judge(ran: &[Step], before: &Blind, observed: &Observed, fresh: &Plan) ->
             unknowns: fresh.unknowns.clone(),
             others,
         },
+    }
+}
+
+/// Whether a step that is planned again is, at least in part, what the step that ran was to do. Time passes
+/// during an apply, so more may have to go by now than went: that is another change.
+fn is_same(ran: &Step, again: &Step) -> bool {
+    if ran.address != again.address {
+        return false;
+    }
+    match (&ran.op, &again.op) {
+        (
+            Op::Prune { paths, roots, .. },
+            Op::Prune {
+                paths: paths_again,
+                roots: roots_again,
+                ..
+            },
+        ) => {
+            let named: BTreeSet<_> = paths.iter().map(|gone| &gone.path).collect();
+            paths_again.iter().any(|path| named.contains(&path.path))
+                || roots_again.iter().any(|root| roots.contains(root))
+        }
+        (Op::Sweep { objects, .. }, Op::Sweep { objects: left, .. }) => {
+            let named: BTreeSet<_> = objects.iter().map(|object| &object.key).collect();
+            left.iter().any(|object| named.contains(&object.key))
+        }
+        _ => true,
     }
 }
 

@@ -4,6 +4,7 @@ use super::*;
 use crate::cli::args::{Cli, Command};
 use crate::plan::address::{Address, Phase};
 use crate::plan::observed::Why;
+use crate::plan::plan::PlanError;
 use crate::plan::report::{FORMAT, Outcome, StepOutcome};
 use crate::plan::step::Effect;
 use crate::plan::time::Time;
@@ -72,6 +73,12 @@ fn a_shown_plan_ends_as_asked() {
     assert_eq!(exit_of_plan(&args(&["--strict"]), &plan), Exit::Busy);
     plan.refusals.push(refusal("prune-share"));
     assert_eq!(exit_of_plan(&args(&["--strict"]), &plan), Exit::Refused);
+    plan.errors.push(PlanError {
+        what: vec![".#x".to_owned()],
+        why: Why(String::new()),
+        effect: String::new(),
+    });
+    assert_eq!(exit_of_plan(&args(&["--apply"]), &plan), Exit::Failed);
     plan = self::plan();
     plan.steps.clear();
     assert_eq!(

@@ -1,7 +1,9 @@
 use super::*;
+use crate::config::model::{CacheName, ClassName};
 use crate::plan::desired::Desired;
 use crate::plan::simulate::World;
-use crate::plan::testing::{addresses, desired, dev, world};
+use crate::plan::step::{DropReason, PathToDrop};
+use crate::plan::testing::{addresses, desired, dev, path, world};
 
 const APPS: &str =
     "artifacts: { apps: { priority: 50, retention: 50d, outputs: ['.#a', '.#b'], default: true } }
@@ -119,4 +121,46 @@ fn a_build_cannot_be_told_without_the_store_but_without_another_output() {
     assert_eq!(why("store"), dark);
     assert_eq!(why(".#a"), dark);
     assert_eq!(why(".#b"), None);
+}
+
+/// A step that deletes these paths.
+fn prune_of(names: &[&str]) -> Step {
+    let (desired, first) = start();
+    let mut step = first.plan(&desired).steps.remove(0);
+    step.op = Op::Prune {
+        cache: CacheName::new("dev"),
+        class: ClassName::new("apps"),
+        paths: names
+            .iter()
+            .map(|name| PathToDrop {
+                path: path(name),
+                bytes: 1,
+                reason: DropReason::Unreached,
+            })
+            .collect(),
+        roots: Vec::new(),
+    };
+    step
+}
+
+#[test]
+fn what_time_brings_during_an_apply_is_another_change() {
+    let ran = prune_of(&["a"]);
+    assert!(
+        !is_same(&ran, &prune_of(&["b"])),
+        "others of the same class"
+    );
+    assert!(is_same(&ran, &prune_of(&["b", "a"])), "it is left");
+    let mut root = prune_of(&[]);
+    if let Op::Prune { roots, .. } = &mut root.op {
+        roots.push("r".to_owned());
+    }
+    assert!(is_same(&root, &root.clone()) && !is_same(&ran, &root));
+
+    let (desired, world) = start();
+    let mut fresh = world.plan(&desired);
+    fresh.steps = vec![prune_of(&["b"])];
+    let seen = world.observe(&desired);
+    let said = judge(&[ran], &Blind::of(&seen), &seen, &fresh);
+    assert_eq!((said.seen, said.look.others), (vec![Seen::Settled], 1));
 }

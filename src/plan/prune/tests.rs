@@ -428,3 +428,21 @@ fn directories_are_unseen_if_any_of_them_is() {
     some.unseen.insert("/d/a".to_owned(), why);
     assert!(unseen(Some(Observation::Present(some))));
 }
+
+/// Without the pushes, pins that no file asks for any more still hold; what they would free is not promised.
+#[test]
+fn a_prune_alone_counts_on_no_push() {
+    let world = world()
+        .with_cached(400, &["old 100"])
+        .with_roots(300, "gold", &["old"])
+        .with_pin(300, "demo", "gone", "old");
+    let whole = desired("");
+    let drops = |desired: &Desired| {
+        let plan = make::plan(desired, &world.observe(desired), "digest");
+        plan.steps
+            .iter()
+            .any(|step| matches!(step.op, Op::Prune { .. }))
+    };
+    assert!(drops(&whole), "the pin goes in the same run");
+    assert!(!drops(&whole.only(&["prune".to_owned()])));
+}

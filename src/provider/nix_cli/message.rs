@@ -4,7 +4,7 @@
 const MAX: usize = 400;
 
 /// Words in messages about the machine or the network, in lower case: they say nothing about the project.
-const ELSEWHERE: [&str; 27] = [
+const ELSEWHERE: [&str; 33] = [
     "unable to download",
     "unable to access",
     "could not resolve",
@@ -15,7 +15,6 @@ const ELSEWHERE: [&str; 27] = [
     "connection refused",
     "connection reset",
     "timed out",
-    "timeout",
     "network is unreachable",
     "ssl ",
     "http error",
@@ -27,7 +26,14 @@ const ELSEWHERE: [&str; 27] = [
     "out of memory",
     "cannot allocate memory",
     "nix daemon",
-    "sqlite",
+    "sqlite database",
+    "executing sqlite",
+    "opening sqlite",
+    "database is locked",
+    "program failed with exit code",
+    "failed to fetch",
+    "cannot fetch",
+    "failed to open archive",
     "experimental nix feature",
     "not supported by store",
     "know how to open nix store",
@@ -36,8 +42,53 @@ const ELSEWHERE: [&str; 27] = [
 
 /// Whether a message of Nix's is about the machine or the network, and not about what was to be evaluated.
 pub(super) fn is_elsewhere(message: &str) -> bool {
-    let message = message.to_lowercase();
+    let message = unquoted(message).to_lowercase();
     ELSEWHERE.iter().any(|words| message.contains(words))
+}
+
+/// The message without what it quotes: names that an author chose say nothing about the machine.
+fn unquoted(message: &str) -> String {
+    let mut words = Vec::new();
+    let mut closing = None;
+    for word in message.split_whitespace() {
+        let bare = word.trim_start_matches(['(', '[']);
+        let opening = bare.chars().next().and_then(|first| match first {
+            '\'' => Some('\''),
+            '"' => Some('"'),
+            '‘' => Some('’'),
+            '`' => Some('`'),
+            _ => None,
+        });
+        if closing.is_none() {
+            closing = opening;
+            if closing.is_none() {
+                words.push(word);
+                continue;
+            }
+        }
+        // A quotation ends with a word that ends with its mark, punctuation apart.
+        let inner = bare.trim_end_matches([',', '.', ';', ':', ')', ']', '?', '!']);
+        let long_enough = opening.is_none() || inner.chars().count() > 1;
+        if closing.is_some_and(|mark| inner.ends_with(mark)) && long_enough {
+            closing = None;
+        }
+    }
+    words.join(" ")
+}
+
+/// What a program that Nix ran said of its failure, such as git of a host that it does not reach.
+#[must_use]
+pub(super) fn of_program(stderr: &str) -> Option<String> {
+    let lines = stderr.lines().map(plain);
+    let said = |line: &String| {
+        ["fatal:", "ssh:"]
+            .iter()
+            .any(|start| line.trim_start().starts_with(start))
+    };
+    lines
+        .filter(said)
+        .last()
+        .map(|line| line.trim().chars().take(MAX).collect())
 }
 
 /// Where the error is, as `FILE:LINE:COLUMN`: the place below the last `error:`, else the innermost of the
@@ -136,6 +187,38 @@ pub(super) fn plain(line: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn names_of_the_author_do_not_decide_whose_fault_it_is() {
+        for theirs in [
+            "flake 'path:/x' does not provide attribute 'packages.x86_64-linux.sqlite database' or 'sqlite'",
+            "undefined variable 'timeoutt'",
+            "getting status of '/home/me/connection refused/flake.nix': No such file or directory",
+            "attribute ‘unable to download’ missing",
+            "it timedout, didn't it",
+        ] {
+            assert!(!is_elsewhere(theirs), "{theirs}");
+        }
+        for machine in [
+            "unable to download 'https://x': Couldn't resolve host name (6)",
+            "program 'git' failed with exit code 128",
+            "executing SQLite statement 'pragma synchronous': unable to open database file",
+            "cannot connect to 'daemon': Connection refused",
+            "opening '/nix/var': Permission denied",
+        ] {
+            assert!(is_elsewhere(machine), "{machine}");
+        }
+    }
+
+    #[test]
+    fn what_a_program_said_is_found() {
+        let stderr = "fatal: unable to access 'https://x/': Could not resolve host: x\nerror: program 'git' failed with exit code 128\n";
+        assert_eq!(
+            of_program(stderr).unwrap(),
+            "fatal: unable to access 'https://x/': Could not resolve host: x"
+        );
+        assert_eq!(of_program("error: nothing fatal: here\n"), None);
+    }
 
     #[test]
     fn the_place_is_that_of_the_error() {

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use camino::{Utf8Path, Utf8PathBuf};
 
-use super::message::{essential, is_elsewhere, place, plain};
+use super::message::{essential, is_elsewhere, of_program, place, plain};
 use crate::nix::store_path::StoreDir;
 use crate::sys::command::{Command, CommandError, Output};
 use crate::sys::host::Host;
@@ -181,7 +181,12 @@ pub(super) fn succeeded(what: &str, output: Output) -> Result<String, NixError> 
 }
 
 pub(super) fn failed(what: &str, output: &Output) -> NixError {
-    let message = essential(&output.stderr);
+    let mut message = essential(&output.stderr);
+    if let Some(said) = of_program(&output.stderr)
+        && !message.contains(&said)
+    {
+        message = format!("{message} ({said})");
+    }
     NixError::Failed {
         what: what.to_owned(),
         place: place(&output.stderr),
