@@ -13,7 +13,7 @@ use crate::plan::change::Changes;
 use crate::plan::desired::{Desired, Signing};
 use crate::plan::observed::{CacheContent, Observation, Observed, Why};
 use crate::plan::plan::{Refusal, Unknown};
-use crate::plan::step::{Op, Scope};
+use crate::plan::step::{Op, Scope, Step};
 
 /// What a cache lacks to be signed. `make` narrows these refusals to what would be signed.
 pub(in crate::plan) const MISSING: &str = "setup-key-missing";
@@ -134,17 +134,7 @@ pub(super) fn plan(
     let (code, text, help) = match state {
         State::Here(_) | State::Shared(_) => return,
         State::Make => {
-            if let SecretRef::File(path) = &signing.secret {
-                let pointer = format!("/caches/{name}/signing-key");
-                let because = desired.because("the signing key is to be generated", &pointer);
-                let op = Op::GenerateKey {
-                    cache: name.clone(),
-                    path: path.clone(),
-                    name: signing.name.clone(),
-                };
-                let step = step(key_address(name), Scope::Machine, op, because);
-                changes.steps.push(step);
-            }
+            changes.steps.extend(generate(desired, name, signing));
             return;
         }
         State::Unseen(why) => {
@@ -230,6 +220,21 @@ pub(super) fn plan(
         text,
         help,
     });
+}
+
+/// The step that makes a key.
+fn generate(desired: &Desired, name: &CacheName, signing: &Signing) -> Option<Step> {
+    let SecretRef::File(path) = &signing.secret else {
+        return None;
+    };
+    let pointer = format!("/caches/{name}/signing-key");
+    let because = desired.because("the signing key is to be generated", &pointer);
+    let op = Op::GenerateKey {
+        cache: name.clone(),
+        path: path.clone(),
+        name: signing.name.clone(),
+    };
+    Some(step(key_address(name), Scope::Machine, op, because))
 }
 
 /// What follows for Nix where no public key of the cache is known.

@@ -79,15 +79,14 @@ fn unquoted(message: &str) -> String {
 /// What a program that Nix ran said of its failure, such as git of a host that it does not reach.
 #[must_use]
 pub(super) fn of_program(stderr: &str) -> Option<String> {
-    let lines = stderr.lines().map(plain);
+    let mut lines = stderr.lines().map(plain);
     let said = |line: &String| {
         ["fatal:", "ssh:"]
             .iter()
             .any(|start| line.trim_start().starts_with(start))
     };
     lines
-        .filter(said)
-        .last()
+        .rfind(said)
         .map(|line| line.trim().chars().take(MAX).collect())
 }
 
