@@ -1,6 +1,7 @@
 //! What is left of a plan when only a part of it is asked for.
 
 use super::*;
+use crate::plan::address::Phase;
 use crate::plan::plan::Refusal;
 use crate::plan::testing::{addresses, cache, desired, path, world};
 
@@ -158,6 +159,28 @@ fn a_scope_takes_what_concerns_it() {
     };
     assert_eq!(with(Scope::Shared), 2);
     assert_eq!(with(Scope::Machine), 3);
+}
+
+#[test]
+fn a_refusal_in_place_of_a_step_is_of_the_scope_of_that_step() {
+    let with = |phase, what: &str, scope| {
+        let mut plan = whole();
+        plan.refusals = vec![Refusal {
+            steps: vec![Address::new(phase, "nowhere", what)],
+            code: "x".to_owned(),
+            text: String::new(),
+            help: String::new(),
+        }];
+        let selection = Selection {
+            scope: Some(scope),
+            ..Selection::default()
+        };
+        selection.apply(plan).refusals.len()
+    };
+    // No such step is planned: it is what the refusal keeps from being one.
+    let both = |phase, what| [Scope::Machine, Scope::Shared].map(|scope| with(phase, what, scope));
+    assert_eq!(both(Phase::Setup, "signing-key"), [1, 0]);
+    assert_eq!(both(Phase::Prune, "gold"), [0, 1]);
 }
 
 #[test]
