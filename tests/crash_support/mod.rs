@@ -189,12 +189,11 @@ push: {{ to: {{ local: all }} }}
             .collect()
     }
 
-    /// Puts another folder in the place of the cache, as one change for a reader.
+    /// Puts another folder in the place of the cache; no reader finds none in between.
     pub fn replace_cache(&self, with: &Path) {
-        let old = self.memory.path().join("old");
-        std::fs::rename(self.cache(), &old).unwrap();
-        std::fs::rename(with, self.cache()).unwrap();
-        std::fs::remove_dir_all(&old).unwrap();
+        let (here, exchange) = (rustix::fs::CWD, rustix::fs::RenameFlags::EXCHANGE);
+        rustix::fs::renameat_with(here, with, here, self.cache(), exchange).unwrap();
+        std::fs::remove_dir_all(with).unwrap();
     }
 
     /// The state of a journal's newest lines.
