@@ -65,9 +65,12 @@ pub fn fetch(
         .map_or_else(|_| StoreDir::default(), |store| store.store.clone());
     let mut problems = Vec::new();
     for (cache_name, cache) in caches {
-        let store = Machine::folder(&cache.folder);
-        let found = match from_cache::find(&store, name) {
-            Ok(found) => found,
+        let opened = machine.view(cache).and_then(|store| {
+            let found = from_cache::find(store.as_ref(), name)?;
+            Ok((store, found))
+        });
+        let (store, found) = match opened {
+            Ok(opened) => opened,
             Err(error) => {
                 problems.push(format!("{cache_name}: {}", sentence(&error)));
                 continue;
@@ -77,7 +80,7 @@ pub fn fetch(
         let full = resolve(name, &desired.site);
         let recorded = name_of_directory(full.as_str(), &desired.site);
         let found = if found.is_empty() {
-            from_cache::find(&store, &recorded).unwrap_or_default()
+            from_cache::find(store.as_ref(), &recorded).unwrap_or_default()
         } else {
             found
         };
@@ -92,7 +95,7 @@ pub fn fetch(
             keys.push(key);
         }
         let got = from_cache::fetch(
-            &store,
+            store.as_ref(),
             &newest.path,
             into.as_std_path(),
             &keys,

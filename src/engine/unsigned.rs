@@ -13,9 +13,14 @@ use crate::provider::binary_cache::signers::{Known, unsigned};
 use crate::transfer::progress::Progress;
 
 /// Fills in what lacks our signature, cache by cache.
-pub(super) fn fill(desired: &Desired, observed: &mut Observed, progress: &Progress) {
+pub(super) fn fill(
+    desired: &Desired,
+    machine: &Machine,
+    observed: &mut Observed,
+    progress: &Progress,
+) {
     for (name, cache) in &desired.caches {
-        let found = look(desired, observed, name, cache, progress);
+        let found = look((desired, machine), observed, name, cache, progress);
         if let Some(Observation::Present(content)) = observed.caches.get_mut(name) {
             content.unsigned = found;
         }
@@ -23,7 +28,7 @@ pub(super) fn fill(desired: &Desired, observed: &mut Observed, progress: &Progre
 }
 
 fn look(
-    desired: &Desired,
+    (desired, machine): (&Desired, &Machine),
     observed: &Observed,
     name: &CacheName,
     cache: &Cache,
@@ -63,6 +68,8 @@ fn look(
             })
         })
         .collect();
-    let folder = Machine::folder(&cache.folder);
-    unsigned(&folder, &observed.store_dir, key, &known, progress)
+    let Ok(view) = machine.view(cache) else {
+        return Vec::new();
+    };
+    unsigned(view.as_ref(), &observed.store_dir, key, &known, progress)
 }
