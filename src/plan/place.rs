@@ -5,11 +5,15 @@
 
 use camino::{Utf8Path, Utf8PathBuf};
 
+use crate::config::model::{Bucket, Storage};
+
 /// Where a writable cache is.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Place {
     /// A folder of this machine (absolute).
     Folder(Utf8PathBuf),
+    /// A bucket.
+    Bucket(Bucket),
 }
 
 impl Place {
@@ -18,6 +22,7 @@ impl Place {
     pub fn substituter(&self) -> String {
         match self {
             Self::Folder(folder) => format!("file://{folder}"),
+            Self::Bucket(bucket) => bucket.url.clone().unwrap_or_else(|| own_url(bucket)),
         }
     }
 
@@ -26,6 +31,7 @@ impl Place {
     pub fn shown(&self) -> String {
         match self {
             Self::Folder(folder) => folder.to_string(),
+            Self::Bucket(bucket) => named(bucket),
         }
     }
 
@@ -35,6 +41,10 @@ impl Place {
     pub fn identity(&self) -> String {
         match self {
             Self::Folder(folder) => folder.to_string(),
+            Self::Bucket(bucket) => {
+                let endpoint = bucket.endpoint.as_deref().unwrap_or_default();
+                format!("{} {endpoint}", named(bucket))
+            }
         }
     }
 
@@ -43,6 +53,7 @@ impl Place {
     pub const fn setting(&self) -> &'static str {
         match self {
             Self::Folder(_) => "path",
+            Self::Bucket(_) => "prefix",
         }
     }
 
@@ -51,6 +62,57 @@ impl Place {
     pub fn folder(&self) -> Option<&Utf8Path> {
         match self {
             Self::Folder(folder) => Some(folder),
+            Self::Bucket(_) => None,
+        }
+    }
+}
+
+/// A bucket as a URL, as its own tools write it.
+fn named(bucket: &Bucket) -> String {
+    let (scheme, account) = match (bucket.storage, &bucket.account) {
+        (Storage::Azure, Some(account)) => ("azure", format!("{account}/")),
+        (Storage::Gcs, _) => ("gs", String::new()),
+        (storage, _) => (storage.word(), String::new()),
+    };
+    format!("{scheme}://{account}{}{}", bucket.name, slashed(bucket))
+}
+
+fn slashed(bucket: &Bucket) -> String {
+    match bucket.prefix.as_str() {
+        "" => String::new(),
+        prefix => format!("/{prefix}"),
+    }
+}
+
+/// The URL by which Nix reads a bucket of which nobody said another: by its own `s3://`, or by the
+/// address at which the storage shows public objects.
+fn own_url(bucket: &Bucket) -> String {
+    let (name, prefix) = (&bucket.name, slashed(bucket));
+    let endpoint = bucket.endpoint.as_deref();
+    match bucket.storage {
+        Storage::S3 => {
+            let mut parameters = Vec::new();
+            if let Some((scheme, host)) = endpoint.and_then(|url| url.split_once("://")) {
+                parameters.push(format!("endpoint={host}"));
+                if scheme != "https" {
+                    parameters.push(format!("scheme={scheme}"));
+                }
+            }
+            if let Some(region) = &bucket.region {
+                parameters.push(format!("region={region}"));
+            }
+            let sign = if parameters.is_empty() { "" } else { "?" };
+            format!("s3://{name}{sign}{}", parameters.join("&"))
+        }
+        Storage::Gcs => {
+            let endpoint = endpoint.unwrap_or("https://storage.googleapis.com");
+            format!("{endpoint}/{name}{prefix}")
+        }
+        Storage::Azure => {
+            let account = bucket.account.as_deref().unwrap_or_default();
+            let usual = || format!("https://{account}.blob.core.windows.net");
+            let endpoint = endpoint.map_or_else(usual, str::to_owned);
+            format!("{endpoint}/{name}{prefix}")
         }
     }
 }
@@ -66,5 +128,52 @@ mod tests {
         assert_eq!(place.shown(), "/srv/cache");
         assert_eq!(place.identity(), "/srv/cache");
         assert_eq!(place.folder(), Some(Utf8Path::new("/srv/cache")));
+    }
+
+    fn bucket(storage: Storage) -> Bucket {
+        Bucket {
+            storage,
+            name: "team".into(),
+            account: (storage == Storage::Azure).then(|| "acme".into()),
+            prefix: String::new(),
+            region: None,
+            endpoint: None,
+            url: None,
+        }
+    }
+
+    #[test]
+    fn a_bucket_is_read_by_the_url_that_is_given_or_by_its_own() {
+        let url = |bucket: &Bucket| Place::Bucket(bucket.clone()).substituter();
+        let mut s3 = bucket(Storage::S3);
+        assert_eq!(url(&s3), "s3://team");
+        s3.region = Some("eu-central-1".into());
+        assert_eq!(url(&s3), "s3://team?region=eu-central-1");
+        s3.endpoint = Some("http://127.0.0.1:9000".into());
+        assert_eq!(
+            url(&s3),
+            "s3://team?endpoint=127.0.0.1:9000&scheme=http&region=eu-central-1"
+        );
+        s3.url = Some("https://cache.example.org".into());
+        assert_eq!(url(&s3), "https://cache.example.org");
+        let mut gcs = bucket(Storage::Gcs);
+        gcs.prefix = "nix/a".into();
+        assert_eq!(url(&gcs), "https://storage.googleapis.com/team/nix/a");
+        assert_eq!(Place::Bucket(gcs).shown(), "gs://team/nix/a");
+        let azure = bucket(Storage::Azure);
+        assert_eq!(url(&azure), "https://acme.blob.core.windows.net/team");
+        assert_eq!(Place::Bucket(azure).shown(), "azure://acme/team");
+    }
+
+    #[test]
+    fn one_bucket_at_two_addresses_is_two_places() {
+        let here = bucket(Storage::S3);
+        let there = Bucket {
+            endpoint: Some("https://s3.example.org".into()),
+            ..here.clone()
+        };
+        let (here, there) = (Place::Bucket(here), Place::Bucket(there));
+        assert_eq!(here.shown(), there.shown());
+        assert_ne!(here.identity(), there.identity());
     }
 }

@@ -66,6 +66,7 @@ impl SimCache {
                 sizes: true,
                 times: true,
                 by_age: false,
+                unconditional: false,
             },
             info: self.info.clone(),
             folders: self.info.is_some(),
