@@ -82,6 +82,65 @@ fn rclone_which_ignores_conditions() {
 }
 
 #[test]
+fn a_second_look_lists_and_reads_no_narinfo() {
+    use nanna_cache::nix::store_path::StoreDir;
+    use nanna_cache::plan::observed::Observation;
+    use nanna_cache::provider::binary_cache::observe::{Look, observe};
+    use nanna_cache::provider::binary_cache::push::push;
+    use nanna_cache::provider::binary_cache::{Area, CacheStore as _, CacheView as _};
+    use nanna_cache::sys::clock::SystemClock;
+    use nanna_cache::transfer::progress::Progress;
+
+    let Some(server) = Server::moto() else { return };
+    let store = open(&server, "");
+    store.create(cache_support::INFO).unwrap();
+    let world = cache_support::world(100);
+    let progress = Progress::default();
+    let done = push(&store, &world.batch, &SystemClock::new(), &progress).unwrap();
+    assert_eq!(done.failed, []);
+    let (dir, index) = (StoreDir::default(), world.dir.path().join("index"));
+    let look = || {
+        // Another process.
+        let store = open(&server, "");
+        let how = Look {
+            index: Some(&index),
+            thorough: true,
+            ..Look::new(&dir)
+        };
+        let Observation::Present(content) = observe(&store, &how, &progress) else {
+            panic!("it is there")
+        };
+        assert_eq!((content.paths.len(), content.partial), (100, None));
+        store.requests()
+    };
+    let first = look();
+    assert!(first.reads > 100, "{first:?}");
+    let second = look();
+    assert!(second.reads < 8, "{second:?}");
+    assert_eq!(first.lists, second.lists);
+    assert_eq!((second.writes, second.deletes), (0, 0));
+    // What changed is read again, and nothing else.
+    let mut key = None;
+    store
+        .list(Area::Top, &mut |one| {
+            let is_narinfo = one.key.ends_with(".narinfo");
+            key = key.take().or(is_narinfo.then(|| one.key.to_owned()));
+        })
+        .unwrap();
+    let key = key.unwrap();
+    let mut object = store.get(&key, 10_000).unwrap().unwrap();
+    object.bytes.extend(b"Deriver: unknown-deriver\n");
+    store
+        .put(nanna_cache::provider::binary_cache::Put {
+            key,
+            bytes: object.bytes,
+            if_there: nanna_cache::provider::binary_cache::IfThere::Replace,
+        })
+        .unwrap();
+    assert_eq!(look().reads, second.reads + 1);
+}
+
+#[test]
 fn azurite() {
     over(Server::azurite(), Able::default());
 }

@@ -48,6 +48,15 @@ impl Place {
         }
     }
 
+    /// The `type` of such a cache in `cache.yaml`.
+    #[must_use]
+    pub const fn kind(&self) -> &'static str {
+        match self {
+            Self::Folder(_) => "file",
+            Self::Bucket(bucket) => bucket.storage.word(),
+        }
+    }
+
     /// The setting of a cache that says where it is, as an error message names it.
     #[must_use]
     pub const fn setting(&self) -> &'static str {

@@ -23,11 +23,11 @@ use super::cache_support::{INFO, path, world};
 
 /// What a store can beyond what all can.
 #[derive(Clone, Copy, Debug)]
-pub struct Able {
+pub(crate) struct Able {
     /// It writes "only if there is none" and "only if it is this one".
-    pub conditions: bool,
+    pub(crate) conditions: bool,
     /// It knows whose process is dead.
-    pub knows_the_dead: bool,
+    pub(crate) knows_the_dead: bool,
 }
 
 impl Default for Able {
@@ -42,7 +42,7 @@ impl Default for Able {
 type Open<'a> = &'a dyn Fn(&str) -> Box<dyn CacheStore>;
 
 /// Runs every part on a cache of its own.
-pub fn suite(open: Open<'_>, able: &Able) {
+pub(crate) fn suite(open: Open<'_>, able: &Able) {
     type Part = fn(Open<'_>, &dyn CacheStore, &str, &Able);
     let parts: [(&str, Part); 14] = [
         ("nothing", nothing),

@@ -9,6 +9,8 @@
     reason = "only tests use it, each a part of it"
 )]
 
+pub mod proxy;
+
 use std::io::{Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
 use std::path::{Path, PathBuf};

@@ -33,7 +33,8 @@ use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
 use super::{
-    Area, CacheStore, CacheView, IfThere, Listed, Meta, Object, Outcome, Put, Revision, StoreError,
+    Area, CacheStore, CacheView, IfThere, Listed, Meta, Object, Outcome, Put, Revision,
+    SMALL_OBJECT, StoreError,
 };
 use crate::nix::hash::Sha256;
 use crate::plan::observed::Capabilities;
@@ -195,7 +196,7 @@ impl Inner {
     fn fault(&self, action: &'static str, key: &str, writes: bool, error: &Error) -> StoreError {
         let asked = Asked {
             action,
-            key,
+            key: if key.is_empty() { &self.bucket } else { key },
             bucket: &self.bucket,
             writes,
             has_credentials: self.has_credentials,
@@ -406,7 +407,9 @@ impl CacheView for BucketStore {
     fn exists(&self) -> Result<bool, StoreError> {
         let inner = Arc::clone(&self.inner);
         let is_there = self.run("read", "nix-cache-info", async move {
-            Ok(inner.head("nix-cache-info").await?.is_some())
+            // With the body, because a refusal without one does not say its cause.
+            let found = inner.get("nix-cache-info", SMALL_OBJECT).await;
+            Ok(found?.is_some())
         })?;
         // An answer about an object may hide that the whole bucket is not there.
         Ok(is_there || self.has_any()?)

@@ -6,7 +6,7 @@
 
 use std::collections::BTreeSet;
 
-use super::{CacheView, SMALL_OBJECT, StoreError, narinfo_key};
+use super::{CacheView, Object, SMALL_OBJECT, StoreError, narinfo_key};
 use crate::nix::hash::Sha256;
 use crate::nix::key::PublicKey;
 use crate::nix::narinfo::Brief;
@@ -16,6 +16,8 @@ use crate::transfer::progress::Progress;
 
 /// Narinfos that are read for a key that is at hand.
 const SAMPLE: usize = 32;
+/// Narinfos that are asked for at once.
+const AT_ONCE: usize = 64;
 /// Threads that read when each narinfo counts.
 const THREADS: usize = 8;
 
@@ -58,12 +60,15 @@ pub fn signed(
     };
     let part = |hashes: &[HashPart]| -> Result<Signed, StoreError> {
         let mut found = Signed::of(question.name());
-        for hash in hashes {
+        for hashes in hashes.chunks(AT_ONCE) {
             if progress.is_stopped() {
                 break;
             }
-            if let Some(object) = view.get(&narinfo_key(*hash), SMALL_OBJECT)? {
-                look(&object.bytes, store_dir, question, &mut found);
+            let keys: Vec<String> = hashes.iter().map(|hash| narinfo_key(*hash)).collect();
+            for object in view.get_many(&keys, SMALL_OBJECT) {
+                if let Some(object) = object? {
+                    look(&object.bytes, store_dir, question, &mut found);
+                }
             }
         }
         Ok(found)
@@ -109,10 +114,7 @@ pub fn unsigned(
     known: &[Known],
     progress: &Progress,
 ) -> Vec<HashPart> {
-    let lacks = |path: &Known| {
-        let Ok(Some(object)) = view.get(&narinfo_key(path.hash), SMALL_OBJECT) else {
-            return false;
-        };
+    let lacks = |path: &Known, object: &Object| {
         let Ok(brief) = Brief::from_bytes(&object.bytes, store_dir) else {
             return false;
         };
@@ -124,10 +126,20 @@ pub fn unsigned(
             && !brief.signatures().any(|text| bears(text, name))
     };
     let part = |known: &[Known]| -> Vec<HashPart> {
-        let open = known.iter().take_while(|_| !progress.is_stopped());
-        open.filter(|path| lacks(path))
-            .map(|path| path.hash)
-            .collect()
+        let mut found = Vec::new();
+        for known in known.chunks(AT_ONCE) {
+            if progress.is_stopped() {
+                break;
+            }
+            let keys: Vec<String> = known.iter().map(|path| narinfo_key(path.hash)).collect();
+            let objects = view.get_many(&keys, SMALL_OBJECT);
+            for (path, object) in known.iter().zip(objects) {
+                if object.is_ok_and(|object| object.is_some_and(|object| lacks(path, &object))) {
+                    found.push(path.hash);
+                }
+            }
+        }
+        found
     };
     let threads = THREADS.min(known.len().div_ceil(256)).max(1);
     let chunks = known.chunks(known.len().div_ceil(threads).max(1));
