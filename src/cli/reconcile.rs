@@ -152,7 +152,7 @@ fn drawn(request: &Request<'_>, whole: Option<&Plan>, plan: &Plan, applying: boo
             scope: None,
             ..request.selection.clone()
         };
-        let mut shown = selection.apply(whole.clone());
+        let mut shown = selection.shown(whole.clone());
         shown.refusals.clone_from(&plan.refusals);
         Cow::Owned(shown)
     });
@@ -174,7 +174,7 @@ fn drawn(request: &Request<'_>, whole: Option<&Plan>, plan: &Plan, applying: boo
                     scope,
                     ..Selection::default()
                 };
-                selection.apply(plan.clone())
+                selection.shown(plan.clone())
             });
             json::plan(part.as_ref().unwrap_or(plan))
         }
