@@ -62,8 +62,8 @@ impl Selection {
         only && cache && self.scope.is_none_or(|scope| step.scope == scope)
     }
 
-    /// Whether a step that is refused before it is one would be taken: a prune is of whom its cache is of,
-    /// all others are of this machine.
+    /// Whether a step that is refused before it is one would be taken: what is done to the content of a cache is
+    /// of whom the cache is of, all else is of this machine.
     fn takes_place(&self, address: &Address, caches: &[CacheBudget]) -> bool {
         let only = self.only.is_empty() || self.only.iter().any(|part| address.is_in(part));
         let of = |cache: &CacheName| cache.as_str() == address.place();
@@ -71,7 +71,8 @@ impl Selection {
             .iter()
             .find(|budget| of(&budget.cache))
             .and_then(|budget| budget.tier);
-        let scope = if address.is_in("prune") && tier != Some(3) {
+        let is_content = address.is_in("prune") || address.is_in("push");
+        let scope = if is_content && tier != Some(3) {
             Scope::Shared
         } else {
             Scope::Machine

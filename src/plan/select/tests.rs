@@ -181,6 +181,7 @@ fn a_refusal_in_place_of_a_step_is_of_the_scope_of_that_step() {
     let both = |phase, what| [Scope::Machine, Scope::Shared].map(|scope| with(phase, what, scope));
     assert_eq!(both(Phase::Setup, "signing-key"), [1, 0]);
     assert_eq!(both(Phase::Prune, "gold"), [0, 1]);
+    assert_eq!(both(Phase::Push, "gold"), [0, 1]);
 }
 
 #[test]
@@ -235,6 +236,74 @@ push: { paths: [/g] }
     let text = &part.refusals[0].text;
     assert!(text.contains("`setup/dev/signing-key`"), "{text}");
     assert!(!text.contains("setup/two/cache"), "it is taken: {text}");
+}
+
+#[test]
+fn a_file_of_somebody_else_stops_only_what_would_write_it() {
+    let desired = desired("setup: {}\npush: { paths: [/g] }\noptimize: { cores: 2 }");
+    let mut observed = world().with_store(&["a"]).observe(&desired);
+    let conf = desired.conf.clone().unwrap();
+    let facts = crate::plan::observed::FileFacts {
+        text: "cores = 1\n".to_owned(),
+        mode: 0o644,
+        managed: None,
+        writable: true,
+    };
+    let theirs = crate::plan::observed::Observation::Present(facts);
+    for (file, phase) in [(conf.fragment, "setup"), (conf.tuning, "optimize")] {
+        let mut observed = observed.clone();
+        observed.files.insert(file.to_string(), theirs.clone());
+        let plan = crate::plan::make::plan(&desired, &observed, "digest");
+        assert_eq!(codes(&plan), ["setup-foreign-file"]);
+        for part in ["setup", "push", "optimize", "prune"] {
+            let selection = Selection {
+                only: vec![part.to_owned()],
+                ..Selection::default()
+            };
+            let stops = !selection.apply(plan.clone()).refusals.is_empty();
+            assert_eq!(stops, part == phase, "{part}");
+        }
+    }
+    // A cache of another store: nothing of it, in no phase; everything of others.
+    crate::plan::testing::dev(&mut observed).info = Some("StoreDir: /elsewhere\n".to_owned());
+    let plan = crate::plan::make::plan(&desired, &observed, "digest");
+    assert_eq!(codes(&plan), ["setup-other-store"]);
+    for (part, stops) in [
+        ("setup", true),
+        ("setup/nix", false),
+        ("push", true),
+        ("push/dev/gold", true),
+        ("push/else", false),
+        ("prune", true),
+        ("optimize", false),
+    ] {
+        let selection = Selection {
+            only: vec![part.to_owned()],
+            ..Selection::default()
+        };
+        let part_of = selection.apply(plan.clone());
+        assert_eq!(!part_of.refusals.is_empty(), stops, "{part}");
+    }
+}
+
+#[test]
+fn what_no_step_can_have_is_not_offered() {
+    let offers = |sections: &str, address: &str| {
+        let all = possible(&desired(sections));
+        all.iter().any(|one| one.as_str() == address)
+    };
+    let made = "caches: { dev: { type: file, tier: 3, path: /cache/dev, signing-key: { file: ~/k.sec, generate: true } } }";
+    let given = made.replace(", generate: true", "");
+    assert!(offers(made, "setup/dev/signing-key"));
+    assert!(!offers(&given, "setup/dev/signing-key"));
+    for address in [
+        "setup/nix/fragment",
+        "setup/nix/nix.conf",
+        "optimize/nix/tuning",
+    ] {
+        assert!(offers("setup: {}", address), "{address}");
+        assert!(!offers("setup: { nix-conf: none }", address), "{address}");
+    }
 }
 
 #[test]
