@@ -118,6 +118,7 @@ fn at_hand(observed: &Observed, hash: HashPart) -> Option<PathToPush> {
         directory,
         unasked: false,
         sign: false,
+        recompress: false,
     };
     let store = observed.store.present();
     if let Some((store, row)) = store.and_then(|store| Some((store, store.paths.row(&hash)?))) {
@@ -187,6 +188,7 @@ fn item(
         ca: None,
         class: class.clone(),
         rank: path.rank,
+        recompress: path.recompress,
     };
     if let Some(directory) = &path.directory {
         let ca = Some(ContentAddress::of_nar(path.nar_hash));

@@ -11,7 +11,7 @@ use super::event::{Event, Listener};
 use super::explore;
 use super::machine::{Machine, sentence};
 use super::secret;
-use super::unsigned;
+use super::short;
 use crate::config::model::{CacheName, NixConf};
 use crate::nix::key::PublicKey;
 use crate::nix::store_path::StoreDir;
@@ -71,7 +71,7 @@ pub fn observe(
         }
     });
     observed.upstreams = explore::upstreams(desired, &observed, machine, progress, listener);
-    unsigned::fill(desired, &mut observed, progress);
+    short::fill(desired, &mut observed, progress);
     priorities(desired, &mut observed, machine);
     observed
 }

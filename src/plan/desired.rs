@@ -79,6 +79,8 @@ pub struct Cache {
     pub signing: Option<Signing>,
     /// How NARs are compressed.
     pub compression: Compression,
+    /// Whether what is there by another method is compressed anew.
+    pub recompress: bool,
     /// Bytes of NAR files that it may hold.
     pub max_size: Option<u64>,
 }
@@ -282,6 +284,7 @@ fn folder_cache(cache: &crate::config::model::Cache, file: &FileCache, site: &Si
             name: key.name.clone(),
         }),
         compression: file.compression,
+        recompress: file.recompress,
         max_size: file.max_size.map(|size| size.0),
     }
 }

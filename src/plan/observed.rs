@@ -158,6 +158,9 @@ pub struct Capabilities {
     pub times: bool,
     /// Whether a push or prune has died is only told by how old its record is.
     pub by_age: bool,
+    /// An object can be replaced by another that is as old as it.
+    #[serde(default)]
+    pub replace: bool,
 }
 
 /// A writable cache as it was found.
@@ -194,6 +197,9 @@ pub struct CacheContent {
     /// Paths that are wanted, here and there the same, and that lack the signature of the key that signs
     /// here: sorted.
     pub unsigned: Vec<HashPart>,
+    /// Paths that are wanted, here and there the same, and whose NARs are compressed by another method than
+    /// they are to be: sorted. Empty where that is to stay so.
+    pub otherwise: Vec<HashPart>,
     /// Paths that damaged narinfos seem to refer to, sorted: some Nix may read such a narinfo.
     pub bound: Vec<HashPart>,
     /// Why the look is not whole; if so, nothing in it is deleted.

@@ -249,7 +249,7 @@ fn incoming(pushing: &[Step], cache: &CacheName, content: &CacheContent) -> u64 
         _ => &[],
     });
     paths
-        .filter(|path| !path.unasked && !path.sign && !is_there(path))
+        .filter(|path| !path.unasked && !path.is_there() && !is_there(path))
         .map(|path| path.nar_size)
         .sum()
 }

@@ -86,6 +86,7 @@ fn file_cache(
                 )
             }),
             compression: compression(check, &below(pointer, "compression"), &raw.compression),
+            recompress: raw.compression.recompress,
             max_size: raw
                 .max_size
                 .as_ref()

@@ -177,6 +177,7 @@ fn push(to: &str, unasked: bool, size: u64) -> Step {
         class: class("dust"),
         paths: vec![PathToPush {
             sign: false,
+            recompress: false,
             path: path("a"),
             nar_size: size,
             nar_hash: crate::nix::hash::Sha256([0; 32]),

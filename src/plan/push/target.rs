@@ -58,9 +58,10 @@ impl Target<'_> {
                     },
                     unasked,
                     sign: false,
+                    recompress: false,
                 });
         }
-        self.signatures(&mut batches);
+        self.mends(&mut batches);
         for (class, root) in self.roots() {
             batches.entry(class).or_default().roots.push(root);
         }
@@ -89,12 +90,16 @@ impl Target<'_> {
         addresses
     }
 
-    /// Adds what is there and only lacks our signature, after what is uploaded.
-    fn signatures(&self, batches: &mut BTreeMap<ClassId, Batch>) {
+    /// Adds what is there and lacks our signature, or is compressed by another method, after what is
+    /// uploaded. What is compressed anew is signed with that.
+    fn mends(&self, batches: &mut BTreeMap<ClassId, Batch>) {
         let wanted = self.wanted;
+        let is_in = |list: &[HashPart], row: Row| {
+            let hash = wanted.paths.hash(row);
+            list.binary_search(&hash).is_ok()
+        };
         let is_meant = |row: &Row| {
-            let hash = wanted.paths.hash(*row);
-            self.content.unsigned.binary_search(&hash).is_ok()
+            (is_in(&self.content.unsigned, *row) || is_in(&self.content.otherwise, *row))
                 && self.verdicts.of[*row as usize] == Verdict::Present
                 && wanted.origins[*row as usize] == Origin::Store
                 && self
@@ -103,6 +108,7 @@ impl Target<'_> {
         };
         for row in wanted.paths.rows().filter(is_meant) {
             let paths = &mut batches.entry(wanted.class(row)).or_default().paths;
+            let recompress = is_in(&self.content.otherwise, row);
             paths.push(PathToPush {
                 path: wanted.paths.path(row),
                 nar_size: wanted.paths.nar_size(row),
@@ -110,7 +116,8 @@ impl Target<'_> {
                 rank: u32::MAX,
                 directory: None,
                 unasked: false,
-                sign: true,
+                sign: !recompress,
+                recompress,
             });
         }
     }

@@ -250,6 +250,13 @@ fn push(
                 count(sign)
             ));
         }
+        let anew = paths.iter().filter(|path| path.recompress).count() as u64;
+        if anew > 0 {
+            notes.push(format!(
+                "{} there already, compressed by another method: to be compressed anew; their old files go after grace",
+                count(anew)
+            ));
+        }
     } else if !selectors.is_empty() {
         "? paths".clone_into(&mut line.count);
     }

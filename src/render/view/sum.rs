@@ -42,6 +42,14 @@ pub(super) fn parts(sum: &Summary) -> Vec<String> {
     }
     add(sum.sign, format!("{} to sign", count(sum.sign)));
     add(
+        sum.recompress,
+        format!(
+            "{} to compress anew ({})",
+            count(sum.recompress),
+            size(sum.recompress_bytes)
+        ),
+    );
+    add(
         sum.roots_new,
         plural(sum.roots_new, "new root", "new roots"),
     );

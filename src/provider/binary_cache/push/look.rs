@@ -1,9 +1,10 @@
 //! What the cache holds now, and what a prune is about to take away.
 
-use std::collections::{BTreeSet, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::time::Duration;
 
-use super::sign::{self, Unsigned};
+use super::mend;
+use super::sign::Unsigned;
 use super::{Batch, Early, Item, Push};
 use crate::nix::narinfo::Brief;
 use crate::nix::store_path::HashPart;
@@ -11,7 +12,7 @@ use crate::plan::record::{PruneBody, PrunePhase};
 use crate::provider::binary_cache::lease::Held;
 use crate::provider::binary_cache::records::{self, Condemned, Found, Trace};
 use crate::provider::binary_cache::terms::Rule;
-use crate::provider::binary_cache::{CacheView, SMALL_OBJECT, StoreError, narinfo_key};
+use crate::provider::binary_cache::{CacheView, Object, SMALL_OBJECT, StoreError, narinfo_key};
 
 /// How long to wait before prunes are looked at again.
 const PAUSE: Duration = Duration::from_millis(500);
@@ -29,6 +30,8 @@ pub(super) struct Presence {
     pub(super) broken: HashSet<usize>,
     /// Those of `present` whose narinfo lacks a signature that this push can add.
     pub(super) unsigned: Vec<Unsigned>,
+    /// Those of `present` that are to be compressed anew, with their narinfos as they were read.
+    pub(super) otherwise: HashMap<usize, Object>,
 }
 
 /// Looks, now, which items are present, and that all else that the push relies on is.
@@ -43,7 +46,9 @@ pub(super) fn presence(
         items.insert(item.path.hash());
         match view.get(&narinfo_key(item.path.hash()), SMALL_OBJECT) {
             Ok(Some(object)) if is_of_use(view, batch, item, &object.bytes)? => {
-                if sign::lacks(batch, item, &object.bytes) {
+                if mend::is_otherwise(batch, item, &object.bytes) {
+                    presence.otherwise.insert(at, object);
+                } else if mend::lacks_signature(batch, item, &object.bytes) {
                     presence.unsigned.push(Unsigned { at, object });
                 }
                 presence.present.push(at);
