@@ -168,6 +168,23 @@ artifacts:
 }
 
 #[test]
+fn what_fails_before_anything_begins_leaves_no_run_open() {
+    with_each_nix(|world| {
+        world.flake(PACKAGES);
+        world.config("artifacts: { all: { priority: 10, default: true, outputs: ['.#good'] } }\n");
+        let state = world.bed.home().join(".local/state/nanna-cache");
+        std::fs::create_dir_all(&state).unwrap();
+        std::fs::write(state.join("builds"), "in the way").unwrap();
+        let said = world.run("reconcile --apply").fails(1);
+        assert!(said.stderr.contains("nanna-cache/builds"), "{said}");
+        assert!(said.stderr.contains("XDG_STATE_HOME"), "{said}");
+        std::fs::remove_file(state.join("builds")).unwrap();
+        let said = world.run("reconcile --apply").success();
+        assert!(!said.stderr.contains("An earlier run"), "{said}");
+    });
+}
+
+#[test]
 fn a_path_that_was_typed_and_is_not_there_is_an_error() {
     with_each_nix(|world| {
         world.flake(PACKAGES);

@@ -112,7 +112,8 @@ pub fn judge(ran: &[Step], before: &Blind, observed: &Observed, fresh: &Plan) ->
 }
 
 /// Whether a step that is planned again is, at least in part, what the step that ran was to do. Time passes
-/// during an apply, so more may have to go by now than went: that is another change.
+/// during an apply, so more may have to go by now than went, and more may have come that is wanted: those are
+/// other changes.
 fn is_same(ran: &Step, again: &Step) -> bool {
     if ran.address != again.address {
         return false;
@@ -129,6 +130,33 @@ fn is_same(ran: &Step, again: &Step) -> bool {
             let named: BTreeSet<_> = paths.iter().map(|gone| &gone.path).collect();
             paths_again.iter().any(|path| named.contains(&path.path))
                 || roots_again.iter().any(|root| roots.contains(root))
+        }
+        (
+            Op::Push {
+                paths,
+                selectors,
+                roots,
+                ..
+            },
+            Op::Push {
+                paths: paths_again,
+                selectors: selectors_again,
+                roots: roots_again,
+                ..
+            },
+        ) => {
+            // What a build was to bring was not known when it did not run.
+            if !selectors.is_empty() {
+                return true;
+            }
+            let uploaded: BTreeSet<_> = paths.iter().map(|path| &path.path).collect();
+            let written: BTreeSet<_> = roots.iter().map(|root| (&root.class, &root.path)).collect();
+            let mut outputs = selectors_again.iter().flat_map(|one| &one.outputs);
+            paths_again.iter().any(|path| uploaded.contains(&path.path))
+                || roots_again
+                    .iter()
+                    .any(|root| root.new && written.contains(&(&root.class, &root.path)))
+                || outputs.any(|path| uploaded.contains(path))
         }
         (Op::Sweep { objects, .. }, Op::Sweep { objects: left, .. }) => {
             let named: BTreeSet<_> = objects.iter().map(|object| &object.key).collect();

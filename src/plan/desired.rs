@@ -3,7 +3,7 @@
 use camino::{Utf8Path, Utf8PathBuf};
 use indexmap::IndexMap;
 
-use super::address::Phase;
+use super::address::{Address, Phase};
 use super::step::{Because, Scope};
 use crate::config::model::{
     CacheKind, CacheName, ClassName, ClosureKind, Compression, Config, FileCache, NixConf, PinName,
@@ -60,6 +60,8 @@ pub struct Desired {
     pub extra: Extra,
     /// The phases that were chosen: what only others want to know is not asked.
     pub phases: Vec<Phase>,
+    /// The phases or leading parts of addresses that were chosen; empty: everything.
+    pub chosen: Vec<String>,
 }
 
 /// A writable cache.
@@ -200,6 +202,7 @@ impl Desired {
             tops,
             extra,
             phases: Phase::ALL.to_vec(),
+            chosen: Vec::new(),
         }
     }
 
@@ -219,6 +222,7 @@ impl Desired {
         if !has(Phase::Optimize) {
             self.config.optimize.warm.clear();
         }
+        self.chosen = parts.to_vec();
         self
     }
 
@@ -226,6 +230,12 @@ impl Desired {
     #[must_use]
     pub fn has(&self, phase: Phase) -> bool {
         self.phases.contains(&phase)
+    }
+
+    /// Whether a step of this address would run: what others that do run may count on.
+    #[must_use]
+    pub fn runs(&self, address: &Address) -> bool {
+        self.chosen.is_empty() || self.chosen.iter().any(|part| address.is_in(part))
     }
 
     /// The *because* of a setting: a rule in words and where it stands.

@@ -89,6 +89,26 @@ fn a_shown_plan_ends_as_asked() {
 }
 
 #[test]
+fn what_a_plan_for_main_does_not_show_does_not_count() {
+    let mut plan = plan();
+    plan.steps[0].scope = Scope::Machine;
+    plan.steps[1].scope = Scope::Shared;
+    let [machine, shared] = [0, 1].map(|at: usize| plan.steps[at].address.clone());
+    let mut refuse = |steps: &[&Address]| {
+        plan.refusals = vec![Refusal {
+            steps: steps.iter().copied().cloned().collect(),
+            code: "x".to_owned(),
+            text: String::new(),
+            help: String::new(),
+        }];
+        shared_refusals(&plan).len()
+    };
+    assert_eq!(refuse(&[&machine]), 0);
+    assert_eq!(refuse(&[&machine, &shared]), 1);
+    assert_eq!(refuse(&[]), 1, "the whole plan");
+}
+
+#[test]
 fn an_apply_ends_with_the_worst_that_happened() {
     let done = Outcome::Done {
         effect: Effect::default(),

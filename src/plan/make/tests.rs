@@ -195,8 +195,10 @@ fn other_refusals_stay_as_they_are() {
     world.cache("two").info = Some("StoreDir: /elsewhere\n".to_owned());
     let plan = plan_given(&desired, &world, "a");
     let codes: Vec<_> = plan.refusals.iter().map(|refusal| &refusal.code).collect();
-    assert_eq!(codes, ["setup-other-store", setup::key::MISSING]);
-    assert!(plan.refusals[0].steps.is_empty());
+    assert_eq!(codes, [setup::key::MISSING, "setup-other-store"]);
+    let stopped = &plan.refusals[1].steps;
+    assert!(stopped.iter().all(|step| step.place() == "two"));
+    assert!(stopped.iter().any(|step| step.is_in("prune")));
 }
 
 #[test]
