@@ -71,7 +71,7 @@ pub fn observe(
         }
     });
     observed.upstreams = explore::upstreams(desired, &observed, machine, progress, listener);
-    short::fill(desired, &mut observed, progress);
+    short::fill(desired, machine, &mut observed, progress);
     priorities(desired, &mut observed, machine);
     observed
 }
@@ -226,10 +226,15 @@ fn caches(
     progress: &Progress,
 ) -> BTreeMap<CacheName, Observation<CacheContent>> {
     let one = |name: &CacheName, declared: &Cache| {
-        let folder = &declared.folder;
-        let cache = Machine::folder(folder);
-        let view: &dyn CacheView = &cache;
-        let index = machine.index(folder);
+        let cache = match machine.view(declared) {
+            Ok(cache) => cache,
+            Err(error) => {
+                let why = format!("failed to {}", sentence(&error));
+                return Observation::Unknown(Why(why));
+            }
+        };
+        let view: &dyn CacheView = cache.as_ref();
+        let index = machine.index(&declared.place);
         let index = (!machine.options.refresh).then_some(index.as_std_path());
         let seen = look::observe(
             view,
