@@ -49,9 +49,9 @@ fn what_does_not_evaluate_is_an_error_and_the_rest_is_applied() {
         let text = unwrapped(&said.stdout);
         for words in [
             "3 errors",
-            "E .#bad it does not evaluate; Nix says: attribute 'missing' missing, at flake.nix:",
-            "E .#broken it does not evaluate; Nix says: broken on purpose",
-            "E .#typo it does not evaluate; Nix says:",
+            "E .#bad (cache.yaml:10) evaluation fails; Nix says: attribute 'missing' missing, at flake.nix:",
+            "E .#broken (cache.yaml:10) evaluation fails; Nix says: broken on purpose",
+            "E .#typo (cache.yaml:10) evaluation fails; Nix says:",
             "does not provide attribute",
             "no retention ends in dev",
             "to create, 1 to build",
@@ -93,9 +93,7 @@ fn one_slip_in_a_flake_is_said_once() {
         let text = unwrapped(&said.stdout);
         assert!(text.contains("1 error"), "{said}");
         assert!(
-            text.contains(
-                "E 3 outputs: .#a, .#b and .#c it does not evaluate; Nix says: syntax error"
-            ),
+            text.contains("E 3 outputs: .#a, .#b and .#c (cache.yaml:10) evaluation fails; Nix says: syntax error"),
             "{said}"
         );
         assert!(text.contains("at flake.nix:1:22"), "{said}");

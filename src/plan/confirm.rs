@@ -61,6 +61,9 @@ fn gather<T>(found: &mut BTreeMap<String, Why>, seen: &BTreeMap<String, Observat
     }
 }
 
+/// Changes beyond what was applied that are named.
+const OTHERS: usize = 3;
+
 /// Judges steps that ran by what was `observed` afterwards and the plan that was made of it.
 ///
 /// `before` is what could not be seen when the steps were planned. Steps of `fresh` that are no
@@ -85,6 +88,9 @@ pub fn judge(ran: &[Step], before: &Blind, observed: &Observed, fresh: &Plan) ->
     again.sort();
     again.dedup();
     let others = (planned.len() - again.len()) as u64;
+    let is_other = |step: &&&Step| again.binary_search(&step.address).is_err();
+    let first_others = planned.iter().filter(is_other).take(OTHERS);
+    let first_others = first_others.map(|step| step.address.clone()).collect();
     let unknown = ran.iter().zip(&seen).find_map(|(step, seen)| match seen {
         Seen::Unknown { why } => Some(Why(format!("{}: {}", step.address, why.0))),
         Seen::Settled | Seen::Pending => None,
@@ -100,6 +106,7 @@ pub fn judge(ran: &[Step], before: &Blind, observed: &Observed, fresh: &Plan) ->
         look: SecondLook {
             unknowns: fresh.unknowns.clone(),
             others,
+            first_others,
         },
     }
 }

@@ -244,6 +244,17 @@ impl Desired {
         because(&self.config, rule, pointer)
     }
 
+    /// What asks for an output (expanded installable).
+    #[must_use]
+    pub fn because_of_output(&self, installable: &str) -> Because {
+        let is_it =
+            |top: &&Top| matches!(&top.source, TopSource::Output(output) if output == installable);
+        self.tops.iter().find(is_it).map_or_else(
+            || self.because(format!("{installable} is warmed"), "/optimize/warm"),
+            |top| top.because.clone(),
+        )
+    }
+
     /// Whether a class is pushed to a cache.
     #[must_use]
     pub fn pushes(&self, cache: &CacheName, class: &ClassName) -> bool {

@@ -1,6 +1,6 @@
 //! Puts the phases together: `(desired, observed) → Plan`.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use super::address::{Address, Phase, key_address};
 use super::change::Changes;
@@ -197,10 +197,12 @@ fn narrow_to_signed(all: &mut Changes) {
 
 /// One error for all that have the same: a slip in a flake is said once, not for each of its outputs.
 fn together(errors: Vec<PlanError>) -> Vec<PlanError> {
-    let mut by_why: BTreeMap<Why, (BTreeSet<String>, Vec<String>)> = BTreeMap::new();
+    let mut by_why: BTreeMap<Why, (BTreeMap<String, Because>, Vec<String>)> = BTreeMap::new();
     for error in errors {
         let (what, effects) = by_why.entry(error.why).or_default();
-        what.extend(error.what);
+        for name in error.what {
+            what.entry(name).or_insert_with(|| error.because.clone());
+        }
         if !effects.contains(&error.effect) {
             effects.push(error.effect);
         }
@@ -208,7 +210,8 @@ fn together(errors: Vec<PlanError>) -> Vec<PlanError> {
     by_why
         .into_iter()
         .map(|(why, (what, effects))| PlanError {
-            what: what.into_iter().collect(),
+            because: what.values().next().cloned().unwrap_or_default(),
+            what: what.into_keys().collect(),
             why,
             effect: effects.join("; "),
         })

@@ -84,7 +84,7 @@ pub fn steps(
             address: pin_address(name, pin),
             phase: Phase::Push,
             scope: cache.scope,
-            because: desired.because(format!("pin {pin}"), &format!("/pins/{pin}")),
+            because: desired.because(rule(desired, pin), &format!("/pins/{pin}")),
             effect: Effect {
                 paths: (add.len() + remove.len()) as u64,
                 bytes: 0,
@@ -108,6 +108,15 @@ pub fn steps(
         });
     }
     steps
+}
+
+/// What `cache.yaml` says of a pin.
+fn rule(desired: &Desired, pin: &PinName) -> String {
+    match desired.config.pins.get(pin).map(|pin| pin.revisions) {
+        None => format!("cache.yaml no longer has the pin {pin}"),
+        Some(1) => format!("{pin} keeps its newest revision alone"),
+        Some(many) => format!("{pin} keeps its {many} newest revisions"),
+    }
 }
 
 /// A name for the path of a record whose narinfo is gone: the record is all that is left of it.

@@ -6,7 +6,7 @@ use crate::plan::address::{Address, Phase};
 use crate::plan::observed::Why;
 use crate::plan::plan::PlanError;
 use crate::plan::report::{FORMAT, Outcome, StepOutcome};
-use crate::plan::step::Effect;
+use crate::plan::step::{Because, Effect};
 use crate::plan::time::Time;
 
 fn plan() -> Plan {
@@ -77,6 +77,7 @@ fn a_shown_plan_ends_as_asked() {
         what: vec![".#x".to_owned()],
         why: Why(String::new()),
         effect: String::new(),
+        because: Because::default(),
     });
     assert_eq!(exit_of_plan(&args(&["--apply"]), &plan), Exit::Failed);
     plan = self::plan();

@@ -136,10 +136,17 @@ fn fill_of_cache(plan: &Plan, step: &Step, line: &mut Line, notes: &mut Vec<Stri
             line.label = format!("pin {}", safe(name.as_str()));
             line.count = things((add.len() + remove.len()) as u64, "path");
             if !add.is_empty() {
-                notes.push(format!("{} kept for ever", count(add.len() as u64)));
+                notes.push(format!(
+                    "{} kept as long as it is pinned here",
+                    count(add.len() as u64)
+                ));
             }
             if !remove.is_empty() {
-                notes.push(format!("{} no longer pinned", count(remove.len() as u64)));
+                notes.push(format!(
+                    "{} no longer pinned: {}",
+                    count(remove.len() as u64),
+                    safe(&step.because.rule)
+                ));
             }
             line.items = add.iter().map(|path| plain(Symbol::Create, path)).collect();
             line.items

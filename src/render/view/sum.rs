@@ -142,6 +142,8 @@ fn unchanged(plan: &Plan, sum: &Summary, options: Options) -> String {
     let place = if hidden > 0 { place } else { "" };
     let mut text = if seen {
         format!("No changes{place}")
+    } else if sum.unknown == 0 {
+        format!("No changes{place} besides what is in error")
     } else {
         format!("No changes{place} in what could be seen")
     };
