@@ -95,7 +95,7 @@ pub fn fetch(
         let mut keys = cache.public_keys.clone();
         if let Some(signing) = &cache.signing
             && let Observation::Present(key) =
-                secret::public_key(&machine.host, &desired.site.base, signing)
+                secret::public_key(&machine.host, &desired.site.base, signing, progress)
         {
             keys.push(key);
         }

@@ -43,7 +43,7 @@ pub fn observe(
         .store
         .as_ref()
         .map_or_else(|_| StoreDir::default(), |at| at.store.clone());
-    let keys = keys(desired, machine);
+    let keys = keys(desired, machine, progress);
     let mut observed = thread::scope(|scope| {
         let nix = scope.spawn(|| settings(machine));
         let store = scope.spawn(|| local_store(desired, machine, progress));
@@ -180,14 +180,18 @@ fn directories(
 }
 
 /// The public halves of the signing keys.
-fn keys(desired: &Desired, machine: &Machine) -> BTreeMap<CacheName, Observation<PublicKey>> {
+fn keys(
+    desired: &Desired,
+    machine: &Machine,
+    progress: &Progress,
+) -> BTreeMap<CacheName, Observation<PublicKey>> {
     let signing = desired
         .caches
         .iter()
         .filter_map(|(name, cache)| Some((name.clone(), cache.signing.as_ref()?)));
     signing
         .map(|(name, signing)| {
-            let key = secret::public_key(&machine.host, &desired.site.base, signing);
+            let key = secret::public_key(&machine.host, &desired.site.base, signing, progress);
             (name, key)
         })
         .collect()
