@@ -14,7 +14,7 @@ use nanna_cache::nix::key::SecretKey;
 use nanna_cache::nix::store_path::{StoreDir, StorePath};
 use nanna_cache::provider::binary_cache::folder::FolderStore;
 use nanna_cache::provider::binary_cache::push::Batch;
-use nanna_cache::provider::binary_cache::signers::{Known, unsigned};
+use nanna_cache::provider::binary_cache::signers::{Known, Standard, short_of};
 use nanna_cache::provider::binary_cache::{
     CacheStore, CacheView, Outcome, SMALL_OBJECT, narinfo_key,
 };
@@ -61,14 +61,13 @@ fn lacking(world: &World, store: &FolderStore) -> usize {
         })
         .collect();
     let dir = StoreDir::default();
-    unsigned(
-        store.view(),
-        &dir,
-        "example-1",
-        &known,
-        &Progress::default(),
-    )
-    .len()
+    let standard = Standard {
+        key: Some("example-1"),
+        method: None,
+    };
+    let short = short_of(standard, store.view(), &dir, &known, &Progress::default());
+    assert!(short.otherwise.is_empty());
+    short.unsigned.len()
 }
 
 #[test]

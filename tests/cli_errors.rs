@@ -49,9 +49,9 @@ fn what_does_not_evaluate_is_an_error_and_the_rest_is_applied() {
         let text = unwrapped(&said.stdout);
         for words in [
             "3 errors",
-            "E .#bad it does not evaluate; Nix says: attribute 'missing' missing, at flake.nix:",
-            "E .#broken it does not evaluate; Nix says: broken on purpose",
-            "E .#typo it does not evaluate; Nix says:",
+            "E .#bad (cache.yaml:10) evaluation fails; Nix says: attribute 'missing' missing, at flake.nix:",
+            "E .#broken (cache.yaml:10) evaluation fails; Nix says: broken on purpose",
+            "E .#typo (cache.yaml:10) evaluation fails; Nix says:",
             "does not provide attribute",
             "no retention ends in dev",
             "to create, 1 to build",
@@ -93,9 +93,7 @@ fn one_slip_in_a_flake_is_said_once() {
         let text = unwrapped(&said.stdout);
         assert!(text.contains("1 error"), "{said}");
         assert!(
-            text.contains(
-                "E 3 outputs: .#a, .#b and .#c it does not evaluate; Nix says: syntax error"
-            ),
+            text.contains("E 3 outputs: .#a, .#b and .#c (cache.yaml:10) evaluation fails; Nix says: syntax error"),
             "{said}"
         );
         assert!(text.contains("at flake.nix:1:22"), "{said}");
@@ -166,6 +164,23 @@ artifacts:
         let good = world.output("good");
         assert!(seen.lines().any(|line| line == good), "{good}: {seen}");
         assert_eq!(std::fs::read_dir(&builds).unwrap().count(), 0);
+    });
+}
+
+#[test]
+fn what_fails_before_anything_begins_leaves_no_run_open() {
+    with_each_nix(|world| {
+        world.flake(PACKAGES);
+        world.config("artifacts: { all: { priority: 10, default: true, outputs: ['.#good'] } }\n");
+        let state = world.bed.home().join(".local/state/nanna-cache");
+        std::fs::create_dir_all(&state).unwrap();
+        std::fs::write(state.join("builds"), "in the way").unwrap();
+        let said = world.run("reconcile --apply").fails(1);
+        assert!(said.stderr.contains("nanna-cache/builds"), "{said}");
+        assert!(said.stderr.contains("XDG_STATE_HOME"), "{said}");
+        std::fs::remove_file(state.join("builds")).unwrap();
+        let said = world.run("reconcile --apply").success();
+        assert!(!said.stderr.contains("An earlier run"), "{said}");
     });
 }
 
@@ -243,5 +258,27 @@ fn explain_takes_whatever_names_a_path() {
                 .contains("dev: kept because a root that is within its retention"),
             "{said}"
         );
+    });
+}
+
+#[test]
+fn an_output_that_is_not_built_is_explained_and_init_says_why_it_knows_none() {
+    with_each_nix(|world| {
+        world.flake(r#"app = sh "app" [] "echo app > $out";"#);
+        world.config(&asking_for("'.#app'"));
+        let said = world.run("explain .#app").success();
+        let text = unwrapped(&said.stdout);
+        assert!(text.contains("dev: pushed once it is built"), "{said}");
+        assert!(
+            text.contains("because .#app makes it: an output of"),
+            "{said}"
+        );
+        world.bed.write("flake.nix", "{ outputs = _: { a = ; }; }");
+        let said = world.run("init --print").success();
+        assert!(said.stderr.contains("could not be read"), "{said}");
+        assert!(said.stderr.contains("syntax error"), "{said}");
+        world.bed.write("flake.nix", "{ outputs = _: { }; }");
+        let said = world.run("init --print").success();
+        assert!(!said.stderr.contains("could not be read"), "{said}");
     });
 }

@@ -152,3 +152,36 @@ fn a_lost_signing_key_is_not_made_anew() {
         }
     });
 }
+
+#[test]
+fn a_push_that_setup_has_to_precede_is_refused_and_says_so() {
+    with_each_nix(|world| {
+        world.flake(r#"app = sh "app" [] "echo app > $out"; web = sh "web" [] "echo web > $out";"#);
+        world.config(
+            "artifacts:\n  app: { priority: 10, match: ['-app$'], outputs: ['.#app'] }\n  \
+             all: { priority: 5, outputs: ['.#web'], default: true }\n",
+        );
+        for command in [
+            "push",
+            "push --apply",
+            "reconcile --apply --only push/dev/app",
+        ] {
+            let said = world.run(command).fails(4);
+            let text = said.stdout.replace('┃', "");
+            let text = text.split_whitespace().collect::<Vec<_>>().join(" ");
+            for part in [
+                "setup-first",
+                "`setup/dev/cache` and `setup/dev/signing-key`",
+                "run `nanna-cache setup --apply` first",
+            ] {
+                assert!(text.contains(part), "{part}\n{said}");
+            }
+            assert!(!world.cache().exists());
+        }
+        let _ = world.run("setup --apply").success();
+        // The build that a push needs comes with it, and no other.
+        let _ = world.run("reconcile --apply --only push/dev/app").success();
+        world.assert_cached([world.output("app")]);
+        world.converge();
+    });
+}

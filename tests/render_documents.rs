@@ -283,6 +283,7 @@ fn what_did_not_happen_is_said_in_full() {
             effect: String::new(),
         }],
         others: 0,
+        first_others: Vec::new(),
     });
     assert!(
         !sample.is_whole() && sample.has_failed() && sample.is_stale() && sample.did_something()
@@ -322,11 +323,14 @@ fn the_last_line_says_no_more_than_was_seen() {
     sample.second_look = Some(SecondLook {
         unknowns: vec![unknown],
         others: 2,
+        first_others: vec![Address::new(Phase::Prune, "dev", "dust")],
     });
     let text = last(&sample);
     assert!(!text.contains("everything"), "{text}");
     assert!(
-        text.contains("2 other changes are left, 1 thing could not be seen"),
+        text.contains(
+            "2 other changes are left: prune/dev/dust and 1 more, 1 thing could not be seen"
+        ),
         "{text}"
     );
     sample.second_look = None;

@@ -43,6 +43,7 @@ fn a_folder() {
     let dir = tempfile::tempdir().unwrap();
     let able = Able {
         knows_the_dead: true,
+        replaces: true,
         ..Able::default()
     };
     suite(

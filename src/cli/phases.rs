@@ -38,6 +38,10 @@ use crate::render::view::home::tilde;
 use crate::sys::clock::{Clock as _, SystemClock};
 use crate::transfer::progress::Progress;
 
+/// What mends a folder of state that cannot be written.
+const STATE: &str = "nothing is applied that is not written down first; XDG_STATE_HOME can name another \
+                     folder, which must be writable";
+
 /// Runs a command that plans; `None` if it is no such command.
 pub(super) fn run(context: &Context, command: &Command) -> Result<Option<Exit>, Failure> {
     let Some(Meant { args, only, extra }) = Meant::of(command)? else {
@@ -198,13 +202,18 @@ impl Work<'_> {
     ) -> Result<Report, Failure> {
         let plan = approved.plan();
         let (began, clock) = (Time(self.machine.host.now()), SystemClock::new());
+        // Before the journal begins: an error after that would leave it open.
+        let builds = plan
+            .steps
+            .iter()
+            .any(|step| matches!(step.op, Op::Build { .. }));
+        let links = builds
+            .then(|| Links::begin(&self.machine.host.state_folder().join("builds")))
+            .transpose()
+            .map_err(|error| Failure::of(&error).help(STATE))?;
         let path = self.machine.journal(&self.desired.config);
-        let (journal, left) = Journal::begin(&path, began).map_err(|error| {
-            Failure::of(&error).help(
-                "nothing is applied that is not written down first; XDG_STATE_HOME can name \
-                 another folder, which must be writable",
-            )
-        })?;
+        let (journal, left) =
+            Journal::begin(&path, began).map_err(|error| Failure::of(&error).help(STATE))?;
         if let Some(left) = left {
             let steps: Vec<String> = left.steps.iter().map(ToString::to_string).collect();
             let doing = if steps.is_empty() {
@@ -219,14 +228,6 @@ impl Work<'_> {
             (self.listener)(Event::Note(text));
         }
         let digest = Sha256::of(json::plan(plan).as_bytes()).to_hex();
-        let builds = plan
-            .steps
-            .iter()
-            .any(|step| matches!(step.op, Op::Build { .. }));
-        let links = builds
-            .then(|| Links::begin(&self.machine.host.state_folder().join("builds")))
-            .transpose()
-            .map_err(|error| Failure::of(&error))?;
         let applying = Applying {
             links: links.as_ref(),
             desired: self.desired,

@@ -74,6 +74,9 @@ pub(super) fn run(
         plan.refusals.retain(|refusal| refusal.code != PRUNE_BUSY);
     }
     plan.refusals = guard::check(request.desired, &plan, &request.args.allowances());
+    if request.args.event == Some(Event::Main) {
+        plan.refusals = shared_refusals(&plan);
+    }
     if let Some(saved) = &saved {
         fresh(saved, &plan)?;
     }
@@ -88,6 +91,15 @@ pub(super) fn run(
             .result(&drawn(request, whole.as_ref(), &plan, false))?;
         Ok(exit_of_plan(request.args, &plan))
     }
+}
+
+/// The refusals of what everybody shares: those of this machine are not shown on its behalf, so they do not count.
+fn shared_refusals(plan: &Plan) -> Vec<Refusal> {
+    let shared = Selection {
+        scope: Some(Scope::Shared),
+        ..Selection::default()
+    };
+    shared.shown(plan.clone()).refusals
 }
 
 fn carry_out(
@@ -152,7 +164,7 @@ fn drawn(request: &Request<'_>, whole: Option<&Plan>, plan: &Plan, applying: boo
             scope: None,
             ..request.selection.clone()
         };
-        let mut shown = selection.apply(whole.clone());
+        let mut shown = selection.shown(whole.clone());
         shown.refusals.clone_from(&plan.refusals);
         Cow::Owned(shown)
     });
@@ -174,7 +186,7 @@ fn drawn(request: &Request<'_>, whole: Option<&Plan>, plan: &Plan, applying: boo
                     scope,
                     ..Selection::default()
                 };
-                selection.apply(plan.clone())
+                selection.shown(plan.clone())
             });
             json::plan(part.as_ref().unwrap_or(plan))
         }

@@ -190,6 +190,8 @@ pub struct Written {
     pub signing_key: Option<SigningKey>,
     /// How NARs are compressed.
     pub compression: Compression,
+    /// Whether what is there by another method is compressed anew.
+    pub recompress: bool,
     /// Bytes of all NAR files that the cache may hold.
     pub max_size: Option<Size>,
 }

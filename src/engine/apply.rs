@@ -99,6 +99,13 @@ impl Run<'_> {
         let (mut steps, mut ended) = self.part(planned);
         if !steps.is_empty() && stage.is_late(&plan.steps) {
             self.observed = observe(work.desired, work.machine, work.progress, work.listener);
+            // A look that was interrupted tells nothing of the steps.
+            let (still, stopped) = self.part(steps);
+            ended.extend(stopped);
+            if still.is_empty() {
+                return ended;
+            }
+            steps = still;
             let now = Late {
                 desired: work.desired,
                 selection: work.selection,

@@ -118,6 +118,7 @@ fn at_hand(observed: &Observed, hash: HashPart) -> Option<PathToPush> {
         directory,
         unasked: false,
         sign: false,
+        recompress: false,
     };
     let store = observed.store.present();
     if let Some((store, row)) = store.and_then(|store| Some((store, store.paths.row(&hash)?))) {
@@ -187,6 +188,7 @@ fn item(
         ca: None,
         class: class.clone(),
         rank: path.rank,
+        recompress: path.recompress,
     };
     if let Some(directory) = &path.directory {
         let ca = Some(ContentAddress::of_nar(path.nar_hash));
@@ -234,7 +236,12 @@ fn keys(work: &Applying<'_>, cache: &Cache) -> Result<Arc<[SecretKey]>, String> 
     let Some(signing) = &cache.signing else {
         return Ok(Arc::new([]));
     };
-    match secret::signing_key(&work.machine.host, &work.desired.site.base, signing) {
+    match secret::signing_key(
+        &work.machine.host,
+        &work.desired.site.base,
+        signing,
+        work.progress,
+    ) {
         Ok(key) => Ok(Arc::new([key])),
         Err(NoSecret::Missing) => Err(format!("the signing key is missing: {}", signing.secret)),
         Err(NoSecret::Unreadable(why)) => Err(why),

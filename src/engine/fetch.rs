@@ -1,5 +1,7 @@
 //! Fetching a directory from the declared caches, hash-checked, without any Nix.
 
+use std::collections::BTreeSet;
+
 use camino::Utf8Path;
 
 use super::machine::{Machine, sentence};
@@ -59,11 +61,11 @@ pub fn fetch(
             "cache.yaml has no such cache to fetch from".to_owned(),
         ));
     }
-    let store_dir = machine
+    let here = machine
         .store
         .as_ref()
         .map_or_else(|_| StoreDir::default(), |store| store.store.clone());
-    let mut problems = Vec::new();
+    let (mut problems, mut known) = (Vec::new(), BTreeSet::new());
     for (cache_name, cache) in caches {
         let opened = machine.view(cache).and_then(|store| {
             let found = from_cache::find(store.as_ref(), name)?;
@@ -85,12 +87,15 @@ pub fn fetch(
             found
         };
         let Some(newest) = found.first() else {
+            known.extend(from_cache::names(store.as_ref()).unwrap_or_default());
             continue;
         };
+        // Its paths are those of the store that the cache is for, whatever store is here.
+        let store_dir = from_cache::store_dir(store.as_ref()).unwrap_or_else(|| here.clone());
         let mut keys = cache.public_keys.clone();
         if let Some(signing) = &cache.signing
             && let Observation::Present(key) =
-                secret::public_key(&machine.host, &desired.site.base, signing)
+                secret::public_key(&machine.host, &desired.site.base, signing, progress)
         {
             keys.push(key);
         }
@@ -119,8 +124,26 @@ pub fn fetch(
     if problems.is_empty() {
         return Err(FetchFailure {
             why: "no declared cache has a record of that name".to_owned(),
-            help: Some("names are those of directories as they were pushed; `nanna-cache push --apply` pushes them".to_owned()),
+            help: Some(names(&known)),
         });
     }
     Err(fail(problems.join("; ")))
+}
+
+/// What there is to fetch, or how something gets there.
+fn names(known: &BTreeSet<String>) -> String {
+    const SHOWN: usize = 8;
+    if known.is_empty() {
+        return "names are those of directories as they were pushed; `nanna-cache push --apply` pushes them"
+            .to_owned();
+    }
+    let mut names: Vec<String> = known
+        .iter()
+        .take(SHOWN)
+        .map(|name| format!("`{name}`"))
+        .collect();
+    if known.len() > SHOWN {
+        names.push(format!("{} more", known.len() - SHOWN));
+    }
+    format!("there are {}", names.join(", "))
 }

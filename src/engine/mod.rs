@@ -19,7 +19,7 @@ pub mod observe;
 mod prune;
 mod push;
 mod secret;
+mod short;
 mod single;
 mod stale;
-mod unsigned;
 pub mod work;

@@ -11,7 +11,7 @@ use super::event::{Event, Listener};
 use super::explore;
 use super::machine::{Machine, sentence};
 use super::secret;
-use super::unsigned;
+use super::short;
 use crate::config::model::{CacheName, NixConf};
 use crate::nix::key::PublicKey;
 use crate::nix::store_path::StoreDir;
@@ -43,7 +43,7 @@ pub fn observe(
         .store
         .as_ref()
         .map_or_else(|_| StoreDir::default(), |at| at.store.clone());
-    let keys = keys(desired, machine);
+    let keys = keys(desired, machine, progress);
     let mut observed = thread::scope(|scope| {
         let nix = scope.spawn(|| settings(machine));
         let store = scope.spawn(|| local_store(desired, machine, progress));
@@ -71,7 +71,7 @@ pub fn observe(
         }
     });
     observed.upstreams = explore::upstreams(desired, &observed, machine, progress, listener);
-    unsigned::fill(desired, machine, &mut observed, progress);
+    short::fill(desired, machine, &mut observed, progress);
     priorities(desired, &mut observed, machine);
     observed
 }
@@ -180,14 +180,18 @@ fn directories(
 }
 
 /// The public halves of the signing keys.
-fn keys(desired: &Desired, machine: &Machine) -> BTreeMap<CacheName, Observation<PublicKey>> {
+fn keys(
+    desired: &Desired,
+    machine: &Machine,
+    progress: &Progress,
+) -> BTreeMap<CacheName, Observation<PublicKey>> {
     let signing = desired
         .caches
         .iter()
         .filter_map(|(name, cache)| Some((name.clone(), cache.signing.as_ref()?)));
     signing
         .map(|(name, signing)| {
-            let key = secret::public_key(&machine.host, &desired.site.base, signing);
+            let key = secret::public_key(&machine.host, &desired.site.base, signing, progress);
             (name, key)
         })
         .collect()

@@ -174,7 +174,9 @@ impl Judge<'_> {
     fn pushed(&self, step: &Step, parts: &Parts<'_>) -> Ended {
         let done = self.done.classes.get(parts.class);
         let did = Effect {
-            paths: done.map_or(0, |done| (done.uploaded.len() + done.signed.len()) as u64),
+            paths: done.map_or(0, |done| {
+                (done.uploaded.len() + done.signed.len() + done.recompressed.len()) as u64
+            }),
             bytes: done.map_or(0, |done| done.nar_bytes),
         };
         if let Some(why) = self.lost(parts.paths) {
@@ -233,7 +235,10 @@ impl Judge<'_> {
             if !done.signed.is_empty() {
                 detail.push(format!("{} signed", done.signed.len()));
             }
-            match done.present.len() - done.signed.len() {
+            if !done.recompressed.is_empty() {
+                detail.push(format!("{} compressed anew", done.recompressed.len()));
+            }
+            match done.present.len() - done.signed.len() - done.recompressed.len() {
                 0 => {}
                 1 => detail.push("1 was there already".to_owned()),
                 many => detail.push(format!("{many} were there already")),

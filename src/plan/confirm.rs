@@ -61,6 +61,9 @@ fn gather<T>(found: &mut BTreeMap<String, Why>, seen: &BTreeMap<String, Observat
     }
 }
 
+/// Changes beyond what was applied that are named.
+const OTHERS: usize = 3;
+
 /// Judges steps that ran by what was `observed` afterwards and the plan that was made of it.
 ///
 /// `before` is what could not be seen when the steps were planned. Steps of `fresh` that are no
@@ -85,6 +88,9 @@ pub fn judge(ran: &[Step], before: &Blind, observed: &Observed, fresh: &Plan) ->
     again.sort();
     again.dedup();
     let others = (planned.len() - again.len()) as u64;
+    let is_other = |step: &&&Step| again.binary_search(&step.address).is_err();
+    let first_others = planned.iter().filter(is_other).take(OTHERS);
+    let first_others = first_others.map(|step| step.address.clone()).collect();
     let unknown = ran.iter().zip(&seen).find_map(|(step, seen)| match seen {
         Seen::Unknown { why } => Some(Why(format!("{}: {}", step.address, why.0))),
         Seen::Settled | Seen::Pending => None,
@@ -100,12 +106,14 @@ pub fn judge(ran: &[Step], before: &Blind, observed: &Observed, fresh: &Plan) ->
         look: SecondLook {
             unknowns: fresh.unknowns.clone(),
             others,
+            first_others,
         },
     }
 }
 
 /// Whether a step that is planned again is, at least in part, what the step that ran was to do. Time passes
-/// during an apply, so more may have to go by now than went: that is another change.
+/// during an apply, so more may have to go by now than went, and more may have come that is wanted: those are
+/// other changes.
 fn is_same(ran: &Step, again: &Step) -> bool {
     if ran.address != again.address {
         return false;
@@ -122,6 +130,33 @@ fn is_same(ran: &Step, again: &Step) -> bool {
             let named: BTreeSet<_> = paths.iter().map(|gone| &gone.path).collect();
             paths_again.iter().any(|path| named.contains(&path.path))
                 || roots_again.iter().any(|root| roots.contains(root))
+        }
+        (
+            Op::Push {
+                paths,
+                selectors,
+                roots,
+                ..
+            },
+            Op::Push {
+                paths: paths_again,
+                selectors: selectors_again,
+                roots: roots_again,
+                ..
+            },
+        ) => {
+            // What a build was to bring was not known when it did not run.
+            if !selectors.is_empty() {
+                return true;
+            }
+            let uploaded: BTreeSet<_> = paths.iter().map(|path| &path.path).collect();
+            let written: BTreeSet<_> = roots.iter().map(|root| (&root.class, &root.path)).collect();
+            let mut outputs = selectors_again.iter().flat_map(|one| &one.outputs);
+            paths_again.iter().any(|path| uploaded.contains(&path.path))
+                || roots_again
+                    .iter()
+                    .any(|root| root.new && written.contains(&(&root.class, &root.path)))
+                || outputs.any(|path| uploaded.contains(path))
         }
         (Op::Sweep { objects, .. }, Op::Sweep { objects: left, .. }) => {
             let named: BTreeSet<_> = objects.iter().map(|object| &object.key).collect();

@@ -3,7 +3,7 @@
 use camino::{Utf8Path, Utf8PathBuf};
 use indexmap::IndexMap;
 
-use super::address::Phase;
+use super::address::{Address, Phase};
 use super::place::Place;
 use super::step::{Because, Scope};
 use crate::config::model::{
@@ -61,6 +61,8 @@ pub struct Desired {
     pub extra: Extra,
     /// The phases that were chosen: what only others want to know is not asked.
     pub phases: Vec<Phase>,
+    /// The phases or leading parts of addresses that were chosen; empty: everything.
+    pub chosen: Vec<String>,
 }
 
 /// A writable cache.
@@ -78,6 +80,8 @@ pub struct Cache {
     pub signing: Option<Signing>,
     /// How NARs are compressed.
     pub compression: Compression,
+    /// Whether what is there by another method is compressed anew.
+    pub recompress: bool,
     /// Bytes of NAR files that it may hold.
     pub max_size: Option<u64>,
 }
@@ -206,6 +210,7 @@ impl Desired {
             tops,
             extra,
             phases: Phase::ALL.to_vec(),
+            chosen: Vec::new(),
         }
     }
 
@@ -225,6 +230,7 @@ impl Desired {
         if !has(Phase::Optimize) {
             self.config.optimize.warm.clear();
         }
+        self.chosen = parts.to_vec();
         self
     }
 
@@ -234,10 +240,27 @@ impl Desired {
         self.phases.contains(&phase)
     }
 
+    /// Whether a step of this address would run: what others that do run may count on.
+    #[must_use]
+    pub fn runs(&self, address: &Address) -> bool {
+        self.chosen.is_empty() || self.chosen.iter().any(|part| address.is_in(part))
+    }
+
     /// The *because* of a setting: a rule in words and where it stands.
     #[must_use]
     pub fn because(&self, rule: impl Into<String>, pointer: &str) -> Because {
         because(&self.config, rule, pointer)
+    }
+
+    /// What asks for an output (expanded installable).
+    #[must_use]
+    pub fn because_of_output(&self, installable: &str) -> Because {
+        let is_it =
+            |top: &&Top| matches!(&top.source, TopSource::Output(output) if output == installable);
+        self.tops.iter().find(is_it).map_or_else(
+            || self.because(format!("{installable} is warmed"), "/optimize/warm"),
+            |top| top.because.clone(),
+        )
     }
 
     /// Whether a class is pushed to a cache.
@@ -285,6 +308,7 @@ fn written_cache(
             name: key.name.clone(),
         }),
         compression: written.compression,
+        recompress: written.recompress,
         max_size: written.max_size.map(|size| size.0),
     }
 }

@@ -11,6 +11,9 @@ use crate::config::model::{CacheName, PruneLimits};
 use crate::config::rough::Rough;
 use crate::config::units::{Share, Size};
 
+/// How to do all the rest.
+const LEAVE_OUT: &str = "leave the prune out: --only setup,push,optimize";
+
 /// A plan that may be applied. Only [`approve`] makes one.
 #[derive(Debug)]
 pub struct ApprovedPlan(Plan);
@@ -147,20 +150,27 @@ fn brake(
     let share = allowed.share.unwrap_or(share);
     // Without a budget nobody knows of how much: then whatever goes counts as all.
     let budget = plan.caches.iter().find(|budget| &budget.cache == cache);
-    for (part, whole, what) in [
+    let parts = [
         (toll.paths, budget.map_or(0, |budget| budget.paths), "paths"),
         (toll.bytes, budget.map_or(0, |budget| budget.bytes), "bytes"),
-    ] {
-        let deleted = share_of(part, whole);
-        if deleted > share {
-            refusals.push(refuse(
-                "prune-share",
-                format!(
-                    "{deleted} of the {what} of {cache} would be deleted; the limit is {share}"
-                ),
-                format!("raise prune.limits.share, or pass --allow share={deleted}"),
-            ));
-        }
+    ];
+    let shares = parts.map(|(part, whole, what)| (share_of(part, whole), what));
+    let over: Vec<String> = shares
+        .iter()
+        .filter(|(deleted, _)| *deleted > share)
+        .map(|(deleted, what)| format!("{deleted} of the {what}"))
+        .collect();
+    if let Some(most) = shares.iter().map(|(deleted, _)| *deleted).max()
+        && !over.is_empty()
+    {
+        refusals.push(refuse(
+            "prune-share",
+            format!(
+                "{} of {cache} would be deleted; the limit is {share}",
+                over.join(" and ")
+            ),
+            format!("raise prune.limits.share, pass --allow share={most}, or {LEAVE_OUT}"),
+        ));
     }
     if let Some(limit) = allowed.bytes.or(bytes)
         && toll.bytes > limit.0
@@ -171,7 +181,7 @@ fn brake(
                 "{} would be deleted from {cache}; the limit is {limit}",
                 Rough(toll.bytes)
             ),
-            "raise prune.limits.bytes, or pass --allow bytes=SIZE".to_owned(),
+            format!("raise prune.limits.bytes, pass --allow bytes=SIZE, or {LEAVE_OUT}"),
         ));
     }
     if let Some(limit) = allowed.count.or(count)
@@ -184,7 +194,7 @@ fn brake(
                 toll.paths
             ),
             format!(
-                "raise prune.limits.count, or pass --allow count={}",
+                "raise prune.limits.count, pass --allow count={}, or {LEAVE_OUT}",
                 toll.paths
             ),
         ));

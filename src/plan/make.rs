@@ -1,6 +1,6 @@
 //! Puts the phases together: `(desired, observed) → Plan`.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use super::address::{Address, Phase, key_address};
 use super::change::Changes;
@@ -8,8 +8,10 @@ use super::desired::Desired;
 use super::observed::{Observed, Why};
 use super::plan::{Advice, Counts, FORMAT, Plan, PlanError, Unknown};
 use super::setup::key::{DIFFERS, LOST, MISSING, UNUSABLE};
-use super::step::{Because, Op};
+use super::step::{Because, Op, Step};
 use super::{adopt, optimize, prune, push, setup};
+use crate::config::model::CacheName;
+use crate::config::secret::SecretRef;
 
 /// Makes the plan. The same inputs give the same plan, byte for byte.
 ///
@@ -74,10 +76,16 @@ fn phases(desired: &Desired, observed: &Observed) -> Changes {
         .map(|step| step.address.clone())
         .collect();
     for step in &mut pushing.steps {
-        match step.op {
+        match &step.op {
             Op::Build { .. } => step.waits_for.clone_from(&early),
             // What is built for one cache also tells what another lacks.
-            _ => step.waits_for.extend(builds.iter().cloned()),
+            op => {
+                if let Op::Push { cache, .. } = op {
+                    step.waits_for
+                        .extend(shared_key(desired, &setup.steps, cache));
+                }
+                step.waits_for.extend(builds.iter().cloned());
+            }
         }
         step.waits_for.sort();
         step.waits_for.dedup();
@@ -121,6 +129,25 @@ fn phases(desired: &Desired, observed: &Observed) -> Changes {
         }
     }
     all
+}
+
+/// The step that makes the key of a cache, where that is the step of another one with the same file.
+fn shared_key<'s>(
+    desired: &Desired,
+    setup: &'s [Step],
+    cache: &CacheName,
+) -> impl Iterator<Item = Address> + use<'s> {
+    let signing = desired.caches.get(cache).and_then(|it| it.signing.as_ref());
+    let file = signing.and_then(|signing| match &signing.secret {
+        SecretRef::File(file) => Some(file.clone()),
+        _ => None,
+    });
+    setup
+        .iter()
+        .filter(move |step| {
+            matches!(&step.op, Op::GenerateKey { path, .. } if Some(path) == file.as_ref())
+        })
+        .map(|step| step.address.clone())
 }
 
 /// Without a key, what it would sign must not be done. All else may: a job that is given no secrets
@@ -170,10 +197,12 @@ fn narrow_to_signed(all: &mut Changes) {
 
 /// One error for all that have the same: a slip in a flake is said once, not for each of its outputs.
 fn together(errors: Vec<PlanError>) -> Vec<PlanError> {
-    let mut by_why: BTreeMap<Why, (BTreeSet<String>, Vec<String>)> = BTreeMap::new();
+    let mut by_why: BTreeMap<Why, (BTreeMap<String, Because>, Vec<String>)> = BTreeMap::new();
     for error in errors {
         let (what, effects) = by_why.entry(error.why).or_default();
-        what.extend(error.what);
+        for name in error.what {
+            what.entry(name).or_insert_with(|| error.because.clone());
+        }
         if !effects.contains(&error.effect) {
             effects.push(error.effect);
         }
@@ -181,7 +210,8 @@ fn together(errors: Vec<PlanError>) -> Vec<PlanError> {
     by_why
         .into_iter()
         .map(|(why, (what, effects))| PlanError {
-            what: what.into_iter().collect(),
+            because: what.values().next().cloned().unwrap_or_default(),
+            what: what.into_keys().collect(),
             why,
             effect: effects.join("; "),
         })
@@ -189,7 +219,7 @@ fn together(errors: Vec<PlanError>) -> Vec<PlanError> {
 }
 
 /// The order of reading: by phase; within a phase as planned.
-fn in_order(mut steps: Vec<super::step::Step>) -> Vec<super::step::Step> {
+fn in_order(mut steps: Vec<Step>) -> Vec<Step> {
     steps.sort_by_key(|step| Phase::ALL.iter().position(|phase| *phase == step.phase));
     steps
 }

@@ -161,6 +161,9 @@ pub struct Capabilities {
     /// It was found to overwrite objects although it was told to write only if there is none.
     #[serde(default)]
     pub unconditional: bool,
+    /// An object can be replaced by another that is as old as it.
+    #[serde(default)]
+    pub replace: bool,
 }
 
 /// A writable cache as it was found.
@@ -197,6 +200,9 @@ pub struct CacheContent {
     /// Paths that are wanted, here and there the same, and that lack the signature of the key that signs
     /// here: sorted.
     pub unsigned: Vec<HashPart>,
+    /// Paths that are wanted, here and there the same, and whose NARs are compressed by another method than
+    /// they are to be: sorted. Empty where that is to stay so.
+    pub otherwise: Vec<HashPart>,
     /// Paths that damaged narinfos seem to refer to, sorted: some Nix may read such a narinfo.
     pub bound: Vec<HashPart>,
     /// Why the look is not whole; if so, nothing in it is deleted.

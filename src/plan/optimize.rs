@@ -124,7 +124,7 @@ fn tuning_file(
     if settings.is_empty() && !has_section {
         return;
     }
-    let (before, why) = match setup::own_file(path, observed, changes) {
+    let (before, why) = match setup::own_file(path, tuning_address(), observed, changes) {
         setup::Own::Write(before) => (before, None),
         setup::Own::Ask(before, why) => (before, Some(why)),
         setup::Own::Leave => return,

@@ -6,8 +6,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::address::{Address, Phase, build_address, cache_addresses, pin_address, push_address};
+use super::class::ClassId;
 use super::desired::{Cache, Desired};
 use super::observed::CacheContent;
+use super::paths::Row;
 use super::record::PinRecord;
 use super::step::{Effect, Known, Op, Step};
 use super::verdict::Verdicts;
@@ -35,6 +37,12 @@ pub fn steps(
         .keys()
         .chain(recorded.keys().copied())
         .collect();
+    let coming = Coming {
+        desired,
+        name,
+        wanted,
+        verdicts,
+    };
     let mut steps = Vec::new();
     for pin in names {
         let records = recorded.remove(pin).unwrap_or_default();
@@ -43,11 +51,11 @@ pub fn steps(
                 // A name may be another project's, too: its records are left alone, and count as kept.
                 let (ours, others): (Vec<&PinRecord>, Vec<&PinRecord>) =
                     records.iter().partition(|record| is_ours(desired, record));
-                let mut current = current(pin, wanted, verdicts);
+                let mut current = coming.current(pin);
                 current.retain(|path| others.iter().all(|other| other.hash != path.hash()));
                 let (add, remove) = revise(&current, &ours, declared.revisions);
                 // What a pin lacks here, another runner may have pinned: nothing of it ends.
-                let whole = is_whole(pin, wanted, verdicts);
+                let whole = coming.is_whole(pin);
                 (add, if whole { remove } else { Vec::new() })
             }
             None => (Vec::new(), ended(desired, &records)),
@@ -76,7 +84,7 @@ pub fn steps(
             address: pin_address(name, pin),
             phase: Phase::Push,
             scope: cache.scope,
-            because: desired.because(format!("pin {pin}"), &format!("/pins/{pin}")),
+            because: desired.because(rule(desired, pin), &format!("/pins/{pin}")),
             effect: Effect {
                 paths: (add.len() + remove.len()) as u64,
                 bytes: 0,
@@ -102,27 +110,58 @@ pub fn steps(
     steps
 }
 
+/// What `cache.yaml` says of a pin.
+fn rule(desired: &Desired, pin: &PinName) -> String {
+    match desired.config.pins.get(pin).map(|pin| pin.revisions) {
+        None => format!("cache.yaml no longer has the pin {pin}"),
+        Some(1) => format!("{pin} keeps its newest revision alone"),
+        Some(many) => format!("{pin} keeps its {many} newest revisions"),
+    }
+}
+
 /// A name for the path of a record whose narinfo is gone: the record is all that is left of it.
 fn gone(hash: HashPart) -> Option<StorePath> {
     StorePath::new(hash, "gone").ok()
 }
 
-/// What a pin names now, as far as the cache has it or gets it.
-fn current(pin: &PinName, wanted: &Wanted<'_>, verdicts: &Verdicts) -> BTreeSet<StorePath> {
-    let tops = wanted
-        .tops
-        .iter()
-        .filter(|top| top.pin.as_ref() == Some(pin) && verdicts.kept.contains(top.row))
-        .map(|top| wanted.paths.path(top.row));
-    tops.chain(builds(pin, wanted).flat_map(|build| build.outputs.iter().cloned()))
-        .collect()
+/// What a cache has, or gets by the pushes that run.
+struct Coming<'a> {
+    desired: &'a Desired,
+    name: &'a CacheName,
+    wanted: &'a Wanted<'a>,
+    verdicts: &'a Verdicts,
 }
 
-/// Whether everything that a pin names is in the cache, or gets there.
-fn is_whole(pin: &PinName, wanted: &Wanted<'_>, verdicts: &Verdicts) -> bool {
-    let mut tops = wanted.tops.iter();
-    !wanted.open_pins.contains(pin)
-        && tops.all(|top| top.pin.as_ref() != Some(pin) || verdicts.kept.contains(top.row))
+impl Coming<'_> {
+    /// What a pin names now, as far as the cache has it or gets it.
+    fn current(&self, pin: &PinName) -> BTreeSet<StorePath> {
+        let tops = self.wanted.tops.iter();
+        let tops = tops
+            .filter(|top| top.pin.as_ref() == Some(pin) && self.has(top.row))
+            .map(|top| self.wanted.paths.path(top.row));
+        let builds = builds(pin, self.wanted).filter(|build| self.is_pushed(build.class));
+        tops.chain(builds.flat_map(|build| build.outputs.iter().cloned()))
+            .collect()
+    }
+
+    /// Whether everything that a pin names is in the cache, or gets there.
+    fn is_whole(&self, pin: &PinName) -> bool {
+        let mut tops = self.wanted.tops.iter();
+        !self.wanted.open_pins.contains(pin)
+            && tops.all(|top| top.pin.as_ref() != Some(pin) || self.has(top.row))
+            && builds(pin, self.wanted).all(|build| self.is_pushed(build.class))
+    }
+
+    fn has(&self, row: Row) -> bool {
+        self.verdicts.kept.contains(row)
+            && (!self.verdicts.pushed.contains(row) || self.is_pushed(self.wanted.class(row)))
+    }
+
+    fn is_pushed(&self, class: ClassId) -> bool {
+        let class = self.wanted.classifier.name_of(class);
+        let push = push_address(self.name, class.as_str());
+        self.desired.runs(&push)
+    }
 }
 
 /// The builds that a pin waits for.
@@ -192,9 +231,9 @@ pub(super) fn only_additions(step: &mut Step) -> bool {
 }
 
 /// The pin records that stay after these steps: those that are there, less those that go.
-pub(super) fn remaining(
+pub(super) fn remaining<'s>(
     content: &CacheContent,
-    steps: &[Step],
+    steps: impl IntoIterator<Item = &'s Step>,
     cache: &CacheName,
 ) -> Vec<PinRecord> {
     let mut going: BTreeSet<(&PinName, HashPart)> = BTreeSet::new();

@@ -155,6 +155,9 @@ pub struct PlanError {
     pub why: Why,
     /// What the plan does about it.
     pub effect: String,
+    /// What asks for it (the first of them).
+    #[serde(default)]
+    pub because: Because,
 }
 
 /// Something that could not be seen.

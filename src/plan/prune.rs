@@ -9,7 +9,6 @@ pub use report::UNREACHABLE;
 
 use std::collections::BTreeSet;
 
-use super::address::Phase;
 use super::change::Changes;
 use super::class::Classifier;
 use super::desired::{Cache, Desired, TopSource};
@@ -180,19 +179,17 @@ impl Place<'_> {
                 incoming: incoming(&pushing.steps, self.name, self.content),
                 renewed,
                 relied_on: pushing.relied_on.get(self.name).map_or(&[], Vec::as_slice),
-                pins: pins::remaining(self.content, self.running(pushing), self.name),
+                pins: pins::remaining(self.content, self.running(&pushing.steps), self.name),
             },
         )
     }
 
-    /// The pushes and pins that run beside this prune: none where its phase alone was chosen. Then a pin
-    /// that would go still holds, and a root that would be written covers nothing.
-    fn running<'p>(&self, pushing: &'p Changes) -> &'p [Step] {
-        if self.desired.has(Phase::Push) {
-            &pushing.steps
-        } else {
-            &[]
-        }
+    /// The pushes and pins that run beside this prune: those that were chosen. Of the others, a pin that would
+    /// go still holds, and a root that would be written covers nothing.
+    fn running<'p>(&self, pushing: &'p [Step]) -> impl Iterator<Item = &'p Step> {
+        pushing
+            .iter()
+            .filter(|step| self.desired.runs(&step.address))
     }
 
     fn budget(&self) -> CacheBudget {
@@ -252,7 +249,7 @@ fn incoming(pushing: &[Step], cache: &CacheName, content: &CacheContent) -> u64 
         _ => &[],
     });
     paths
-        .filter(|path| !path.unasked && !path.sign && !is_there(path))
+        .filter(|path| !path.unasked && !path.is_there() && !is_there(path))
         .map(|path| path.nar_size)
         .sum()
 }

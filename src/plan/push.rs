@@ -210,10 +210,10 @@ fn build_step(build: WantedBuild, scope: Scope) -> Step {
 
 /// The root records that a plan's push steps write to a cache; a prune of the same plan counts them.
 pub(super) fn roots_to_write<'s>(
-    steps: &'s [Step],
+    steps: impl IntoIterator<Item = &'s Step>,
     cache: &'s CacheName,
 ) -> impl Iterator<Item = &'s RootToWrite> {
-    steps.iter().flat_map(move |step| match &step.op {
+    steps.into_iter().flat_map(move |step| match &step.op {
         Op::Push {
             cache: name, roots, ..
         } if name == cache => roots.as_slice(),

@@ -114,6 +114,9 @@ pub struct SecondLook {
     /// Changes that a new plan would have beyond what was applied: left out on purpose, or new.
     #[serde(default)]
     pub others: u64,
+    /// Addresses of the first of them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub first_others: Vec<Address>,
 }
 
 /// A phase in numbers: what was planned, and what happened.

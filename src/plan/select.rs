@@ -1,17 +1,20 @@
 //! A part of a plan: by phase or address, by cache, by scope.
 //!
 //! A part never does more than the whole: steps are only taken out, and what concerned only them
-//! goes with them.
+//! goes with them. The builds that a taken step waits for come along; what setup has to do before it does
+//! not: that is refused and named ([`SETUP_FIRST`]).
 
+mod first;
 mod possible;
 
 use std::collections::BTreeSet;
 
+pub use first::SETUP_FIRST;
 pub use possible::{can_choose, possible};
 
 use super::address::Address;
 use super::plan::{CacheBudget, Plan};
-use super::step::{Op, Scope, Step};
+use super::step::{Known, Op, Scope, Step};
 use crate::config::model::CacheName;
 
 /// What to take of a plan; empty lists take everything.
@@ -59,8 +62,8 @@ impl Selection {
         only && cache && self.scope.is_none_or(|scope| step.scope == scope)
     }
 
-    /// Whether a step that is refused before it is one would be taken: a prune is of whom its cache is of,
-    /// all others are of this machine.
+    /// Whether a step that is refused before it is one would be taken: what is done to the content of a cache is
+    /// of whom the cache is of, all else is of this machine.
     fn takes_place(&self, address: &Address, caches: &[CacheBudget]) -> bool {
         let only = self.only.is_empty() || self.only.iter().any(|part| address.is_in(part));
         let of = |cache: &CacheName| cache.as_str() == address.place();
@@ -68,7 +71,8 @@ impl Selection {
             .iter()
             .find(|budget| of(&budget.cache))
             .and_then(|budget| budget.tier);
-        let scope = if address.is_in("prune") && tier != Some(3) {
+        let is_content = address.is_in("prune") || address.is_in("push");
+        let scope = if is_content && tier != Some(3) {
             Scope::Shared
         } else {
             Scope::Machine
@@ -77,14 +81,34 @@ impl Selection {
             && (self.caches.is_empty() || self.caches.iter().any(of))
     }
 
-    /// The part of a plan that is taken.
+    /// The part of a plan that is taken, to be applied: where it lacks what has to come first, that is refused.
     #[must_use]
-    pub fn apply(&self, mut plan: Plan) -> Plan {
+    pub fn apply(&self, plan: Plan) -> Plan {
+        let (mut part, left) = self.part(plan);
+        let first = first::refusals(&part.steps, &left);
+        if !first.is_empty() {
+            part.refusals.extend(first);
+            part.refusals.sort();
+        }
+        part
+    }
+
+    /// The part of a plan that is shown; what it lacks runs elsewhere.
+    #[must_use]
+    pub fn shown(&self, plan: Plan) -> Plan {
+        self.part(plan).0
+    }
+
+    /// The part of a plan that is taken, and the steps that are not.
+    fn part(&self, mut plan: Plan) -> (Plan, Vec<Step>) {
         if self.is_all() {
-            return plan;
+            return (plan, Vec::new());
         }
         let planned: BTreeSet<Address> = plan.steps.iter().map(|s| s.address.clone()).collect();
-        plan.steps.retain(|step| self.takes(step));
+        let builds = self.builds(&plan.steps);
+        let is_taken = |step: &Step| self.takes(step) || builds.contains(&step.address);
+        let (taken, left) = plan.steps.into_iter().partition(is_taken);
+        plan.steps = taken;
         // A refusal may name a step that there would be without it.
         let taken = |address: &Address| {
             if planned.contains(address) {
@@ -119,7 +143,21 @@ impl Selection {
             plan.caches
                 .retain(|budget| self.caches.contains(&budget.cache));
         }
-        plan
+        (plan, left)
+    }
+
+    /// The builds that tell what the steps that are taken do.
+    fn builds(&self, steps: &[Step]) -> BTreeSet<Address> {
+        let taken = steps.iter().filter(|step| self.takes(step));
+        let named: BTreeSet<&Address> = taken
+            .flat_map(|step| match &step.known {
+                Known::After { steps, .. } => steps.as_slice(),
+                Known::Now => &[],
+            })
+            .collect();
+        let is_build = |step: &&Step| matches!(step.op, Op::Build { .. });
+        let builds = steps.iter().filter(is_build).map(|step| &step.address);
+        builds.filter(|it| named.contains(it)).cloned().collect()
     }
 }
 

@@ -101,7 +101,14 @@ pub(super) fn ask(
 }
 
 /// Looks whether a file is ours, absent, or somebody else's.
-pub(super) fn own_file(path: &str, observed: &Observed, changes: &mut Changes) -> Own {
+///
+/// `address` is the step that would write it.
+pub(super) fn own_file(
+    path: &str,
+    address: Address,
+    observed: &Observed,
+    changes: &mut Changes,
+) -> Own {
     let own = |before, why: Option<String>| match why {
         Some(why) => Own::Ask(before, why),
         None => Own::Write(before),
@@ -113,7 +120,7 @@ pub(super) fn own_file(path: &str, observed: &Observed, changes: &mut Changes) -
         }
         Some(Observation::Present(_)) => {
             changes.refusals.push(Refusal {
-                steps: Vec::new(),
+                steps: vec![address],
                 code: "setup-foreign-file".to_owned(),
                 text: format!("{path} exists and does not begin with `{MARKER}`: it is not ours"),
                 help: "move it away, or choose another folder with setup.nix-conf".to_owned(),

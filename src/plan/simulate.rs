@@ -10,16 +10,16 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use cache::table;
 
-use super::desired::Desired;
+use super::desired::{Cache, Desired};
 use super::make;
 use super::observed::{
-    Directories, DirectoryFacts, Environment, FileFacts, LocalStore, NixFacts, Observation,
-    Observed, OutputFacts, Upstream, Why,
+    CacheContent, Directories, DirectoryFacts, Environment, FileFacts, LocalStore, NixFacts,
+    Observation, Observed, OutputFacts, Upstream, Why,
 };
 use super::plan::Plan;
 use super::record::Root;
 use super::stages::{StageKind, stages};
-use super::step::{Op, Step};
+use super::step::{Op, PathToPush, Step};
 use super::time::Time;
 use crate::config::model::{CacheName, ClassName, PinName};
 use crate::nix::hash::Sha256;
@@ -100,10 +100,10 @@ impl World {
     pub fn observe(&self, desired: &Desired) -> Observed {
         let hidden = |name: &str| self.hidden.contains(name);
         let why = || Why("it is hidden".to_owned());
-        let caches = desired.caches.keys().map(|name| {
+        let caches = desired.caches.iter().map(|(name, declared)| {
             let seen = match self.caches.get(name) {
                 _ if hidden(name.as_str()) => Observation::Unknown(why()),
-                Some(cache) => Observation::Present(cache.content(self.now)),
+                Some(cache) => Observation::Present(self.content(declared, cache)),
                 None => Observation::Absent,
             };
             (name.clone(), seen)
@@ -199,6 +199,14 @@ impl World {
         }
     }
 
+    fn content(&self, declared: &Cache, cache: &SimCache) -> CacheContent {
+        let here = |hash: &HashPart| declared.recompress && self.store.contains_key(hash);
+        CacheContent {
+            otherwise: cache.otherwise().filter(here).collect(),
+            ..cache.content(self.now)
+        }
+    }
+
     fn local_store(&self) -> LocalStore {
         let paths = table(self.store.values());
         let hashes = paths.rows().map(|row| nar_hash(paths.hash(row))).collect();
@@ -286,7 +294,7 @@ impl World {
 
     /// A push that died: some paths are there, no roots, and its intent is left.
     fn push_part(&mut self, cache: &CacheName, steps: &[Step], part: usize) {
-        let mut paths: Vec<_> = steps
+        let mut paths: Vec<&PathToPush> = steps
             .iter()
             .filter_map(|step| match &step.op {
                 Op::Push { paths, .. } => Some(paths),
@@ -294,6 +302,7 @@ impl World {
             })
             .flatten()
             .collect();
+        paths.retain(|path| !path.is_there());
         paths.sort_by_key(|path| path.rank);
         let absent = paths.iter().map(|path| path.path.hash()).collect();
         let items: Vec<Item> = paths
@@ -355,13 +364,17 @@ impl World {
                 roots,
                 ..
             } => {
-                let items: Vec<Item> = paths
+                let items: Vec<(bool, Item)> = paths
                     .iter()
-                    .map(|path| self.item(&path.path, path.nar_size))
+                    .map(|path| (path.recompress, self.item(&path.path, path.nar_size)))
                     .collect();
                 let target = self.caches.entry(cache.clone()).or_default();
-                for item in items {
-                    target.add(item, now);
+                for (recompress, item) in items {
+                    if recompress {
+                        target.recompress(&item, now);
+                    } else {
+                        target.add(item, now);
+                    }
                 }
                 for root in roots {
                     target

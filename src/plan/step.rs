@@ -249,13 +249,22 @@ pub struct PathToPush {
     /// It is there, and only gets our signature.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub sign: bool,
+    /// It is there by another method, and is compressed anew.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub recompress: bool,
 }
 
 impl PathToPush {
-    /// Bytes of NAR that come into the cache with it.
+    /// Bytes of NAR that are read, compressed and written for it.
     #[must_use]
     pub const fn bytes(&self) -> u64 {
         if self.sign { 0 } else { self.nar_size }
+    }
+
+    /// Whether the cache has it already: only its narinfo changes, or its NAR's form.
+    #[must_use]
+    pub const fn is_there(&self) -> bool {
+        self.sign || self.recompress
     }
 }
 

@@ -9,7 +9,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::plan::Plan;
-use super::step::{Known, Op, PathToPush, Step};
+use super::step::{Known, Op, Step};
 
 /// What a step is to somebody who counts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -114,6 +114,12 @@ pub struct Summary {
     /// Paths that are there and get our signature.
     #[serde(default)]
     pub sign: u64,
+    /// Paths that are there by another method and are compressed anew.
+    #[serde(default)]
+    pub recompress: u64,
+    /// Bytes of their NARs.
+    #[serde(default)]
+    pub recompress_bytes: u64,
     /// Outputs whose paths come to light after a build, then to be uploaded.
     pub push_later: u64,
     /// Root records that are new.
@@ -192,10 +198,17 @@ impl Summary {
         }
         match &step.op {
             Op::Push { paths, roots, .. } => {
-                let sign = number(paths.iter().filter(|path| path.sign).count());
-                self.sign += sign;
-                self.push_paths += number(paths.len()) - sign;
-                self.push_bytes += paths.iter().map(PathToPush::bytes).sum::<u64>();
+                for path in paths {
+                    if path.recompress {
+                        self.recompress += 1;
+                        self.recompress_bytes += path.bytes();
+                    } else if path.sign {
+                        self.sign += 1;
+                    } else {
+                        self.push_paths += 1;
+                        self.push_bytes += path.bytes();
+                    }
+                }
                 let new = number(roots.iter().filter(|root| root.new).count());
                 self.roots_new += new;
                 self.roots_renewed += number(roots.len()) - new;

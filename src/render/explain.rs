@@ -4,7 +4,7 @@ use super::json;
 use super::layout::{safe, wrap};
 use super::style::Role;
 use super::text::Layout;
-use super::units::{duration, list, size, things};
+use super::units::{duration, list, size, things, to_come};
 use super::view::{drop_reason, held_words};
 use crate::plan::explain::{CacheVerdict, Explanation, Need, RootReach, Verdict};
 use crate::plan::step::Because;
@@ -119,7 +119,7 @@ impl Page {
             let has = match upstream.has {
                 Some(true) => "has it",
                 Some(false) => "does not have it",
-                None => "unknown",
+                None => "may have it",
             };
             let text = format!(
                 "{} {has}: {}",
@@ -177,7 +177,7 @@ impl Page {
 
     fn until(&self, time: Time) -> String {
         if time > self.now {
-            format!("until {time}, for {}", duration(time.since(self.now).0))
+            format!("until {time}, for {}", to_come(time.since(self.now).0))
         } else {
             format!("ended {time}, {} ago", duration(self.now.since(time).0))
         }
@@ -205,6 +205,13 @@ fn verdict(verdict: &Verdict, now: Time) -> (&'static str, String) {
     match verdict {
         Verdict::Pushed { because } => ("pushed", reason(because)),
         Verdict::Kept { why } => ("kept", safe(why)),
+        Verdict::AfterBuild {
+            installable,
+            because,
+        } => (
+            "pushed once it is built",
+            format!("{} makes it: {}", safe(installable), reason(because)),
+        ),
         Verdict::NotWanted => ("not pushed", "nothing asks for it".to_owned()),
         Verdict::HeldBack { reason, needs } => {
             let why = needs.as_ref().map_or_else(

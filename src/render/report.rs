@@ -8,7 +8,9 @@ use super::style::Role;
 use super::text::Layout;
 use super::units::{count, elapsed, list, rate, size, things};
 use crate::plan::address::Phase;
-use crate::plan::report::{Outcome, PhaseOutcome, Remaining, Report, Seen, Signal, StepOutcome};
+use crate::plan::report::{
+    Outcome, PhaseOutcome, Remaining, Report, SecondLook, Seen, Signal, StepOutcome,
+};
 use crate::plan::step::Effect;
 
 /// The report as JSON.
@@ -306,6 +308,29 @@ fn sum(report: &Report) -> String {
     )
 }
 
+/// `4 other changes are left: a, b, c and 1 more`.
+fn others(look: &SecondLook) -> String {
+    let mut names: Vec<String> = look
+        .first_others
+        .iter()
+        .map(|one| safe(one.as_str()))
+        .collect();
+    let unnamed = look.others.saturating_sub(names.len() as u64);
+    if unnamed > 0 && !names.is_empty() {
+        names.push(format!("{} more", count(unnamed)));
+    }
+    let are = if look.others == 1 {
+        "change is"
+    } else {
+        "changes are"
+    };
+    let names = match list(&names) {
+        names if names.is_empty() => names,
+        names => format!(": {names}"),
+    };
+    format!("{} other {are} left{names}", count(look.others))
+}
+
 /// `3 outputs are in error`.
 fn in_error(report: &Report) -> String {
     let number = report.errors.iter().map(|error| error.what.len() as u64);
@@ -352,10 +377,7 @@ fn confirmed(report: &Report) -> String {
                 but.push(in_error(report));
             }
             if look.others > 0 {
-                but.push(match look.others {
-                    1 => "1 other change is left".to_owned(),
-                    many => format!("{} other changes are left", count(many)),
-                });
+                but.push(others(look));
             }
             let unseen = unseen(report).len() as u64;
             if unseen > 0 {

@@ -61,20 +61,10 @@ pub fn size(bytes: u64) -> String {
     format!("{} {}", in_unit(bytes, unit), UNITS[unit])
 }
 
-/// A part and its whole in one unit where that says anything: `3.4 of 9.8 GiB`.
+/// A part and its whole: `3.4 GiB of 9.8 GiB`.
 #[must_use]
 pub fn size_of(part: u64, whole: u64) -> String {
-    let unit = unit_of(whole);
-    if unit == unit_of(part) || part == 0 {
-        let part = if part == 0 {
-            "0".to_owned()
-        } else {
-            in_unit(part, unit)
-        };
-        format!("{part} of {} {}", in_unit(whole, unit), UNITS[unit])
-    } else {
-        format!("{} of {}", size(part), size(whole))
-    }
+    format!("{} of {}", size(part), size(whole))
 }
 
 /// A length of time in its largest unit, rounded down from two of it on: `41 days`, `36 hours`.
@@ -93,6 +83,17 @@ pub fn duration(seconds: u64) -> String {
         }
     }
     things(seconds, "second")
+}
+
+/// A length of time that is still to come, rounded to its largest unit: nobody says `89 days` of 90 days less
+/// the second that has passed.
+#[must_use]
+pub fn to_come(seconds: u64) -> String {
+    const UNITS: [u64; 3] = [86_400, 3_600, 60];
+    let unit = UNITS
+        .into_iter()
+        .find(|unit| seconds + unit / 2 >= 2 * unit);
+    duration(unit.map_or(seconds, |unit| (seconds + unit / 2) / unit * unit))
 }
 
 /// How long something took: `0.42 s`, `12.0 s`, `3 min 20 s`, `2 h 05 min`.
@@ -171,13 +172,22 @@ mod tests {
         // Not `1,024.0 MiB`.
         assert_eq!(size((1 << 30) - 1), "1.0 GiB");
         assert_eq!(size(u64::MAX), "16.0 EiB");
-        assert_eq!(size_of(3_650_722_202, 10_522_669_875), "3.4 of 9.8 GiB");
+        assert_eq!(size_of(3_650_722_202, 10_522_669_875), "3.4 GiB of 9.8 GiB");
         assert_eq!(size_of(5 << 20, 10 << 30), "5.0 MiB of 10.0 GiB");
-        assert_eq!(size_of(0, 10 << 30), "0 of 10.0 GiB");
+        assert_eq!(size_of(0, 10 << 30), "0 B of 10.0 GiB");
     }
 
     #[test]
     fn times() {
+        assert_eq!(to_come(90 * 86_400 - 1), "90 days");
+        assert_eq!(to_come(36 * 3600 - 1), "36 hours");
+        assert_eq!(to_come(36 * 3600), "2 days");
+        assert_eq!(to_come(35 * 3600), "35 hours");
+        assert_eq!(to_come(86_400 - 1), "1 day");
+        assert_eq!(
+            (to_come(59), to_come(0)),
+            ("59 seconds".to_owned(), "0 seconds".to_owned())
+        );
         assert_eq!(duration(0), "0 seconds");
         assert_eq!(duration(41 * 86_400 + 7), "41 days");
         assert_eq!(duration(86_400), "1 day");

@@ -96,6 +96,7 @@ pub fn world(count: usize) -> World {
             ca: None,
             class: class(),
             rank: 0,
+            recompress: false,
         });
     }
     // Pushed in an order that has nothing to do with references.

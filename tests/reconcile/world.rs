@@ -351,6 +351,7 @@ fn config(dice: &mut Dice) -> Config {
                     method: Method::Zstd,
                     level: 3,
                 },
+                recompress: dice.clone_below(2) == 0,
                 max_size: size,
             },
         });
@@ -685,7 +686,13 @@ fn cache(
         if upstream.contains(&hash) && dice.percent(70) || broken && dice.percent(12) {
             continue;
         }
-        let mut nar = format!("nar/{}.nar.zst", item.path.name());
+        // Some were pushed by another method.
+        let method = if hash.as_bytes()[0] % 4 == 0 {
+            "xz"
+        } else {
+            "zst"
+        };
+        let mut nar = format!("nar/{}.nar.{method}", item.path.name());
         let modified = ago(dice);
         if !broken || dice.percent(92) {
             cache

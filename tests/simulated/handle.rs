@@ -243,6 +243,7 @@ impl CacheView for Handle {
             times: true,
             by_age: !self.0.locks,
             unconditional: false,
+            replace: false,
         }
     }
 

@@ -257,6 +257,7 @@ impl Scenario {
                 ca: None,
                 class: class(),
                 rank: 0,
+                recompress: false,
             }
         };
         let batch = Batch {

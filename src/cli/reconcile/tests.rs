@@ -6,7 +6,7 @@ use crate::plan::address::{Address, Phase};
 use crate::plan::observed::Why;
 use crate::plan::plan::PlanError;
 use crate::plan::report::{FORMAT, Outcome, StepOutcome};
-use crate::plan::step::Effect;
+use crate::plan::step::{Because, Effect};
 use crate::plan::time::Time;
 
 fn plan() -> Plan {
@@ -77,6 +77,7 @@ fn a_shown_plan_ends_as_asked() {
         what: vec![".#x".to_owned()],
         why: Why(String::new()),
         effect: String::new(),
+        because: Because::default(),
     });
     assert_eq!(exit_of_plan(&args(&["--apply"]), &plan), Exit::Failed);
     plan = self::plan();
@@ -85,6 +86,26 @@ fn a_shown_plan_ends_as_asked() {
         exit_of_plan(&args(&["--detailed-exitcode"]), &plan),
         Exit::Done
     );
+}
+
+#[test]
+fn what_a_plan_for_main_does_not_show_does_not_count() {
+    let mut plan = plan();
+    plan.steps[0].scope = Scope::Machine;
+    plan.steps[1].scope = Scope::Shared;
+    let [machine, shared] = [0, 1].map(|at: usize| plan.steps[at].address.clone());
+    let mut refuse = |steps: &[&Address]| {
+        plan.refusals = vec![Refusal {
+            steps: steps.iter().copied().cloned().collect(),
+            code: "x".to_owned(),
+            text: String::new(),
+            help: String::new(),
+        }];
+        shared_refusals(&plan).len()
+    };
+    assert_eq!(refuse(&[&machine]), 0);
+    assert_eq!(refuse(&[&machine, &shared]), 1);
+    assert_eq!(refuse(&[]), 1, "the whole plan");
 }
 
 #[test]

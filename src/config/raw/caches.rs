@@ -149,6 +149,11 @@ pub(crate) struct RawCompression {
     /// The level: 1 to 22 for `zstd` (3 without it), 0 to 9 for `xz` (6 without it).
     #[schemars(range(min = 0, max = 22), extend("examples" = [3]))]
     pub(crate) level: Option<i32>,
+    /// Compress anew what lies in the cache by another method, as far as it is to be pushed and is here. A
+    /// change of the level alone changes nothing that is there.
+    #[serde(default)]
+    #[schemars(extend("default" = false, "examples" = [true]))]
+    pub(crate) recompress: bool,
 }
 
 /// The methods.
@@ -167,6 +172,7 @@ impl Default for RawCompression {
         Self {
             method: RawMethod::Zstd,
             level: None,
+            recompress: false,
         }
     }
 }

@@ -159,6 +159,7 @@ fn written(
     Written {
         signing_key: key,
         compression,
+        recompress: own.compression.recompress,
         max_size: size.and_then(|size| check.size(&below(pointer, "max-size"), size)),
     }
 }

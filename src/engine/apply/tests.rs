@@ -20,12 +20,17 @@ use crate::transfer::progress::Progress;
 /// A project with one cache that is not made yet, and two directories of different classes for it.
 struct Site {
     folder: tempfile::TempDir,
+    progress: Progress,
+    /// Whether pushes are planned again when their turn comes.
+    late: bool,
 }
 
 impl Site {
     fn new() -> Self {
         let site = Self {
             folder: tempfile::tempdir().unwrap(),
+            progress: Progress::default(),
+            late: false,
         };
         for name in ["a", "b"] {
             let model = site.path().join("models").join(name);
@@ -79,9 +84,22 @@ push: {{ to: {{ dev: all }} }}
         desired: &Desired,
         meddle: impl Fn(&Event, &Journal) + Sync,
     ) -> (Applied, Remaining) {
-        let progress = Progress::default();
-        let observed = observe(desired, machine, &progress, &|_| {});
-        let plan = make::plan(desired, &observed, "digest");
+        let progress = &self.progress;
+        let observed = observe(desired, machine, progress, &|_| {});
+        let mut plan = make::plan(desired, &observed, "digest");
+        if self.late {
+            // As after a build.
+            for step in plan
+                .steps
+                .iter_mut()
+                .filter(|step| step.address.is_in("push"))
+            {
+                step.known = Known::After {
+                    steps: step.waits_for.clone(),
+                    cap: None,
+                };
+            }
+        }
         let approved = approve(desired, plan, &Allowances::default()).unwrap();
         let path = self.path().join("journal.jsonl");
         let (journal, _) = Journal::begin(&path, Time(1)).unwrap();
@@ -91,7 +109,7 @@ push: {{ to: {{ dev: all }} }}
             machine,
             digest: "digest",
             run: None,
-            progress: &progress,
+            progress,
             journal: &journal,
             listener: &|event| meddle(&event, &journal),
             patience: Duration::ZERO,
@@ -99,8 +117,12 @@ push: {{ to: {{ dev: all }} }}
             allowed: &Allowances::default(),
         };
         let applied = apply(&work, &approved, observed);
-        let said = confirm(desired, machine, &applied, "digest", &progress, &|_| {});
-        (applied, said.unwrap().remaining)
+        let said = confirm(desired, machine, &applied, "digest", progress, &|_| {});
+        let remaining = said.map_or_else(
+            |why| Remaining::Unconfirmed { why },
+            |confirmation| confirmation.remaining,
+        );
+        (applied, remaining)
     }
 }
 
@@ -212,6 +234,30 @@ fn a_second_look_of_a_prune_believes_nothing_remembered_if_so_asked() {
         assert!(gone.outcome.is_good() && gone.did.paths == 1, "{gone:#?}");
         assert_eq!(remaining, Remaining::Converged);
         assert_eq!(index.exists(), !refresh, "neither read nor written");
+    }
+}
+
+#[test]
+fn a_stop_during_a_late_look_is_no_failure() {
+    let site = Site {
+        late: true,
+        ..Site::new()
+    };
+    let (applied, _) = site.apply(|event, _| {
+        if matches!(event, Event::Looking(_)) && !site.progress.is_stopped() {
+            site.progress.stop();
+            // What an interrupted look does not see.
+            let cache = site.path().join("cache");
+            std::fs::rename(&cache, site.path().join("away")).unwrap();
+            std::fs::write(&cache, "not a folder").unwrap();
+        }
+    });
+    assert!(outcome(&applied, "setup/dev/cache").outcome.is_good());
+    for address in ["push/dev/one", "push/dev/two"] {
+        let Outcome::Skipped { why } = &outcome(&applied, address).outcome else {
+            panic!("{applied:#?}")
+        };
+        assert_eq!(why, "it was interrupted before");
     }
 }
 

@@ -57,6 +57,25 @@ fn what_is_done_is_settled_and_what_is_not_is_pending() {
 }
 
 #[test]
+fn what_came_up_meanwhile_is_another_change() {
+    let (desired, first) = start();
+    let mut done = first.clone();
+    apply(&mut done, &desired);
+    // An output has changed: the class is pushed again, but not what was pushed.
+    let later = done.with_store(&["b-2 7"]).with_output(".#b", &["b-2"]);
+    let settled = judged(&desired, &first, &later.observe(&desired));
+    assert_eq!(settled.seen, [Seen::Settled]);
+    assert_eq!(settled.remaining, Remaining::Converged);
+    assert_eq!(settled.look.others, 1);
+    // The same beside what was to be pushed and is not.
+    let undone = first.clone().with_store(&["b-2 7"]);
+    let undone = undone.with_output(".#b", &["b-2"]);
+    let pending = judged(&desired, &first, &undone.observe(&desired));
+    assert_eq!(pending.seen, [Seen::Pending]);
+    assert_eq!(pending.look.others, 0);
+}
+
+#[test]
 fn a_cache_that_cannot_be_seen_confirms_nothing() {
     let (desired, first) = start();
     let hidden = judged(

@@ -118,7 +118,7 @@ impl Subject<'_> {
                 }
                 _ if !self.was_asked() => (
                     None,
-                    "it was not asked, as nothing wants the path where it is missing".to_owned(),
+                    "not asked, as nothing wants the path where it is missing".to_owned(),
                 ),
                 _ => (Some(false), "it answered that it has not".to_owned()),
             };

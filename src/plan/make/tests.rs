@@ -4,7 +4,7 @@ use super::*;
 use crate::plan::desired::Desired;
 use crate::plan::observed::{Observation, Why};
 use crate::plan::simulate::World;
-use crate::plan::step::Step;
+use crate::plan::step::{Because, Step};
 use crate::plan::testing::{addresses, cache, desired, find, hash, path, world};
 
 const BUILT_AND_GIVEN: &str = "push: { paths: [/g] }
@@ -195,8 +195,10 @@ fn other_refusals_stay_as_they_are() {
     world.cache("two").info = Some("StoreDir: /elsewhere\n".to_owned());
     let plan = plan_given(&desired, &world, "a");
     let codes: Vec<_> = plan.refusals.iter().map(|refusal| &refusal.code).collect();
-    assert_eq!(codes, ["setup-other-store", setup::key::MISSING]);
-    assert!(plan.refusals[0].steps.is_empty());
+    assert_eq!(codes, [setup::key::MISSING, "setup-other-store"]);
+    let stopped = &plan.refusals[1].steps;
+    assert!(stopped.iter().all(|step| step.place() == "two"));
+    assert!(stopped.iter().any(|step| step.is_in("prune")));
 }
 
 #[test]
@@ -205,6 +207,10 @@ fn one_slip_is_said_once_for_all_that_have_it() {
         what: what.iter().map(ToString::to_string).collect(),
         why: Why(why.to_owned()),
         effect: effect.to_owned(),
+        because: Because {
+            rule: what[0].to_owned(),
+            ..Because::default()
+        },
     };
     let all = together(vec![
         error(&["b"], "slip", "not pushed"),

@@ -31,6 +31,7 @@ pub(super) fn step(
                 what: vec![installable.to_owned()],
                 why: why.clone(),
                 effect: "not warmed".to_owned(),
+                because: desired.because_of_output(installable),
             });
             return;
         }

@@ -47,6 +47,38 @@ fn the_newest_revisions_stay() {
     assert_eq!(pin(&one, &world, "v1").unwrap().1, of(&["r1", "r2", "r3"]));
 }
 
+/// A record of what does not come would pin nothing, and what it replaces would go.
+#[test]
+fn what_is_not_pushed_is_not_pinned() {
+    let one = V1.replace("revisions: 2", "revisions: 1");
+    let built = built()
+        .with_cached(9, &["r1"])
+        .with_pin(1, "demo", "v1", "r1");
+    let unbuilt = world()
+        .with_output(".#v1", &["now"])
+        .with_cached(9, &["r1"])
+        .with_pin(1, "demo", "v1", "r1");
+    for world in [built, unbuilt] {
+        let with = |parts: &[&str]| {
+            let parts: Vec<String> = parts.iter().map(ToString::to_string).collect();
+            pin(&desired(&one).only(&parts), &world, "v1")
+        };
+        let both = Some((of(&["now"]), of(&["r1"])));
+        assert_eq!(with(&[]), both);
+        assert_eq!(with(&["push/dev/pin-v1", "push/dev/dust"]), both);
+        assert_eq!(with(&["push/dev/pin-v1"]), None);
+        assert_eq!(with(&["push/dev/pin-v1", "push/dev/gold", "prune"]), None);
+    }
+    // What is there already needs no push.
+    let there = world()
+        .with_output(".#v1", &["now"])
+        .with_cached(9, &["now", "r1"])
+        .with_pin(1, "demo", "v1", "r1");
+    let alone = desired(&one).only(&["push/dev/pin-v1".to_owned()]);
+    let step = pin(&alone, &there, "v1");
+    assert_eq!(step, Some((of(&["now"]), of(&["r1"]))));
+}
+
 #[test]
 fn a_revision_that_comes_back_is_the_newest_again() {
     let world = built()

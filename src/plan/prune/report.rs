@@ -63,7 +63,7 @@ impl Place<'_> {
             advise(
                 "its storage overwrites objects although it is told to write only if there is none. Nothing breaks by \
                  it; but of two pushes of one path at the same moment both write its narinfo, and the other's NAR stays \
-                 until it is swept; and signatures are not added to paths that are there"
+                 until it is swept"
                     .to_owned(),
                 Vec::new(),
             );

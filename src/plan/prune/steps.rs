@@ -180,13 +180,8 @@ impl Place<'_> {
     }
 
     fn covered(&self, pushing: &[Step]) -> RowSet {
-        // A root that no push writes, for its phase was not chosen, covers nothing.
-        let pushing = if self.desired.has(Phase::Push) {
-            pushing
-        } else {
-            &[]
-        };
-        let written = push::roots_to_write(pushing, self.name).map(|root| root.path.hash());
+        let written =
+            push::roots_to_write(self.running(pushing), self.name).map(|root| root.path.hash());
         let recorded = self.content.roots.iter().map(|root| root.hash);
         let rows = recorded
             .chain(written)

@@ -444,5 +444,11 @@ fn a_prune_alone_counts_on_no_push() {
             .any(|step| matches!(step.op, Op::Prune { .. }))
     };
     assert!(drops(&whole), "the pin goes in the same run");
-    assert!(!drops(&whole.only(&["prune".to_owned()])));
+    let only = |parts: &[&str]| {
+        let parts: Vec<String> = parts.iter().map(ToString::to_string).collect();
+        whole.clone().only(&parts)
+    };
+    assert!(!drops(&only(&["prune"])));
+    assert!(!drops(&only(&["push/dev/gold", "prune"])));
+    assert!(drops(&only(&["push/dev/pin-gone", "prune"])));
 }

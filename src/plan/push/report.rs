@@ -30,6 +30,7 @@ impl Target<'_> {
                 what: vec![what.clone()],
                 why: Why(why.clone()),
                 effect: format!("not pushed, and no retention ends in {}", self.name),
+                because: self.desired.because_of_output(what),
             });
         }
         for (installable, system) in &self.wanted.elsewhere {

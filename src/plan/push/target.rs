@@ -26,6 +26,23 @@ pub(super) struct Target<'a> {
     pub(super) verdicts: &'a Verdicts,
 }
 
+/// What each row of an order comes along with: the next top behind it, for closures stand together.
+fn owners(order: &[Row], tops: &BTreeSet<Row>) -> Vec<Option<Row>> {
+    let mut owner = None;
+    let mut owners: Vec<Option<Row>> = order
+        .iter()
+        .rev()
+        .map(|row| {
+            if tops.contains(row) {
+                owner = Some(*row);
+            }
+            owner
+        })
+        .collect();
+    owners.reverse();
+    owners
+}
+
 /// What one step will hold.
 #[derive(Default)]
 struct Batch {
@@ -33,34 +50,42 @@ struct Batch {
     selectors: Vec<Selector>,
     roots: Vec<RootToWrite>,
     because: Option<Because>,
+    /// Whether any of its paths is asked for itself.
+    asked: bool,
+    /// What the first of its paths comes along with, and its class.
+    owner: Option<(Row, ClassId)>,
 }
 
 impl Target<'_> {
     /// Plans the steps, for the highest class first; returns their addresses.
     pub(super) fn push_steps(&self, changes: &mut Changes) -> Vec<Address> {
         let mut batches: BTreeMap<ClassId, Batch> = BTreeMap::new();
-        for (rank, row) in self.order().into_iter().enumerate() {
+        let tops: BTreeSet<Row> = self.wanted.tops.iter().map(|top| top.row).collect();
+        let order = self.order();
+        let owners = owners(&order, &tops);
+        for (rank, row) in order.into_iter().enumerate() {
             let Verdict::Push { unasked } = self.verdicts.of[row as usize] else {
                 continue;
             };
-            batches
-                .entry(self.wanted.class(row))
-                .or_default()
-                .paths
-                .push(PathToPush {
-                    path: self.wanted.paths.path(row),
-                    nar_size: self.wanted.paths.nar_size(row),
-                    nar_hash: self.wanted.nar_hashes[row as usize],
-                    rank: u32::try_from(rank).unwrap_or(u32::MAX),
-                    directory: match &self.wanted.origins[row as usize] {
-                        Origin::Directory(directory) => Some(directory.clone()),
-                        Origin::Store | Origin::Cache => None,
-                    },
-                    unasked,
-                    sign: false,
-                });
+            let batch = batches.entry(self.wanted.class(row)).or_default();
+            batch.asked |= tops.contains(&row);
+            let owner = owners[rank].map(|top| (top, self.wanted.class(top)));
+            batch.owner = batch.owner.or(owner);
+            batch.paths.push(PathToPush {
+                path: self.wanted.paths.path(row),
+                nar_size: self.wanted.paths.nar_size(row),
+                nar_hash: self.wanted.nar_hashes[row as usize],
+                rank: u32::try_from(rank).unwrap_or(u32::MAX),
+                directory: match &self.wanted.origins[row as usize] {
+                    Origin::Directory(directory) => Some(directory.clone()),
+                    Origin::Store | Origin::Cache => None,
+                },
+                unasked,
+                sign: false,
+                recompress: false,
+            });
         }
-        self.signatures(&mut batches);
+        self.mends(&mut batches);
         for (class, root) in self.roots() {
             batches.entry(class).or_default().roots.push(root);
         }
@@ -89,12 +114,16 @@ impl Target<'_> {
         addresses
     }
 
-    /// Adds what is there and only lacks our signature, after what is uploaded.
-    fn signatures(&self, batches: &mut BTreeMap<ClassId, Batch>) {
+    /// Adds what is there and lacks our signature, or is compressed by another method, after what is
+    /// uploaded. What is compressed anew is signed with that.
+    fn mends(&self, batches: &mut BTreeMap<ClassId, Batch>) {
         let wanted = self.wanted;
+        let is_in = |list: &[HashPart], row: Row| {
+            let hash = wanted.paths.hash(row);
+            list.binary_search(&hash).is_ok()
+        };
         let is_meant = |row: &Row| {
-            let hash = wanted.paths.hash(*row);
-            self.content.unsigned.binary_search(&hash).is_ok()
+            (is_in(&self.content.unsigned, *row) || is_in(&self.content.otherwise, *row))
                 && self.verdicts.of[*row as usize] == Verdict::Present
                 && wanted.origins[*row as usize] == Origin::Store
                 && self
@@ -103,6 +132,7 @@ impl Target<'_> {
         };
         for row in wanted.paths.rows().filter(is_meant) {
             let paths = &mut batches.entry(wanted.class(row)).or_default().paths;
+            let recompress = is_in(&self.content.otherwise, row);
             paths.push(PathToPush {
                 path: wanted.paths.path(row),
                 nar_size: wanted.paths.nar_size(row),
@@ -110,7 +140,8 @@ impl Target<'_> {
                 rank: u32::MAX,
                 directory: None,
                 unasked: false,
-                sign: true,
+                sign: !recompress,
+                recompress,
             });
         }
     }
@@ -185,10 +216,15 @@ impl Target<'_> {
         let mut waits_for = cache_addresses(self.name);
         waits_for.extend(builds.iter().cloned());
         let because = batch.because.unwrap_or_else(|| {
-            self.desired.because(
-                format!("{class} is pushed to {}", self.name),
-                &format!("/artifacts/{class}"),
-            )
+            let rule = match batch.owner {
+                Some((top, of)) if !batch.asked => format!(
+                    "needed by {} ({})",
+                    self.wanted.paths.path(top).name(),
+                    self.wanted.classifier.name_of(of)
+                ),
+                _ => format!("{class} is pushed to {}", self.name),
+            };
+            self.desired.because(rule, &format!("/artifacts/{class}"))
         });
         Step {
             address: push_address(self.name, class.as_str()),

@@ -393,3 +393,44 @@ fn what_only_lacks_our_signature_is_signed_where_it_is_wanted_and_here() {
         "its class does not go there"
     );
 }
+
+#[test]
+fn what_is_compressed_otherwise_is_compressed_anew_and_signed_with_that() {
+    let world = world()
+        .with_store(&["top 9 low", "low 5"])
+        .with_cached(3, &["top 9 low", "low 5", "foreign 7"])
+        .with_roots(3, "dust", &["top"]);
+    let desired = desired("push: { paths: [/g] }");
+    let mut observed = world.observe(&desired);
+    let given = Observation::Present(vec![path("top")]);
+    observed.given.insert("/g".to_owned(), given);
+    let sorted = |names: &[&str]| {
+        let mut hashes: Vec<HashPart> = names.iter().map(|name| hash(name)).collect();
+        hashes.sort();
+        hashes
+    };
+    dev(&mut observed).unsigned = sorted(&["low", "top"]);
+    dev(&mut observed).otherwise = sorted(&["low", "foreign"]);
+    let plan = crate::plan::make::plan(&desired, &observed, "digest");
+    let paths = plan.steps.iter().flat_map(|step| match &step.op {
+        Op::Push { paths, .. } => paths.clone(),
+        _ => Vec::new(),
+    });
+    let mut paths: Vec<(String, bool, bool)> = paths
+        .map(|path| (path.path.name().to_owned(), path.sign, path.recompress))
+        .collect();
+    paths.sort();
+    let expected = [("low", false, true), ("top", true, false)];
+    assert_eq!(
+        paths,
+        expected.map(|(name, sign, anew)| (name.to_owned(), sign, anew))
+    );
+    let sum = crate::plan::summary::Summary::of(&plan);
+    let low = 5;
+    assert_eq!(
+        (sum.sign, sum.recompress, sum.recompress_bytes),
+        (1, 1, low)
+    );
+    assert_eq!((sum.push_paths, sum.push_bytes), (0, 0));
+    assert_eq!(plan.caches[0].bytes_after, plan.caches[0].bytes);
+}

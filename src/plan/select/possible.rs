@@ -1,7 +1,8 @@
 //! The addresses that steps can have, by `cache.yaml` alone: what a selection is checked against.
 
+use crate::config::secret::SecretRef;
 use crate::plan::address::{
-    Address, Phase, build_address, cache_addresses, fragment_address, nix_conf_address,
+    Address, Phase, build_address, cache_address, fragment_address, key_address, nix_conf_address,
     pin_address, prune_address, push_address, sweep_address, tuning_address,
 };
 use crate::plan::desired::{Desired, TopSource};
@@ -12,8 +13,17 @@ use crate::plan::optimize::warm_outputs;
 #[must_use]
 pub fn possible(desired: &Desired) -> Vec<Address> {
     let config = &desired.config;
-    let mut all = vec![fragment_address(), nix_conf_address()];
-    all.extend(desired.caches.keys().flat_map(cache_addresses));
+    let mut all = Vec::new();
+    if desired.conf.is_some() {
+        all.extend([fragment_address(), nix_conf_address()]);
+    }
+    for (name, cache) in &desired.caches {
+        all.push(cache_address(name));
+        let signing = cache.signing.as_ref();
+        if signing.is_some_and(|key| key.generate && matches!(key.secret, SecretRef::File(_))) {
+            all.push(key_address(name));
+        }
+    }
     let mut builds: Vec<&str> = desired
         .tops
         .iter()
@@ -31,7 +41,9 @@ pub fn possible(desired: &Desired) -> Vec<Address> {
         all.extend(classes.map(|class| push_address(cache, class.as_str())));
         all.extend(config.pins.keys().map(|pin| pin_address(cache, pin)));
     }
-    all.push(tuning_address());
+    if desired.conf.is_some() {
+        all.push(tuning_address());
+    }
     all.push(Address::new(Phase::Optimize, "job", "NIX_CONFIG"));
     let warm = warm_outputs(desired);
     all.extend(

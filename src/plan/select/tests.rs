@@ -82,7 +82,7 @@ fn everything_is_everything() {
 fn a_phase_keeps_its_steps_and_what_concerns_them() {
     let push = only(&["push"]);
     assert_eq!(addresses(&push.steps), ["push/dev/dust", "push/two/dust"]);
-    assert_eq!(codes(&push), ["all", "push"]);
+    assert_eq!(codes(&push), ["all", "push", "setup-first"]);
     assert_eq!(push.held_back.len(), 2);
     assert_eq!(push.caches.len(), 1, "how full it gets");
     assert!(only(&["setup"]).caches.is_empty());
@@ -181,6 +181,155 @@ fn a_refusal_in_place_of_a_step_is_of_the_scope_of_that_step() {
     let both = |phase, what| [Scope::Machine, Scope::Shared].map(|scope| with(phase, what, scope));
     assert_eq!(both(Phase::Setup, "signing-key"), [1, 0]);
     assert_eq!(both(Phase::Prune, "gold"), [0, 1]);
+    assert_eq!(both(Phase::Push, "gold"), [0, 1]);
+}
+
+#[test]
+fn what_setup_has_to_do_first_is_named() {
+    let push = only(&["push"]);
+    let first = push.refusals.iter().find(|it| it.code == SETUP_FIRST);
+    let first = first.unwrap();
+    assert_eq!(first.steps, [Address::new(Phase::Push, "two", "dust")]);
+    assert!(first.text.contains("`setup/two/cache` is a step of setup"));
+    assert!(first.help.contains("nanna-cache setup --apply"));
+    // Taken, not needed, or made already.
+    for parts in [&["push", "setup"][..], &["push/two", "setup/two"]] {
+        assert!(!codes(&only(parts)).contains(&SETUP_FIRST), "{parts:?}");
+    }
+    for part in ["push/dev", "prune", "optimize", "setup"] {
+        assert!(!codes(&only(&[part])).contains(&SETUP_FIRST), "{part}");
+    }
+    let selection = Selection {
+        only: vec!["push".to_owned()],
+        ..Selection::default()
+    };
+    assert_eq!(codes(&selection.shown(whole())), ["all", "push"]);
+}
+
+#[test]
+fn a_key_that_another_cache_makes_is_needed_too() {
+    let desired = desired(
+        "caches:
+  dev: { type: file, tier: 3, path: /cache/dev, nix-priority: 30, signing-key: { file: ~/k.sec, name: k-1, generate: true } }
+  two: { type: file, tier: 3, path: /cache/two, nix-priority: 40, signing-key: { file: ~/k.sec, name: k-1, generate: true } }
+push: { paths: [/g] }
+",
+    );
+    let mut observed = world().with_store(&["a"]).observe(&desired);
+    let given = crate::plan::observed::Observation::Present(vec![path("a")]);
+    observed.given.insert("/g".to_owned(), given);
+    for name in ["dev", "two"] {
+        let none = crate::plan::observed::Observation::Absent;
+        observed.keys.insert(cache(name), none);
+    }
+    let plan = crate::plan::make::plan(&desired, &observed, "digest");
+    let made = plan.steps.iter().map(|step| step.address.as_str());
+    let made: Vec<&str> = made.filter(|it| it.ends_with("signing-key")).collect();
+    assert_eq!(made, ["setup/dev/signing-key"]);
+    assert!(plan.refusals.is_empty(), "{:?}", plan.refusals);
+    let selection = Selection {
+        caches: vec![cache("two")],
+        ..Selection::default()
+    };
+    let part = selection.apply(plan);
+    assert_eq!(codes(&part), [SETUP_FIRST]);
+    let text = &part.refusals[0].text;
+    assert!(text.contains("`setup/dev/signing-key`"), "{text}");
+    assert!(!text.contains("setup/two/cache"), "it is taken: {text}");
+}
+
+#[test]
+fn a_file_of_somebody_else_stops_only_what_would_write_it() {
+    let desired = desired("setup: {}\npush: { paths: [/g] }\noptimize: { cores: 2 }");
+    let mut observed = world().with_store(&["a"]).observe(&desired);
+    let conf = desired.conf.clone().unwrap();
+    let facts = crate::plan::observed::FileFacts {
+        text: "cores = 1\n".to_owned(),
+        mode: 0o644,
+        managed: None,
+        writable: true,
+    };
+    let theirs = crate::plan::observed::Observation::Present(facts);
+    for (file, phase) in [(conf.fragment, "setup"), (conf.tuning, "optimize")] {
+        let mut observed = observed.clone();
+        observed.files.insert(file.to_string(), theirs.clone());
+        let plan = crate::plan::make::plan(&desired, &observed, "digest");
+        assert_eq!(codes(&plan), ["setup-foreign-file"]);
+        for part in ["setup", "push", "optimize", "prune"] {
+            let selection = Selection {
+                only: vec![part.to_owned()],
+                ..Selection::default()
+            };
+            let stops = !selection.apply(plan.clone()).refusals.is_empty();
+            assert_eq!(stops, part == phase, "{part}");
+        }
+    }
+    // A cache of another store: nothing of it, in no phase; everything of others.
+    crate::plan::testing::dev(&mut observed).info = Some("StoreDir: /elsewhere\n".to_owned());
+    let plan = crate::plan::make::plan(&desired, &observed, "digest");
+    assert_eq!(codes(&plan), ["setup-other-store"]);
+    for (part, stops) in [
+        ("setup", true),
+        ("setup/nix", false),
+        ("push", true),
+        ("push/dev/gold", true),
+        ("push/else", false),
+        ("prune", true),
+        ("optimize", false),
+    ] {
+        let selection = Selection {
+            only: vec![part.to_owned()],
+            ..Selection::default()
+        };
+        let part_of = selection.apply(plan.clone());
+        assert_eq!(!part_of.refusals.is_empty(), stops, "{part}");
+    }
+}
+
+#[test]
+fn what_no_step_can_have_is_not_offered() {
+    let offers = |sections: &str, address: &str| {
+        let all = possible(&desired(sections));
+        all.iter().any(|one| one.as_str() == address)
+    };
+    let made = "caches: { dev: { type: file, tier: 3, path: /cache/dev, signing-key: { file: ~/k.sec, generate: true } } }";
+    let given = made.replace(", generate: true", "");
+    assert!(offers(made, "setup/dev/signing-key"));
+    assert!(!offers(&given, "setup/dev/signing-key"));
+    for address in [
+        "setup/nix/fragment",
+        "setup/nix/nix.conf",
+        "optimize/nix/tuning",
+    ] {
+        assert!(offers("setup: {}", address), "{address}");
+        assert!(!offers("setup: { nix-conf: none }", address), "{address}");
+    }
+}
+
+#[test]
+fn builds_come_along() {
+    let desired = desired(
+        "artifacts:
+  gold: { priority: 100, match: ['-gold'], outputs: ['.#a'] }
+  dust: { priority: 10, outputs: ['.#b'], default: true }
+push: { to: { dev: all } }
+",
+    );
+    let world = world()
+        .with_output(".#a", &["a-gold"])
+        .with_output(".#b", &["b-dust"]);
+    let plan = world.plan(&desired);
+    let part = |only: &str| {
+        let selection = Selection {
+            only: vec![only.to_owned()],
+            ..Selection::default()
+        };
+        let part = selection.apply(plan.clone());
+        addresses(&part.steps).join(" ")
+    };
+    assert_eq!(part("push/dev/gold"), "push/dev/gold push/build/.#a");
+    assert_eq!(part("push/build/.#a"), "push/build/.#a");
+    assert_eq!(part("prune"), "");
 }
 
 #[test]

@@ -4,7 +4,9 @@ use super::step;
 use crate::config::model::CacheName;
 use crate::nix::cache_info::CacheInfo;
 use crate::nix::store_path::StoreDir;
-use crate::plan::address::cache_address;
+use crate::plan::address::{
+    Address, adopt_address, cache_address, pin_address, prune_address, push_address, sweep_address,
+};
 use crate::plan::change::Changes;
 use crate::plan::desired::{Cache, Desired};
 use crate::plan::observed::{Observation, Observed};
@@ -31,7 +33,7 @@ pub(super) fn folder(
                 Ok(info) => (Some(text.clone()), info),
                 Err(text) => {
                     changes.refusals.push(Refusal {
-                        steps: Vec::new(),
+                        steps: addresses(desired, name),
                         code: "setup-other-store".to_owned(),
                         text: format!("{} {text}", cache.place.shown()),
                         help: format!(
@@ -60,6 +62,20 @@ pub(super) fn folder(
     changes
         .steps
         .push(step(cache_address(name), cache.scope, op, because));
+}
+
+/// Whatever could be done to a cache.
+fn addresses(desired: &Desired, name: &CacheName) -> Vec<Address> {
+    let config = &desired.config;
+    let mut all = vec![cache_address(name)];
+    for class in config.classes.keys() {
+        all.push(push_address(name, class.as_str()));
+        all.push(adopt_address(name, class.as_str()));
+        all.push(prune_address(name, class.as_str()));
+    }
+    all.extend(config.pins.keys().map(|pin| pin_address(name, pin)));
+    all.push(sweep_address(name));
+    all
 }
 
 /// The same cache info with our priority; whatever else stands in it stays.

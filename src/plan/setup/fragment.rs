@@ -153,7 +153,7 @@ pub(super) fn file(
         });
         return;
     }
-    let (before, why) = match own_file(path, observed, changes) {
+    let (before, why) = match own_file(path, fragment_address(), observed, changes) {
         Own::Write(before) => (before, None),
         Own::Ask(before, why) => (before, Some(why)),
         Own::Leave => return,

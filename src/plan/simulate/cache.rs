@@ -4,24 +4,53 @@ use std::collections::BTreeSet;
 
 use super::{Item, SimCache, SimNarinfo};
 use crate::nix::closure::Graph;
+use crate::nix::store_path::HashPart;
 use crate::plan::desired::Desired;
 use crate::plan::observed::{CacheContent, Capabilities, Nar, Narinfo};
 use crate::plan::paths::{Paths, Row};
 use crate::plan::record::{Intent, PinRecord, Root};
 use crate::plan::time::Time;
 
+/// How keys of NARs end that a push writes.
+const METHOD: &str = ".nar.zst";
+
 impl SimCache {
     /// Writes a path: its NAR and its narinfo.
     pub(super) fn add(&mut self, item: Item, now: Time) {
-        // Half as large when compressed; equal names stand for equal content, which shares a file.
-        let key = format!("nar/{}.nar.zst", item.path.name());
-        self.nars.insert(key.clone(), (item.nar_size / 2, now));
+        let nar = self.add_nar(&item, now);
         let narinfo = SimNarinfo {
             item,
-            nar: key,
+            nar,
             modified: now,
         };
         self.narinfos.insert(narinfo.item.path.hash(), narinfo);
+    }
+
+    /// Writes a NAR: half as large when compressed; equal names stand for equal content, which shares a file.
+    fn add_nar(&mut self, item: &Item, now: Time) -> String {
+        let key = format!("nar/{}{METHOD}", item.path.name());
+        self.nars.insert(key.clone(), (item.nar_size / 2, now));
+        key
+    }
+
+    /// Compresses a path anew: its narinfo is as old as it was, its old NAR is young.
+    pub(super) fn recompress(&mut self, item: &Item, now: Time) {
+        let nar = self.add_nar(item, now);
+        if let Some(narinfo) = self.narinfos.get_mut(&item.path.hash()) {
+            let old = std::mem::replace(&mut narinfo.nar, nar);
+            if let Some((_, modified)) = self.nars.get_mut(&old) {
+                *modified = now;
+            }
+        }
+    }
+
+    /// Paths that are compressed by another method than a push would.
+    pub(super) fn otherwise(&self) -> impl Iterator<Item = HashPart> {
+        let has_nar = |narinfo: &&SimNarinfo| self.nars.contains_key(&narinfo.nar);
+        let narinfos = self.narinfos.values().filter(has_nar);
+        narinfos
+            .filter(|narinfo| !narinfo.nar.ends_with(METHOD))
+            .map(|narinfo| narinfo.item.path.hash())
     }
 
     /// Removes old NARs that no narinfo names, as a prune does after the narinfos.
@@ -67,6 +96,7 @@ impl SimCache {
                 times: true,
                 by_age: false,
                 unconditional: false,
+                replace: true,
             },
             info: self.info.clone(),
             folders: self.info.is_some(),

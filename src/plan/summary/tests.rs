@@ -47,6 +47,8 @@ artifacts:
         push_paths: 2,
         push_bytes: 100,
         sign: 0,
+        recompress: 0,
+        recompress_bytes: 0,
         push_later: 1,
         roots_new: 0,
         roots_renewed: 1,

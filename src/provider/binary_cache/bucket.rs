@@ -27,7 +27,7 @@ use object_store::list::PaginatedListStore;
 use object_store::path::Path;
 use object_store::{
     Error, GetOptions, ObjectMeta, ObjectStore, ObjectStoreExt as _, PutMode, PutOptions,
-    PutPayload, UpdateVersion,
+    PutPayload,
 };
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
@@ -290,26 +290,6 @@ impl Inner {
         upload::again(self, key, &path).await
     }
 
-    async fn replace(&self, key: &str, bytes: Vec<u8>, was: Meta) -> Result<Outcome, StoreError> {
-        if !self.are_conditions_honoured().await? {
-            return Ok(Outcome::Kept);
-        }
-        let path = self.path(key)?;
-        let now = self.head(key).await?;
-        let Some(now) = now.filter(|now| meta_of(now).revision == was.revision) else {
-            return Ok(Outcome::Kept);
-        };
-        if now.e_tag.is_none() {
-            return Ok(Outcome::Kept);
-        }
-        let version = UpdateVersion {
-            e_tag: now.e_tag,
-            version: now.version,
-        };
-        self.put_as(key, &path, bytes, PutMode::Update(version))
-            .await
-    }
-
     /// Deletes at most [`KEYS_AT_ONCE`] keys; one answer for each.
     async fn delete(&self, keys: &[String]) -> Vec<Result<(), StoreError>> {
         use futures_util::StreamExt as _;
@@ -396,6 +376,8 @@ impl CacheView for BucketStore {
             sizes: true,
             times: true,
             by_age: true,
+            // What takes the place of an object is new.
+            replace: false,
             unconditional: self.is_known_unconditional(),
         }
     }
@@ -523,13 +505,6 @@ impl CacheStore for BucketStore {
 
     fn upload(&self) -> Result<Box<dyn Sink>, StoreError> {
         Ok(Box::new(upload::BucketSink::new(self.clone())))
-    }
-
-    fn replace(&self, key: &str, bytes: Vec<u8>, was: &Meta) -> Result<Outcome, StoreError> {
-        let (inner, owned, was) = (Arc::clone(&self.inner), key.to_owned(), *was);
-        self.run("write", key, async move {
-            inner.replace(&owned, bytes, was).await
-        })
     }
 
     fn touch(&self, key: &str) -> Result<bool, StoreError> {

@@ -1,11 +1,13 @@
 //! Fetching a tree from a cache, without Nix: by the name that it was recorded with.
 
+use std::collections::BTreeSet;
 use std::io;
 use std::path::Path;
 
 use super::records::{self, root_of};
 use super::{Area, CacheView, SMALL_OBJECT, StoreError, narinfo_key};
 use crate::config::model::ClassName;
+use crate::nix::cache_info::CacheInfo;
 use crate::nix::content_address::Method;
 use crate::nix::hash::Hash;
 use crate::nix::key::PublicKey;
@@ -122,6 +124,25 @@ pub fn find(view: &dyn CacheView, name: &str) -> Result<Vec<Recorded>, StoreErro
         found = by(&|r| r.path.name() == name);
     }
     Ok(found)
+}
+
+/// The directory of the store that a cache is for, as far as it says so.
+#[must_use]
+pub fn store_dir(view: &dyn CacheView) -> Option<StoreDir> {
+    let object = view.get("nix-cache-info", SMALL_OBJECT).ok()??;
+    let info = CacheInfo::parse(&String::from_utf8_lossy(&object.bytes)).ok()?;
+    StoreDir::new(info.store_dir()?).ok()
+}
+
+/// The names of directories and outputs that recorded paths were pushed for.
+///
+/// # Errors
+/// The records cannot be listed or read.
+pub fn names(view: &dyn CacheView) -> Result<BTreeSet<String>, StoreError> {
+    Ok(recorded(view)?
+        .into_iter()
+        .filter_map(|one| one.attr)
+        .collect())
 }
 
 /// The narinfo of a path.

@@ -269,6 +269,7 @@ impl CacheView for FolderStore {
             times: true,
             by_age: !self.place.has_locks(),
             unconditional: false,
+            replace: true,
         }
     }
 

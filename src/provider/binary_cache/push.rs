@@ -7,6 +7,8 @@
 
 mod batch;
 mod look;
+mod mend;
+mod recompress;
 mod sign;
 mod upload;
 
@@ -57,6 +59,8 @@ pub struct Item {
     pub class: ClassName,
     /// Lower is finished first; what it refers to comes as early as it does itself.
     pub rank: u32,
+    /// Where it is there by another method, it is compressed anew.
+    pub recompress: bool,
 }
 
 /// What is to be pushed at once. Cheap to clone: the keys are shared.
@@ -110,6 +114,8 @@ pub struct ClassDone {
     pub present: Vec<StorePath>,
     /// Those of them that got our signature.
     pub signed: Vec<StorePath>,
+    /// Those that were compressed anew; their NAR bytes and file bytes are counted.
+    pub recompressed: Vec<StorePath>,
 }
 
 /// A path that was not pushed.
@@ -362,6 +368,7 @@ impl Push<'_> {
                 held.rewrite(bytes(&body))?;
                 self.upload(&mut held, &presence, &trace)?;
             }
+            self.recompress(&mut held, presence.otherwise, &trace)?;
             self.sign(&mut held, &presence.unsigned)?;
             // A defence against requests that land very late: look once more if anything was pruned.
             if records::trace(view)? == trace || self.is_whole(&relies)? {

@@ -6,12 +6,14 @@
 
 use std::collections::BTreeSet;
 
-use super::{CacheView, Object, SMALL_OBJECT, StoreError, narinfo_key};
+use super::{CacheView, SMALL_OBJECT, StoreError, narinfo_key};
+use crate::config::model::Method;
 use crate::nix::hash::Sha256;
 use crate::nix::key::PublicKey;
-use crate::nix::narinfo::Brief;
+use crate::nix::narinfo::{Brief, Compression};
 use crate::nix::store_path::{HashPart, StoreDir, StorePathRef};
 use crate::plan::observed::{CacheContent, Signed};
+use crate::transfer::compress::word;
 use crate::transfer::progress::Progress;
 
 /// Narinfos that are read for a key that is at hand.
@@ -103,30 +105,37 @@ pub struct Known {
     pub references: BTreeSet<HashPart>,
 }
 
-/// Those of the paths whose narinfo says what is known of them and bears no signature of that name,
-/// sorted. What needs none, because its name follows from its content, is not among them; nor what
-/// cannot be read.
+/// What is to be so for all paths of a cache that are here, too.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Standard<'a> {
+    /// The key whose signature each is to bear, by name; not what needs none, because its name follows from
+    /// its content.
+    pub key: Option<&'a str>,
+    /// The method by which each is to be compressed.
+    pub method: Option<Method>,
+}
+
+/// What is not as it is to be; each list sorted.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Short {
+    /// Paths without the signature.
+    pub unsigned: Vec<HashPart>,
+    /// Paths that are compressed by another method.
+    pub otherwise: Vec<HashPart>,
+}
+
+/// Those of the paths whose narinfo says what is known of them and that fall short of a standard. What cannot
+/// be read does not.
 #[must_use]
-pub fn unsigned(
+pub fn short_of(
+    standard: Standard<'_>,
     view: &dyn CacheView,
     store_dir: &StoreDir,
-    name: &str,
     known: &[Known],
     progress: &Progress,
-) -> Vec<HashPart> {
-    let lacks = |path: &Known, object: &Object| {
-        let Ok(brief) = Brief::from_bytes(&object.bytes, store_dir) else {
-            return false;
-        };
-        let references: BTreeSet<HashPart> = brief.references().map(StorePathRef::hash).collect();
-        brief.ca.is_none()
-            && brief.malformed_signatures == 0
-            && (brief.nar_hash, brief.nar_size) == (path.nar_hash, path.nar_size)
-            && references == path.references
-            && !brief.signatures().any(|text| bears(text, name))
-    };
-    let part = |known: &[Known]| -> Vec<HashPart> {
-        let mut found = Vec::new();
+) -> Short {
+    let part = |known: &[Known]| {
+        let mut short = Short::default();
         for known in known.chunks(AT_ONCE) {
             if progress.is_stopped() {
                 break;
@@ -134,26 +143,56 @@ pub fn unsigned(
             let keys: Vec<String> = known.iter().map(|path| narinfo_key(path.hash)).collect();
             let objects = view.get_many(&keys, SMALL_OBJECT);
             for (path, object) in known.iter().zip(objects) {
-                if object.is_ok_and(|object| object.is_some_and(|object| lacks(path, &object))) {
-                    found.push(path.hash);
+                let Ok(Some(object)) = object else {
+                    continue;
+                };
+                let Ok(brief) = Brief::from_bytes(&object.bytes, store_dir) else {
+                    continue;
+                };
+                if !path.is_said_by(&brief) {
+                    continue;
+                }
+                let lacks = |name| !brief.signatures().any(|text| bears(text, name));
+                if brief.ca.is_none() && standard.key.is_some_and(lacks) {
+                    short.unsigned.push(path.hash);
+                }
+                if standard
+                    .method
+                    .is_some_and(|method| Compression::from(brief.compression) != word(method))
+                {
+                    short.otherwise.push(path.hash);
                 }
             }
         }
-        found
+        short
     };
     let threads = THREADS.min(known.len().div_ceil(256)).max(1);
     let chunks = known.chunks(known.len().div_ceil(threads).max(1));
-    let mut all: Vec<HashPart> = std::thread::scope(|scope| {
+    let mut all = std::thread::scope(|scope| {
         let parts: Vec<_> = chunks
             .map(|chunk| scope.spawn(move || part(chunk)))
             .collect();
-        parts
-            .into_iter()
-            .flat_map(|part| part.join().unwrap_or_default())
-            .collect()
+        let mut all = Short::default();
+        for part in parts {
+            let part = part.join().unwrap_or_default();
+            all.unsigned.extend(part.unsigned);
+            all.otherwise.extend(part.otherwise);
+        }
+        all
     });
-    all.sort_unstable();
+    all.unsigned.sort_unstable();
+    all.otherwise.sort_unstable();
     all
+}
+
+impl Known {
+    /// Whether a narinfo says the same of the path.
+    fn is_said_by(&self, brief: &Brief<'_>) -> bool {
+        let references: BTreeSet<HashPart> = brief.references().map(StorePathRef::hash).collect();
+        brief.malformed_signatures == 0
+            && (brief.nar_hash, brief.nar_size) == (self.nar_hash, self.nar_size)
+            && references == self.references
+    }
 }
 
 /// Whether the text of a signature bears the name of a key.

@@ -149,9 +149,7 @@ impl Nix {
                 let place = place.as_ref().map_or_else(String::new, |place| {
                     format!(", at {}", Self::readable(place, flake, base))
                 });
-                Observation::Error(Why(format!(
-                    "it does not evaluate; Nix says: {message}{place}"
-                )))
+                Observation::Error(Why(format!("evaluation fails; Nix says: {message}{place}")))
             }
             _ => Observation::Unknown(Why(error.to_string())),
         }

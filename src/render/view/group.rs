@@ -188,7 +188,7 @@ fn renewals(steps: &[&Step]) -> Option<Line> {
         count: String::new(),
         bytes: String::new(),
         place: String::new(),
-        note: "written again, so that retention counts from now".to_owned(),
+        note: "to be written again, so that retention counts from now".to_owned(),
         fine_print: Vec::new(),
         diff: Vec::new(),
         items: Vec::new(),

@@ -137,10 +137,17 @@ fn fill_of_cache(plan: &Plan, step: &Step, line: &mut Line, notes: &mut Vec<Stri
             line.label = format!("pin {}", safe(name.as_str()));
             line.count = things((add.len() + remove.len()) as u64, "path");
             if !add.is_empty() {
-                notes.push(format!("{} kept for ever", count(add.len() as u64)));
+                notes.push(format!(
+                    "{} kept as long as it is pinned here",
+                    count(add.len() as u64)
+                ));
             }
             if !remove.is_empty() {
-                notes.push(format!("{} no longer pinned", count(remove.len() as u64)));
+                notes.push(format!(
+                    "{} no longer pinned: {}",
+                    count(remove.len() as u64),
+                    safe(&step.because.rule)
+                ));
             }
             line.items = add.iter().map(|path| plain(Symbol::Create, path)).collect();
             line.items
@@ -249,6 +256,13 @@ fn push(
             notes.push(format!(
                 "{} there already, without our signature: signed",
                 count(sign)
+            ));
+        }
+        let anew = paths.iter().filter(|path| path.recompress).count() as u64;
+        if anew > 0 {
+            notes.push(format!(
+                "{} there already, compressed by another method: to be compressed anew; their old files go after grace",
+                count(anew)
             ));
         }
     } else if !selectors.is_empty() {

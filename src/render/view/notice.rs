@@ -58,7 +58,7 @@ pub(super) fn all(plan: &Plan, options: Options, steps: &[&Step]) -> Vec<Notice>
             text: safe(&error.why.0),
             help: safe(&error.effect),
             lines: Vec::new(),
-            place: String::new(),
+            place: place(&error.because),
         });
     }
     for refusal in &plan.refusals {

@@ -42,6 +42,14 @@ pub(super) fn parts(sum: &Summary) -> Vec<String> {
     }
     add(sum.sign, format!("{} to sign", count(sum.sign)));
     add(
+        sum.recompress,
+        format!(
+            "{} to compress anew ({})",
+            count(sum.recompress),
+            size(sum.recompress_bytes)
+        ),
+    );
+    add(
         sum.roots_new,
         plural(sum.roots_new, "new root", "new roots"),
     );
@@ -134,6 +142,8 @@ fn unchanged(plan: &Plan, sum: &Summary, options: Options) -> String {
     let place = if hidden > 0 { place } else { "" };
     let mut text = if seen {
         format!("No changes{place}")
+    } else if sum.unknown == 0 {
+        format!("No changes{place} besides what is in error")
     } else {
         format!("No changes{place} in what could be seen")
     };

@@ -46,6 +46,16 @@ pub(super) struct Order {
 }
 
 impl Order {
+    /// Any order will do.
+    pub(super) fn free(items: &[Item]) -> Self {
+        Self {
+            references: vec![Vec::new(); items.len()],
+            referrers: vec![Vec::new(); items.len()],
+            nars: (0..items.len()).collect(),
+            cyclic: Vec::new(),
+        }
+    }
+
     pub(super) fn of(items: &[Item]) -> Self {
         let places: HashMap<HashPart, usize> = items
             .iter()

@@ -1,9 +1,10 @@
 //! What the cache holds now, and what a prune is about to take away.
 
-use std::collections::{BTreeSet, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::time::Duration;
 
-use super::sign::{self, Unsigned};
+use super::mend;
+use super::sign::Unsigned;
 use super::{Batch, Early, Item, Push};
 use crate::nix::narinfo::Brief;
 use crate::nix::store_path::HashPart;
@@ -32,6 +33,8 @@ pub(super) struct Presence {
     pub(super) broken: HashSet<usize>,
     /// Those of `present` whose narinfo lacks a signature that this push can add.
     pub(super) unsigned: Vec<Unsigned>,
+    /// Those of `present` that are to be compressed anew, with their narinfos as they were read.
+    pub(super) otherwise: HashMap<usize, Object>,
 }
 
 /// Looks, now, which items are present, and that all else that the push relies on is.
@@ -82,7 +85,9 @@ pub(super) fn presence(
             let at = chunk * AT_ONCE + at;
             match state {
                 State::Whole(object) => {
-                    if sign::lacks(batch, item, &object.bytes) {
+                    if mend::is_otherwise(batch, item, &object.bytes) {
+                        presence.otherwise.insert(at, object);
+                    } else if mend::lacks_signature(batch, item, &object.bytes) {
                         presence.unsigned.push(Unsigned { at, object });
                     }
                     presence.present.push(at);

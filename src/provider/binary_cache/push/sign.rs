@@ -5,13 +5,9 @@
 //! retention of foreign content begins anew. It is replaced only if it is still the one that was read;
 //! a store that cannot do that keeps it as it is.
 
-use std::collections::BTreeSet;
-
-use super::{Batch, Early, Item, Push};
-use crate::nix::narinfo::{Brief, NarInfo};
-use crate::nix::store_path::{HashPart, StorePath, StorePathRef};
+use super::{Early, Push};
+use crate::nix::narinfo::NarInfo;
 use crate::provider::binary_cache::lease::Held;
-use crate::provider::binary_cache::signers::bears;
 use crate::provider::binary_cache::{Object, Outcome, narinfo_key};
 use crate::transfer::progress::Progress;
 
@@ -22,22 +18,6 @@ pub(super) struct Unsigned {
     pub(super) at: usize,
     /// The narinfo as it was read.
     pub(super) object: Object,
-}
-
-/// Whether a narinfo that is of use lacks a signature that this push can add.
-pub(super) fn lacks(batch: &Batch, item: &Item, bytes: &[u8]) -> bool {
-    let Ok(brief) = Brief::from_bytes(bytes, &batch.store_dir) else {
-        return false;
-    };
-    let references: BTreeSet<HashPart> = brief.references().map(StorePathRef::hash).collect();
-    let ours: BTreeSet<HashPart> = item.references.iter().map(StorePath::hash).collect();
-    brief.ca.is_none()
-        && (brief.nar_hash, brief.nar_size) == (item.nar_hash, item.nar_size)
-        && references == ours
-        && batch.keys.iter().any(|key| {
-            let public = key.public();
-            !brief.signatures().any(|text| bears(text, public.name()))
-        })
 }
 
 impl Push<'_> {

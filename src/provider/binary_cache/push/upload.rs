@@ -41,7 +41,7 @@ enum State {
     Failed,
 }
 
-struct Uploads {
+pub(super) struct Uploads {
     order: Order,
     /// By item.
     states: Vec<State>,
@@ -62,7 +62,12 @@ impl Push<'_> {
     ) -> Result<(), Early> {
         let items = &self.batch.items;
         let mut uploads = Uploads {
-            order: Order::of(items),
+            order: if presence.otherwise.is_empty() {
+                Order::of(items)
+            } else {
+                // All of them are visible already.
+                Order::free(items)
+            },
             states: vec![State::Visible; items.len()],
             asked: vec![Duration::ZERO; items.len()],
             wave: VecDeque::new(),
@@ -228,6 +233,10 @@ impl Push<'_> {
             let wave: Vec<usize> = uploads.wave.iter().take(count).copied().collect();
             if !self.nars_are_safe(held, uploads, pipeline, &wave, trace)? {
                 // Some NARs are made again, so the wave is another now.
+                continue;
+            }
+            if !presence.otherwise.is_empty() {
+                self.publish_anew(held, uploads, presence, &wave)?;
                 continue;
             }
             let (mut puts, mut bytes) = (Vec::with_capacity(count), Vec::with_capacity(count));
@@ -396,6 +405,21 @@ impl Push<'_> {
 }
 
 impl Uploads {
+    /// The NAR file of an item of the wave.
+    pub(super) fn ready(&self, at: usize) -> Option<Stored> {
+        match self.states.get(at)? {
+            State::Ready(stored) => Some(stored.clone()),
+            _ => None,
+        }
+    }
+
+    /// The first item of the wave is done.
+    pub(super) fn published(&mut self, at: usize) {
+        self.wave.pop_front();
+        self.states[at] = State::Visible;
+        self.left -= 1;
+    }
+
     /// Moves an item whose NAR is made into the wave, and then those that waited only for it.
     fn settle(&mut self, at: usize) {
         let mut open = vec![at];

@@ -1,19 +1,19 @@
-//! What is wanted and there, and only lacks our signature: an extra look at the narinfos of wanted paths.
+//! What is wanted and there, and only lacks our signature or is compressed by another method: an extra look
+//! at the narinfos of wanted paths.
 //!
 //! A path counts only if the local store has it with the same NAR and the same references: then signing it
 //! says no more than pushing it would.
 
 use super::machine::Machine;
 use crate::config::model::CacheName;
-use crate::nix::store_path::HashPart;
 use crate::plan::address::Phase;
 use crate::plan::desired::{Cache, Desired};
 use crate::plan::observed::{Observation, Observed};
 use crate::plan::wanted::{Origin, Wanted};
-use crate::provider::binary_cache::signers::{Known, unsigned};
+use crate::provider::binary_cache::signers::{Known, Short, Standard, short_of};
 use crate::transfer::progress::Progress;
 
-/// Fills in what lacks our signature, cache by cache.
+/// Fills in what falls short of what a cache is to be, cache by cache.
 pub(super) fn fill(
     desired: &Desired,
     machine: &Machine,
@@ -27,7 +27,8 @@ pub(super) fn fill(
     for (name, cache) in &desired.caches {
         let found = look((desired, machine), observed, name, cache, progress);
         if let Some(Observation::Present(content)) = observed.caches.get_mut(name) {
-            content.unsigned = found;
+            content.unsigned = found.unsigned;
+            content.otherwise = found.otherwise;
         }
     }
 }
@@ -38,21 +39,29 @@ fn look(
     name: &CacheName,
     cache: &Cache,
     progress: &Progress,
-) -> Vec<HashPart> {
+) -> Short {
     let push = &desired.config.push;
-    let (Some(signing), true) = (&cache.signing, push.enabled && push.to.contains_key(name)) else {
-        return Vec::new();
-    };
+    if !push.enabled || !push.to.contains_key(name) {
+        return Short::default();
+    }
+    let signing = cache.signing.as_ref();
     let key = match observed.keys.get(name) {
-        Some(Observation::Present(key)) => key.name(),
-        Some(Observation::Absent) if signing.generate => signing.name.as_str(),
-        _ => return Vec::new(),
+        Some(Observation::Present(key)) => signing.map(|_| key.name()),
+        Some(Observation::Absent) => signing
+            .filter(|signing| signing.generate)
+            .map(|signing| signing.name.as_str()),
+        _ => None,
     };
+    let method = cache.recompress.then_some(cache.compression.method);
+    let standard = Standard { key, method };
     let (Some(Observation::Present(content)), Some(store)) =
         (observed.caches.get(name), observed.store.present())
     else {
-        return Vec::new();
+        return Short::default();
     };
+    if (key.is_none() && method.is_none()) || !content.capabilities.replace {
+        return Short::default();
+    }
     let wanted = Wanted::resolve(desired, observed, content);
     let rows = wanted.paths.rows().filter(|row| {
         let there = content.paths.row(&wanted.paths.hash(*row));
@@ -74,7 +83,13 @@ fn look(
         })
         .collect();
     let Ok(view) = machine.view(cache) else {
-        return Vec::new();
+        return Short::default();
     };
-    unsigned(view.as_ref(), &observed.store_dir, key, &known, progress)
+    short_of(
+        standard,
+        view.as_ref(),
+        &observed.store_dir,
+        &known,
+        progress,
+    )
 }
