@@ -118,7 +118,6 @@ impl BucketStore {
 
     /// Runs work for `key` on the threads of the network.
     fn run<T: Send + 'static>(
-        &self,
         action: &'static str,
         key: &str,
         work: impl Future<Output = Result<T, StoreError>> + Send + 'static,
@@ -336,8 +335,8 @@ fn bad_keys(inner: &Inner, keys: &[String]) -> Vec<Result<(), StoreError>> {
     keys.iter().map(answer).collect()
 }
 
-/// What a storage says of an object. The revision is of its ETag without quotes, its size and its
-/// time: an ETag alone is of the bytes, and the same in a listing and in an answer only where the
+/// What a storage says of an object. The revision is of its `ETag` without quotes, its size and its
+/// time: an `ETag` alone is of the bytes, and the same in a listing and in an answer only where the
 /// storage is careful; who compares, compares what came from the same call.
 fn meta_of(meta: &ObjectMeta) -> Meta {
     let modified = meta.last_modified.timestamp();
@@ -388,7 +387,7 @@ impl CacheView for BucketStore {
 
     fn exists(&self) -> Result<bool, StoreError> {
         let inner = Arc::clone(&self.inner);
-        let is_there = self.run("read", "nix-cache-info", async move {
+        let is_there = Self::run("read", "nix-cache-info", async move {
             // With the body, because a refusal without one does not say its cause.
             let found = inner.get("nix-cache-info", SMALL_OBJECT).await;
             Ok(found?.is_some())
@@ -403,7 +402,7 @@ impl CacheView for BucketStore {
 
     fn head(&self, key: &str) -> Result<Option<Meta>, StoreError> {
         let (inner, owned) = (Arc::clone(&self.inner), key.to_owned());
-        self.run("examine", key, async move {
+        Self::run("examine", key, async move {
             Ok(inner.head(&owned).await?.as_ref().map(meta_of))
         })
     }
@@ -418,7 +417,7 @@ impl CacheView for BucketStore {
 
     fn get(&self, key: &str, limit: u64) -> Result<Option<Object>, StoreError> {
         let (inner, owned) = (Arc::clone(&self.inner), key.to_owned());
-        self.run("read", key, async move { inner.get(&owned, limit).await })
+        Self::run("read", key, async move { inner.get(&owned, limit).await })
     }
 
     fn get_many(&self, keys: &[String], limit: u64) -> Vec<Result<Option<Object>, StoreError>> {
@@ -458,14 +457,14 @@ impl CacheStore for BucketStore {
             if_there: IfThere::Replace,
         })?;
         let inner = Arc::clone(&self.inner);
-        self.run("write", conditions::KEY, async move {
+        Self::run("write", conditions::KEY, async move {
             inner.are_conditions_honoured().await.map(drop)
         })
     }
 
     fn put(&self, put: Put) -> Result<Outcome, StoreError> {
         let (inner, key) = (Arc::clone(&self.inner), put.key.clone());
-        self.run("write", &key, async move { inner.put(put).await })
+        Self::run("write", &key, async move { inner.put(put).await })
     }
 
     fn put_in_order(&self, puts: Vec<Put>) -> Vec<Result<Outcome, StoreError>> {
@@ -509,7 +508,7 @@ impl CacheStore for BucketStore {
 
     fn touch(&self, key: &str) -> Result<bool, StoreError> {
         let (inner, owned) = (Arc::clone(&self.inner), key.to_owned());
-        self.run("refresh", key, async move { inner.touch(&owned).await })
+        Self::run("refresh", key, async move { inner.touch(&owned).await })
     }
 
     fn delete(&self, keys: &[String]) -> Vec<Result<(), StoreError>> {

@@ -225,7 +225,8 @@ fn unanswered(asked: &Asked<'_>) -> StoreError {
 
 fn holds_refusal(error: &HttpError) -> bool {
     use std::error::Error as _;
-    error.source().is_some_and(|source| source.is::<Refusal>())
+    let source = error.source();
+    source.is_some_and(<dyn std::error::Error>::is::<Refusal>)
 }
 
 /// Why nobody answered; `None`: somebody did.

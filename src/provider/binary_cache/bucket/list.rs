@@ -121,7 +121,7 @@ impl BucketStore {
         loop {
             let (inner, asked) = (Arc::clone(&self.inner), part.clone());
             let from = token.clone();
-            let page = self.run("list", &part.below, async move {
+            let page = Self::run("list", &part.below, async move {
                 inner.page(&asked, from, most).await
             })?;
             let begins = page.result.objects.first().map(|one| one.location.clone());

@@ -49,7 +49,7 @@ pub(super) fn open(
 ) -> Result<Option<Box<dyn Read + Send>>, StoreError> {
     let (inner, owned) = (Arc::clone(&store.inner), key.to_owned());
     let path = inner.path(key)?;
-    let found = store.run("read", key, async move {
+    let found = BucketStore::run("read", key, async move {
         match inner.store.get_opts(&path, GetOptions::default()).await {
             Ok(found) => Ok(Some(found)),
             Err(Error::NotFound { .. }) => Ok(None),

@@ -59,7 +59,7 @@ impl Sink for BucketSink {
         let inner = Arc::clone(&self.store.inner);
         let (size, owned) = (facts.size, key.clone());
         let mut spool = self.spool;
-        self.store.run("write", &key, async move {
+        BucketStore::run("write", &key, async move {
             let path = inner.path(&owned)?;
             if size <= WHOLE {
                 let mut bytes = Vec::with_capacity(usize::try_from(size).unwrap_or(0));

@@ -344,8 +344,8 @@ impl Work<'_> {
         Ok(seen.map(|seen| {
             Err(Seen {
                 meta: Meta {
-                    revision,
                     modified,
+                    revision,
                     ..seen.meta
                 },
                 read: true,
