@@ -177,8 +177,8 @@ fn a_signing_key_shows_nowhere() {
         vec!["-vv", "explain", &top],
         vec!["-vv", "prune", "--apply"],
     ];
-    let made = site.copies();
-    copy(&site.cache(), &made);
+    let whole = site.copies();
+    copy(&site.cache(), &whole);
     let stop = AtomicBool::new(false);
     let seen = std::thread::scope(|scope| {
         let watcher = scope.spawn(|| watch_arguments(&needles, &stop));
@@ -196,7 +196,7 @@ fn a_signing_key_shows_nowhere() {
             if number < 3 {
                 site.checker().root(&top).assert_whole(&site.cache());
                 let empty = site.cache().with_file_name("empty");
-                copy(&made, &empty);
+                copy(&whole, &empty);
                 site.replace_cache(&empty);
             }
         }
