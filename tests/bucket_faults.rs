@@ -1,6 +1,11 @@
 //! What a storage can do wrong, each by name: the exit code, the words with the way out, a cache that
 //! stays whole, a run after it that finishes, and no secret anywhere.
-#![allow(missing_docs, clippy::unwrap_used, reason = "a test")]
+#![allow(
+    missing_docs,
+    clippy::unwrap_used,
+    clippy::print_stderr,
+    reason = "a test"
+)]
 
 mod bucket_world;
 mod e2e_world;
@@ -367,13 +372,13 @@ fn nobody_listens() {
     let strict = shop.run("reconcile --plan --strict");
     assert_eq!(strict.code, Some(7), "{strict}");
     assert!(
-        begun.elapsed() < Duration::from_secs(60),
+        begun.elapsed() < Duration::from_mins(1),
         "{:?}",
         begun.elapsed()
     );
 }
 
-/// A large NAR goes in parts; a part that breaks is sent again, and an answer that has no ETag is an error.
+/// A large NAR goes in parts; a part that breaks is sent again, and an answer without its tag is an error.
 #[test]
 fn parts_that_break() {
     let Some(shop) = Shop::new("compression: { method: none }") else {
@@ -389,9 +394,8 @@ fn parts_that_break() {
     shop.proxy.rule(|request, _| {
         if request.is("PUT", "partNumber=2") {
             Fault::Change(|answer| {
-                answer
-                    .headers
-                    .retain(|(name, _)| !name.eq_ignore_ascii_case("etag"))
+                let is_tag = |name: &str| name.eq_ignore_ascii_case("etag");
+                answer.headers.retain(|(name, _)| !is_tag(name));
             })
         } else {
             Fault::Pass

@@ -104,7 +104,7 @@ fn pushers_and_prunes_beside_one_another() {
     let live = paths[paths.len() / 3].clone();
     let (killed, pushed) = (AtomicUsize::new(0), AtomicUsize::new(0));
     let mut pruned = 0;
-    let stop = AtomicBool::new(false);
+    let is_over = AtomicBool::new(false);
     let reader = shop.bucket();
     // Everything is wanted by name alone, so that each pusher pushes what it likes.
     shop.configure("");
@@ -115,7 +115,7 @@ fn pushers_and_prunes_beside_one_another() {
         .replace("push: { paths: [] }", "push: {}");
     shop.world.whole_config(&without);
     std::thread::scope(|scope| {
-        let watch = scope.spawn(|| read(&reader, &stop));
+        let watch = scope.spawn(|| read(&reader, &is_over));
         for round in 0..rounds {
             // All that is there has been there for long; one path is pushed again and so lives on.
             shop.proxy.age();
@@ -163,7 +163,7 @@ fn pushers_and_prunes_beside_one_another() {
             shop.assert_whole_with(&tops);
             println!("round {round}: {} tops", tops.len());
         }
-        stop.store(true, Ordering::SeqCst);
+        is_over.store(true, Ordering::SeqCst);
         let followed = watch.join().unwrap();
         assert!(followed > 50, "{followed}");
     });

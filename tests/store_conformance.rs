@@ -35,7 +35,7 @@ fn open(server: &Server, prefix: &str) -> BucketStore {
 
 fn over(server: Option<Server>, able: Able) {
     let Some(server) = server else { return };
-    suite(&|prefix| Box::new(open(&server, prefix)), &able);
+    suite(&|prefix| Box::new(open(&server, prefix)), able);
 }
 
 #[test]
@@ -48,7 +48,7 @@ fn a_folder() {
     };
     suite(
         &|name| Box::new(FolderStore::new(dir.path().join(name))),
-        &able,
+        able,
     );
 }
 
@@ -60,7 +60,7 @@ fn memory() {
         let make = || BucketStore::in_memory(name);
         Box::new(stores.entry(name.to_owned()).or_insert_with(make).clone()) as _
     };
-    suite(&open, &Able::default());
+    suite(&open, Able::default());
 }
 
 #[test]

@@ -93,7 +93,7 @@ push: {{ paths: [{top}] }}
         self.world.run(line)
     }
 
-    fn open(&self, bucket: &Bucket) -> BucketStore {
+    fn open(bucket: &Bucket) -> BucketStore {
         let host = Host::made_up([
             ("AWS_ACCESS_KEY_ID", ACCESS_KEY),
             ("AWS_SECRET_ACCESS_KEY", SECRET_KEY),
@@ -103,7 +103,7 @@ push: {{ paths: [{top}] }}
 
     /// The bucket itself, past the proxy.
     pub fn bucket(&self) -> BucketStore {
-        self.open(&self.server.bucket(""))
+        Self::open(&self.server.bucket(""))
     }
 
     /// The keys of all objects but that of the conditions.

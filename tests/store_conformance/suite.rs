@@ -45,8 +45,8 @@ impl Default for Able {
 type Open<'a> = &'a dyn Fn(&str) -> Box<dyn CacheStore>;
 
 /// Runs every part on a cache of its own.
-pub(crate) fn suite(open: Open<'_>, able: &Able) {
-    type Part = fn(Open<'_>, &dyn CacheStore, &str, &Able);
+pub(crate) fn suite(open: Open<'_>, able: Able) {
+    type Part = fn(Open<'_>, &dyn CacheStore, &str, Able);
     let parts: [(&str, Part); 14] = [
         ("nothing", nothing),
         ("made", made),
@@ -64,7 +64,6 @@ pub(crate) fn suite(open: Open<'_>, able: &Able) {
         ("whole", whole),
     ];
     for (name, part) in parts {
-        let begun = std::time::Instant::now();
         let store = open(name);
         if name != "nothing" {
             store
@@ -72,7 +71,6 @@ pub(crate) fn suite(open: Open<'_>, able: &Able) {
                 .unwrap_or_else(|e| panic!("{name}: {}", told(&e)));
         }
         part(open, store.as_ref(), name, able);
-        eprintln!("{name}: {:?}", begun.elapsed());
     }
 }
 
@@ -128,7 +126,7 @@ fn narinfo(number: usize) -> String {
     format!("{}.narinfo", path(number).hash())
 }
 
-fn nothing(_: Open<'_>, store: &dyn CacheStore, _: &str, _: &Able) {
+fn nothing(_: Open<'_>, store: &dyn CacheStore, _: &str, _: Able) {
     let view = store.view();
     assert!(!view.exists().unwrap());
     for area in AREAS {
@@ -143,7 +141,7 @@ fn nothing(_: Open<'_>, store: &dyn CacheStore, _: &str, _: &Able) {
     assert!(found.into_iter().all(|found| found.unwrap().is_none()));
 }
 
-fn made(open: Open<'_>, store: &dyn CacheStore, name: &str, able: &Able) {
+fn made(open: Open<'_>, store: &dyn CacheStore, name: &str, able: Able) {
     assert!(store.view().exists().unwrap());
     assert!(store.view().has_folders().unwrap());
     assert_eq!(read(store, "nix-cache-info").as_deref(), Some(INFO));
@@ -156,7 +154,7 @@ fn made(open: Open<'_>, store: &dyn CacheStore, name: &str, able: &Able) {
     assert_eq!(unconditional, !able.conditions);
 }
 
-fn objects(_: Open<'_>, store: &dyn CacheStore, _: &str, _: &Able) {
+fn objects(_: Open<'_>, store: &dyn CacheStore, _: &str, _: Able) {
     let view = store.view();
     for text in ["", "a\n", &"long ".repeat(50_000)] {
         put(store, "a.narinfo", text);
@@ -198,7 +196,7 @@ fn objects(_: Open<'_>, store: &dyn CacheStore, _: &str, _: &Able) {
     assert_eq!(heads, [true, false]);
 }
 
-fn if_there(_: Open<'_>, store: &dyn CacheStore, _: &str, _: &Able) {
+fn if_there(_: Open<'_>, store: &dyn CacheStore, _: &str, _: Able) {
     assert_eq!(
         put_if(store, "x.narinfo", "1", IfThere::Keep),
         Outcome::Written
@@ -231,7 +229,7 @@ fn if_there(_: Open<'_>, store: &dyn CacheStore, _: &str, _: &Able) {
     assert_eq!(order, [Outcome::Written, Outcome::Kept]);
 }
 
-fn races(open: Open<'_>, store: &dyn CacheStore, name: &str, able: &Able) {
+fn races(open: Open<'_>, store: &dyn CacheStore, name: &str, able: Able) {
     // Losers wait for seconds on some.
     for round in 0..2 {
         let key = format!("race-{round}.narinfo");
@@ -257,7 +255,7 @@ fn races(open: Open<'_>, store: &dyn CacheStore, name: &str, able: &Able) {
     }
 }
 
-fn areas(_: Open<'_>, store: &dyn CacheStore, _: &str, _: &Able) {
+fn areas(_: Open<'_>, store: &dyn CacheStore, _: &str, _: Able) {
     let hash = path(1).hash();
     let all = [
         (Area::Nars, "nar/a.nar.zst".to_owned()),
@@ -315,7 +313,7 @@ fn areas(_: Open<'_>, store: &dyn CacheStore, _: &str, _: &Able) {
     assert_eq!(listed(store, Area::Intents), [""; 0]);
 }
 
-fn many(_: Open<'_>, store: &dyn CacheStore, _: &str, _: &Able) {
+fn many(_: Open<'_>, store: &dyn CacheStore, _: &str, _: Able) {
     let keys: Vec<String> = (0..1_203).map(narinfo).collect();
     let puts: Vec<Put> = keys
         .iter()
@@ -359,14 +357,14 @@ fn sent(store: &dyn CacheStore, bytes: &[u8]) -> String {
     sink.finish(&facts).unwrap()
 }
 
-fn uploads(_: Open<'_>, store: &dyn CacheStore, _: &str, _: &Able) {
+fn uploads(_: Open<'_>, store: &dyn CacheStore, _: &str, _: Able) {
     let bytes = b"the bytes of a NAR file".repeat(1000);
     let key = sent(store, &bytes);
     assert_eq!(
         key,
         format!("nar/{}.nar.zst", Sha256::of(&bytes).to_nix32())
     );
-    assert_eq!(listed(store, Area::Nars), [key.clone()]);
+    assert_eq!(listed(store, Area::Nars), std::slice::from_ref(&key));
     let before = store.view().head(&key).unwrap().unwrap().modified;
     std::thread::sleep(Duration::from_millis(1_100));
     // The same once more: it is as young as a new one.
@@ -380,7 +378,7 @@ fn uploads(_: Open<'_>, store: &dyn CacheStore, _: &str, _: &Able) {
     assert_eq!(listed(store, Area::Nars), [key]);
 }
 
-fn large(_: Open<'_>, store: &dyn CacheStore, _: &str, _: &Able) {
+fn large(_: Open<'_>, store: &dyn CacheStore, _: &str, _: Able) {
     // Too large for one request, and no whole number of parts.
     let bytes: Vec<u8> = (0..20_000_001_u32)
         .map(|n| (n.wrapping_mul(2_654_435_761) >> 24) as u8)
@@ -401,7 +399,7 @@ fn large(_: Open<'_>, store: &dyn CacheStore, _: &str, _: &Able) {
     half.read_exact(&mut [0; 1000]).unwrap();
 }
 
-fn touch(_: Open<'_>, store: &dyn CacheStore, _: &str, _: &Able) {
+fn touch(_: Open<'_>, store: &dyn CacheStore, _: &str, _: Able) {
     put(store, "nar/t.nar", "some bytes");
     let before = store.view().head("nar/t.nar").unwrap().unwrap();
     std::thread::sleep(Duration::from_millis(1_100));
@@ -412,7 +410,7 @@ fn touch(_: Open<'_>, store: &dyn CacheStore, _: &str, _: &Able) {
     assert!(!store.touch("nar/absent.nar").unwrap());
 }
 
-fn records(_: Open<'_>, store: &dyn CacheStore, _: &str, able: &Able) {
+fn records(_: Open<'_>, store: &dyn CacheStore, _: &str, able: Able) {
     let key = "nanna-cache/v1/intents/00000000000000000000000001.json";
     let now = store.view().now().unwrap();
     let meta = store.put_record(key, b"{\"a\":1}".to_vec()).unwrap();
@@ -438,7 +436,7 @@ fn records(_: Open<'_>, store: &dyn CacheStore, _: &str, able: &Able) {
     assert!(found().is_empty());
 }
 
-fn replace(_: Open<'_>, store: &dyn CacheStore, _: &str, able: &Able) {
+fn replace(_: Open<'_>, store: &dyn CacheStore, _: &str, able: Able) {
     put(store, "r.narinfo", "one");
     let was = store.view().get("r.narinfo", 100).unwrap().unwrap().meta;
     put(store, "r.narinfo", "two!");
@@ -459,7 +457,7 @@ fn replace(_: Open<'_>, store: &dyn CacheStore, _: &str, able: &Able) {
     assert_eq!(gone, Outcome::Kept);
 }
 
-fn keys(_: Open<'_>, store: &dyn CacheStore, _: &str, _: &Able) {
+fn keys(_: Open<'_>, store: &dyn CacheStore, _: &str, _: Able) {
     for key in ["../x", "nar/../../x", "/x"] {
         let bad = |error: StoreError| assert!(matches!(error, StoreError::BadKey(_)), "{key}");
         bad(store.view().get(key, 10).unwrap_err());
@@ -482,7 +480,7 @@ fn look(store: &dyn CacheStore, look: &Look<'_>) -> CacheContent {
 }
 
 /// The protocol over the store: a push, a push again, a prune of everything.
-fn whole(_: Open<'_>, store: &dyn CacheStore, _: &str, able: &Able) {
+fn whole(_: Open<'_>, store: &dyn CacheStore, _: &str, able: Able) {
     let world = world(60);
     let (clock, progress) = (SystemClock::new(), Progress::default());
     let done = push(store, &world.batch, &clock, &progress).unwrap();

@@ -3,6 +3,7 @@
 #![allow(
     clippy::unwrap_used,
     clippy::missing_panics_doc,
+    clippy::print_stderr,
     dead_code,
     missing_docs,
     unreachable_pub,
@@ -60,7 +61,7 @@ pub fn tools() -> Option<PathBuf> {
     None
 }
 
-/// A free port of which the one 10,000 above is free, too (SeaweedFS takes both).
+/// A free port of which the one 10,000 above is free, too (one server takes both).
 pub fn port() -> u16 {
     loop {
         let mut bytes = [0; 2];
@@ -111,7 +112,7 @@ impl Server {
         while !is_up() {
             let ended = server.child.try_wait().unwrap();
             assert!(
-                ended.is_none() && begun.elapsed() < Duration::from_secs(60),
+                ended.is_none() && begun.elapsed() < Duration::from_mins(1),
                 "the server does not come up: {ended:?}\n{}",
                 server.log()
             );

@@ -291,15 +291,14 @@ fn send(stream: &TcpStream, request: &Request, answer: &Answer, most: usize) -> 
     let mut length = answer.body.len().to_string();
     for (name, value) in &answer.headers {
         match name.to_ascii_lowercase().as_str() {
-            "transfer-encoding" | "connection" => {}
             // An answer without a body says how long it would be.
             "content-length" if request.method == "HEAD" => length.clone_from(value),
-            "content-length" => {}
-            _ => head.push_str(&format!("{name}: {value}\r\n")),
+            "transfer-encoding" | "connection" | "content-length" => {}
+            _ => head.extend([name, ": ", value, "\r\n"]),
         }
     }
     if answer.status != 204 && answer.status != 304 {
-        head.push_str(&format!("Content-Length: {length}\r\n"));
+        head.extend(["Content-Length: ", &length, "\r\n"]);
     }
     head.push_str("Connection: close\r\n\r\n");
     stream.write_all(head.as_bytes())?;
