@@ -15,6 +15,7 @@
 mod conditions;
 mod fault;
 mod list;
+mod object;
 mod open;
 mod read;
 mod upload;
@@ -23,26 +24,21 @@ mod wire;
 use std::io::Read;
 use std::sync::{Arc, OnceLock};
 
+use object_store::ObjectStore;
 use object_store::list::PaginatedListStore;
-use object_store::path::Path;
-use object_store::{
-    Error, GetOptions, ObjectMeta, ObjectStore, ObjectStoreExt as _, PutMode, PutOptions,
-    PutPayload,
-};
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
 use super::{
-    Area, CacheStore, CacheView, IfThere, Listed, Meta, Object, Outcome, Put, Revision,
-    SMALL_OBJECT, StoreError,
+    Area, CacheStore, CacheView, IfThere, Listed, Meta, Object, Outcome, Put, SMALL_OBJECT,
+    StoreError,
 };
-use crate::nix::hash::Sha256;
 use crate::plan::observed::Capabilities;
 use crate::plan::time::Time;
 use crate::sys::clock;
 use crate::sys::http;
 use crate::transfer::sink::Sink;
-use fault::{Asked, fault};
+use object::meta_of;
 pub use wire::{Patience, Requests};
 
 /// So many requests are under way at once.
@@ -50,9 +46,6 @@ const AT_ONCE: usize = 32;
 
 /// So many keys are deleted by one request at most, where a storage can.
 const KEYS_AT_ONCE: usize = 1000;
-
-/// How often an object is read whose bytes broke off.
-const READS: usize = 3;
 
 /// A cache in a bucket. Cheap to clone.
 #[derive(Clone)]
@@ -172,197 +165,6 @@ impl BucketStore {
                     .collect()
             }
         }
-    }
-}
-
-impl Inner {
-    fn path(&self, key: &str) -> Result<Path, StoreError> {
-        let bad = || StoreError::BadKey(key.to_owned());
-        if key.is_empty() || key.starts_with('/') || key.split('/').any(|part| part == "..") {
-            return Err(bad());
-        }
-        Path::parse(format!("{}{key}", self.prefix)).map_err(|_| bad())
-    }
-
-    fn read_fault(&self, action: &'static str, key: &str, error: &Error) -> StoreError {
-        self.fault(action, key, false, error)
-    }
-
-    fn write_fault(&self, action: &'static str, key: &str, error: &Error) -> StoreError {
-        self.fault(action, key, true, error)
-    }
-
-    fn fault(&self, action: &'static str, key: &str, writes: bool, error: &Error) -> StoreError {
-        let asked = Asked {
-            action,
-            key: if key.is_empty() { &self.bucket } else { key },
-            bucket: &self.bucket,
-            writes,
-            has_credentials: self.has_credentials,
-        };
-        fault(error, &asked)
-    }
-
-    async fn head(&self, key: &str) -> Result<Option<ObjectMeta>, StoreError> {
-        match self.store.head(&self.path(key)?).await {
-            Ok(meta) => Ok(Some(meta)),
-            Err(Error::NotFound { .. }) => Ok(None),
-            Err(error) => Err(self.read_fault("examine", key, &error)),
-        }
-    }
-
-    async fn get(&self, key: &str, limit: u64) -> Result<Option<Object>, StoreError> {
-        let path = self.path(key)?;
-        let mut tries = 0;
-        loop {
-            tries += 1;
-            let found = match self.store.get_opts(&path, GetOptions::default()).await {
-                Ok(found) => found,
-                Err(Error::NotFound { .. }) => return Ok(None),
-                Err(error) => return Err(self.read_fault("read", key, &error)),
-            };
-            let meta = meta_of(&found.meta);
-            if meta.size > limit {
-                return Err(StoreError::TooLarge {
-                    key: key.to_owned(),
-                    limit,
-                });
-            }
-            match found.bytes().await {
-                Ok(bytes) => {
-                    return Ok(Some(Object {
-                        meta,
-                        bytes: bytes.into(),
-                    }));
-                }
-                Err(_) if tries < READS => {}
-                Err(error) => return Err(self.read_fault("read", key, &error)),
-            }
-        }
-    }
-
-    async fn put(&self, put: Put) -> Result<Outcome, StoreError> {
-        let path = self.path(&put.key)?;
-        let mode = match put.if_there {
-            IfThere::Replace => PutMode::Overwrite,
-            IfThere::Keep if self.are_conditions_honoured().await? => PutMode::Create,
-            IfThere::Keep => {
-                if self.head(&put.key).await?.is_some() {
-                    return Ok(Outcome::Kept);
-                }
-                PutMode::Overwrite
-            }
-        };
-        self.put_as(&put.key, &path, put.bytes, mode).await
-    }
-
-    async fn put_as(
-        &self,
-        key: &str,
-        path: &Path,
-        bytes: Vec<u8>,
-        mode: PutMode,
-    ) -> Result<Outcome, StoreError> {
-        let payload = PutPayload::from(bytes);
-        let options = PutOptions::from(mode);
-        match self.store.put_opts(path, payload, options).await {
-            Ok(_) => Ok(Outcome::Written),
-            Err(Error::AlreadyExists { .. } | Error::Precondition { .. }) => Ok(Outcome::Kept),
-            Err(error) => Err(self.write_fault("write", key, &error)),
-        }
-    }
-
-    /// Makes an object young: copied onto itself, or, where that changes nothing, written again.
-    async fn touch(&self, key: &str) -> Result<bool, StoreError> {
-        let path = self.path(key)?;
-        let Some(before) = self.head(key).await? else {
-            return Ok(false);
-        };
-        // Some storages refuse this, some answer well and do nothing: only the time tells.
-        let copied = self.store.copy(&path, &path).await.is_ok();
-        if copied
-            && let Some(after) = self.head(key).await?
-            && after.last_modified.timestamp() > before.last_modified.timestamp()
-        {
-            return Ok(true);
-        }
-        upload::again(self, key, &path).await
-    }
-
-    /// Deletes at most [`KEYS_AT_ONCE`] keys; one answer for each.
-    async fn delete(&self, keys: &[String]) -> Vec<Result<(), StoreError>> {
-        use futures_util::StreamExt as _;
-        let mut paths = Vec::with_capacity(keys.len());
-        for key in keys {
-            match self.path(key) {
-                Ok(path) => paths.push(path),
-                Err(_) => return bad_keys(self, keys),
-            }
-        }
-        let asked = futures_util::stream::iter(paths.into_iter().map(Ok)).boxed();
-        let answers: Vec<object_store::Result<Path>> =
-            self.store.delete_stream(asked).collect().await;
-        let answer = |key: &String, answer: &object_store::Result<Path>| match answer {
-            Ok(_) | Err(Error::NotFound { .. }) => Ok(()),
-            Err(error) => Err(self.write_fault("delete", key, error)),
-        };
-        if answers.len() == keys.len() {
-            let pairs = keys.iter().zip(&answers);
-            return pairs.map(|(key, one)| answer(key, one)).collect();
-        }
-        // The whole request failed: that is the answer for each.
-        let failed = answers.iter().find(|answer| answer.is_err());
-        let missing = || StoreError::refused("delete", "objects", "an answer is missing");
-        keys.iter()
-            .map(|key| match failed {
-                Some(failed) => answer(key, failed).and(Err(missing())),
-                None => Err(missing()),
-            })
-            .collect()
-    }
-}
-
-/// Answers for keys of which some are none: nothing is deleted.
-fn bad_keys(inner: &Inner, keys: &[String]) -> Vec<Result<(), StoreError>> {
-    let answer = |key: &String| match inner.path(key) {
-        Ok(_) => Err(StoreError::refused(
-            "delete",
-            key.clone(),
-            "another key of the request is bad",
-        )),
-        Err(error) => Err(error),
-    };
-    keys.iter().map(answer).collect()
-}
-
-/// What a storage says of an object. The revision is of its `ETag` without quotes, its size and its
-/// time: an `ETag` alone is of the bytes, and the same in a listing and in an answer only where the
-/// storage is careful; who compares, compares what came from the same call.
-fn meta_of(meta: &ObjectMeta) -> Meta {
-    let modified = meta.last_modified.timestamp();
-    let tag = meta.e_tag.as_deref().unwrap_or_default();
-    let tag = tag.trim_start_matches("W/").trim_matches('"');
-    let hash = Sha256::of(format!("{tag} {}", meta.size).as_bytes());
-    let mut words = hash.0.chunks_exact(8).map(|word| {
-        let mut bytes = [0; 8];
-        bytes.copy_from_slice(word);
-        u64::from_le_bytes(bytes)
-    });
-    let (first, second) = (
-        words.next().unwrap_or_default(),
-        words.next().unwrap_or_default(),
-    );
-    // Without an ETag the time is all there is: as fine as it comes.
-    let time = if tag.is_empty() {
-        meta.last_modified.timestamp_millis()
-    } else {
-        modified
-    };
-    Meta {
-        size: meta.size,
-        modified: Time(modified),
-        revision: Revision([first, second, time.unsigned_abs()]),
-        gone: None,
     }
 }
 

@@ -6,7 +6,8 @@ use object_store::list::{PaginatedListOptions, PaginatedListResult};
 use object_store::path::Path;
 use object_store::{ListResult, ObjectMeta};
 
-use super::{BucketStore, Inner, meta_of};
+use super::object::meta_of;
+use super::{BucketStore, Inner};
 use crate::plan::record::FOLDER;
 use crate::provider::binary_cache::{Area, Listed, StoreError};
 
