@@ -16,6 +16,13 @@ for pair in "${packages[@]}"; do
   PATH=$PATH:/usr/sbin:/sbin command -v "${pair%%:*}" >/dev/null || missing+=("${pair#*:}")
 done
 
+# Debian has a part of Python, which the servers for object storage are installed with, in a package of its own.
+if command -v apt-get >/dev/null && [ "$(command -v python3)" = /usr/bin/python3 ]; then
+  python3 -c 'import ensurepip' 2>/dev/null || missing+=(python3-venv)
+elif ! command -v python3 >/dev/null; then
+  missing+=(python3-venv)
+fi
+
 if [ ${#missing[@]} -gt 0 ]; then
   sudo=()
   if [ "$(id -u)" != 0 ]; then sudo=(sudo); fi
