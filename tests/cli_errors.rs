@@ -260,3 +260,22 @@ fn explain_takes_whatever_names_a_path() {
         );
     });
 }
+
+#[test]
+fn an_output_that_is_not_built_is_explained_and_init_says_why_it_knows_none() {
+    with_each_nix(|world| {
+        world.flake(r#"app = sh "app" [] "echo app > $out";"#);
+        world.config(&asking_for("'.#app'"));
+        let said = world.run("explain .#app").success();
+        let text = unwrapped(&said.stdout);
+        assert!(text.contains("dev: pushed once it is built"), "{said}");
+        assert!(text.contains("because .#app makes it: an output of"), "{said}");
+        world.bed.write("flake.nix", "{ outputs = _: { a = ; }; }");
+        let said = world.run("init --print").success();
+        assert!(said.stderr.contains("could not be read"), "{said}");
+        assert!(said.stderr.contains("syntax error"), "{said}");
+        world.bed.write("flake.nix", "{ outputs = _: { }; }");
+        let said = world.run("init --print").success();
+        assert!(!said.stderr.contains("could not be read"), "{said}");
+    });
+}

@@ -76,17 +76,20 @@ fn every_key_and_form_is_understood() {
         (cache("disk").tier, cache("disk").nix_priority),
         (Some(2), 0)
     );
-    let key = disk.signing_key.as_ref().unwrap();
+    let key = disk.written.signing_key.as_ref().unwrap();
     assert_eq!(
         key.secret,
         SecretRef::Command(vec!["pass".into(), "show".into(), "key".into()])
     );
     assert_eq!(
-        (key.name.as_str(), disk.max_size),
+        (key.name.as_str(), disk.written.max_size),
         ("demo-disk-7", Some(Size(1_500_000_000_000)))
     );
     assert_eq!(
-        (disk.compression.method, disk.compression.level),
+        (
+            disk.written.compression.method,
+            disk.written.compression.level
+        ),
         (Method::Xz, 0)
     );
     let CacheKind::File(env) = &cache("env").kind else {
@@ -94,8 +97,8 @@ fn every_key_and_form_is_understood() {
     };
     assert_eq!(
         (
-            env.compression.level,
-            env.signing_key.as_ref().unwrap().name.as_str()
+            env.written.compression.level,
+            env.written.signing_key.as_ref().unwrap().name.as_str()
         ),
         (6, "demo_2.x-env-1")
     );

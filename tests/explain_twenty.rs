@@ -287,6 +287,7 @@ fn the_verdicts_in_a_word() {
             let word = match &answer.caches[0].verdict {
                 Verdict::Pushed { .. } => "pushed".to_owned(),
                 Verdict::Kept { why } => format!("kept: {why}"),
+                Verdict::AfterBuild { .. } => "after a build".to_owned(),
                 Verdict::NotWanted => "not wanted".to_owned(),
                 Verdict::HeldBack { reason, .. } => format!("held back: {reason:?}"),
                 Verdict::Deleted { reason } => format!("deleted: {reason:?}"),

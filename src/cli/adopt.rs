@@ -3,7 +3,7 @@
 use super::args::Adopt as Args;
 use super::context::Context;
 use super::error::Failure;
-use crate::config::model::{CacheKind, CacheName, Config};
+use crate::config::model::{CacheName, Config};
 use crate::engine::machine::Machine;
 use crate::exit::Exit;
 use crate::nix::store_path::{HashPart, StorePath};
@@ -38,7 +38,7 @@ fn cache(named: &[String], config: &Config) -> Result<CacheName, Failure> {
     let written: Vec<&CacheName> = config
         .caches
         .iter()
-        .filter(|(_, cache)| matches!(cache.kind, CacheKind::File(_)))
+        .filter(|(_, cache)| cache.kind.written().is_some())
         .map(|(name, _)| name)
         .collect();
     let known = || {

@@ -6,7 +6,7 @@ use super::args::Init;
 use super::context::{Context, FILE};
 use super::error::Failure;
 use crate::config::example::{self, Found};
-use crate::engine::machine::{Machine, Options};
+use crate::engine::machine::{Machine, Options, sentence};
 use crate::engine::observe::settings;
 use crate::exit::Exit;
 use crate::sys::file::{self, FileError};
@@ -17,7 +17,13 @@ const LIMIT: u64 = 1 << 20;
 pub(super) fn run(context: &Context, args: &Init) -> Result<Exit, Failure> {
     let path = context.target();
     let base = path.parent().unwrap_or(&context.host.folder);
-    let text = example::text(&look(context, base));
+    let (found, unread) = look(context, base);
+    let text = example::text(&found);
+    if let Some(why) = unread {
+        context.output.note(&format!(
+            "The outputs of the flake could not be read, so none stands in the file: {why}\n"
+        ));
+    }
     if args.print {
         context.output.result(&text)?;
         return Ok(Exit::Done);
@@ -45,8 +51,9 @@ pub(super) fn run(context: &Context, args: &Init) -> Result<Exit, Failure> {
     Ok(Exit::Done)
 }
 
-/// Whatever is here that a first `cache.yaml` can use; what cannot be read is not here.
-fn look(context: &Context, base: &Utf8Path) -> Found {
+/// Whatever is here that a first `cache.yaml` can use; what cannot be read is not here. And why the outputs
+/// of the flake are not, if so.
+fn look(context: &Context, base: &Utf8Path) -> (Found, Option<String>) {
     let host = &context.host;
     let read = |path: &Utf8Path| {
         file::read_if_there(path.as_std_path(), LIMIT)
@@ -60,13 +67,19 @@ fn look(context: &Context, base: &Utf8Path) -> Found {
         Some(value.split_whitespace().map(str::to_owned).collect())
     };
     let has_flake = read(&base.join("flake.nix")).is_some();
-    let names = |set: String| -> Vec<String> {
+    let mut unread = None;
+    let mut names = |set: String| -> Vec<String> {
         let nix = machine.nix.as_ref().ok().and_then(Option::as_ref);
-        // What does not evaluate is not there for a first file; the plan will say why.
-        nix.filter(|_| has_flake)
-            .and_then(|nix| nix.attribute_names(&set, base).ok())
-            .unwrap_or_default()
+        let Some(nix) = nix.filter(|_| has_flake) else {
+            return Vec::new();
+        };
+        nix.attribute_names(&set, base).unwrap_or_else(|error| {
+            unread.get_or_insert_with(|| sentence(&error));
+            Vec::new()
+        })
     };
+    let packages = names(format!("packages.{}", host.system));
+    let dev_shell = names(format!("devShells.{}", host.system)).contains(&"default".to_owned());
     let project = base.file_name().unwrap_or_default().to_owned();
     let cache_folder = [
         format!(".cache/{project}/binary-cache"),
@@ -75,14 +88,15 @@ fn look(context: &Context, base: &Utf8Path) -> Found {
     .into_iter()
     .find(|folder| read(&host.home.join(folder).join("nix-cache-info")).is_some())
     .map(|folder| format!("~/{folder}"));
-    Found {
+    let found = Found {
         flake: has_flake,
-        packages: names(format!("packages.{}", host.system)),
-        dev_shell: names(format!("devShells.{}", host.system)).contains(&"default".to_owned()),
+        packages,
+        dev_shell,
         system: Some(host.system.clone()),
         substituters: words("substituters"),
         public_keys: words("trusted-public-keys").unwrap_or_default(),
         cache_folder,
         project,
-    }
+    };
+    (found, unread)
 }

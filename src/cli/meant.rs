@@ -4,7 +4,7 @@ use std::io::Read as _;
 
 use super::args::{Command, PlanArgs, Push};
 use super::error::Failure;
-use crate::config::model::{CacheKind, CacheName, Config};
+use crate::config::model::{CacheName, Config};
 use crate::config::nearest::nearest;
 use crate::exit::Exit;
 use crate::plan::address::{Address, Phase};
@@ -81,7 +81,7 @@ fn one(args: &PlanArgs, phase: Phase, extra: Extra) -> Result<Meant<'_>, Failure
 pub(super) fn check_names(names: &[String], config: &Config) -> Result<(), Failure> {
     let is_written = |name: &CacheName| {
         let cache = config.caches.get(name);
-        cache.is_some_and(|cache| !matches!(cache.kind, CacheKind::Upstream { .. }))
+        cache.is_some_and(|cache| cache.kind.written().is_some())
     };
     let written: Vec<&CacheName> = config
         .caches

@@ -108,11 +108,29 @@ pub enum CacheKind {
     },
 }
 
+impl CacheKind {
+    /// What a cache has that we write; `None`: it is only read.
+    #[must_use]
+    pub const fn written(&self) -> Option<&Written> {
+        match self {
+            Self::File(file) => Some(&file.written),
+            Self::Upstream { .. } => None,
+        }
+    }
+}
+
 /// A binary cache in a folder.
 #[derive(Clone, Debug)]
 pub struct FileCache {
     /// The folder, as written (`~` not yet resolved).
     pub path: String,
+    /// What it has as a cache that we write.
+    pub written: Written,
+}
+
+/// What every kind of cache has that we write.
+#[derive(Clone, Debug)]
+pub struct Written {
     /// The key that signs what we push.
     pub signing_key: Option<SigningKey>,
     /// How NARs are compressed.

@@ -236,7 +236,12 @@ fn keys(work: &Applying<'_>, cache: &Cache) -> Result<Arc<[SecretKey]>, String> 
     let Some(signing) = &cache.signing else {
         return Ok(Arc::new([]));
     };
-    match secret::signing_key(&work.machine.host, &work.desired.site.base, signing) {
+    match secret::signing_key(
+        &work.machine.host,
+        &work.desired.site.base,
+        signing,
+        work.progress,
+    ) {
         Ok(key) => Ok(Arc::new([key])),
         Err(NoSecret::Missing) => Err(format!("the signing key is missing: {}", signing.secret)),
         Err(NoSecret::Unreadable(why)) => Err(why),

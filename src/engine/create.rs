@@ -1,26 +1,29 @@
-//! Making the folder of a cache, unless somebody has made it otherwise since it was planned.
+//! Making a cache, unless somebody has made it otherwise since it was planned.
 
-use camino::Utf8Path;
-
-use super::machine::{Machine, sentence};
+use super::machine::sentence;
 use crate::plan::report::Outcome;
-use crate::provider::binary_cache::{CacheStore, CacheView as _, SMALL_OBJECT, StoreError};
+use crate::provider::binary_cache::{CacheStore, SMALL_OBJECT, StoreError};
 
 /// The object that says how Nix is to use the cache.
 const INFO: &str = "nix-cache-info";
 
-/// Makes the cache in `folder` if its `nix-cache-info` is as it was planned against, or as it is to be.
-pub(super) fn cache(folder: &str, before: Option<&str>, info: &str) -> Result<(), Outcome> {
+/// Makes the cache at the place that is `shown` so, if its `nix-cache-info` is as it was planned against, or as
+/// it is to be.
+pub(super) fn cache(
+    store: &dyn CacheStore,
+    shown: &str,
+    before: Option<&str>,
+    info: &str,
+) -> Result<(), Outcome> {
     let fail = |error: &StoreError| Outcome::Failed {
         why: sentence(error),
     };
-    let store = Machine::folder(Utf8Path::new(folder));
     let now = store
         .get(INFO, SMALL_OBJECT)
         .map_err(|error| fail(&error))?
         .map(|object| String::from_utf8_lossy(&object.bytes).into_owned());
     if now.as_deref() != before && now.as_deref() != Some(info) {
-        let why = format!("{folder}/{INFO} has changed since it was planned");
+        let why = format!("{shown}/{INFO} has changed since it was planned");
         return Err(Outcome::Stale { why });
     }
     store.create(info).map_err(|error| fail(&error))
@@ -29,6 +32,7 @@ pub(super) fn cache(folder: &str, before: Option<&str>, info: &str) -> Result<()
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::provider::binary_cache::folder::FolderStore;
 
     const NEW: &str = "StoreDir: /nix/store\nPriority: 30\n";
     const OLD: &str = "StoreDir: /nix/store\nPriority: 5\n";
@@ -38,24 +42,25 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let folder = dir.path().join("cache");
         let file = folder.join(INFO);
-        let folder = folder.to_str().unwrap();
+        let store = FolderStore::new(&folder);
+        let cache = |before, info| super::cache(&store, "the cache", before, info);
         let read = || std::fs::read_to_string(&file).unwrap();
-        let is_stale = |before| matches!(cache(folder, before, NEW), Err(Outcome::Stale { .. }));
+        let is_stale = |before| matches!(cache(before, NEW), Err(Outcome::Stale { .. }));
 
         assert!(is_stale(Some(OLD)), "it went away");
         assert!(!file.exists());
-        cache(folder, None, NEW).unwrap();
+        cache(None, NEW).unwrap();
         assert_eq!(read(), NEW);
         // Somebody else, or a run before, did it: as wanted.
-        cache(folder, None, NEW).unwrap();
-        cache(folder, Some(OLD), NEW).unwrap();
+        cache(None, NEW).unwrap();
+        cache(Some(OLD), NEW).unwrap();
 
         std::fs::write(&file, OLD).unwrap();
         for before in [None, Some(NEW), Some("StoreDir: /nix/store\n")] {
             assert!(is_stale(before), "{before:?}");
             assert_eq!(read(), OLD);
         }
-        cache(folder, Some(OLD), NEW).unwrap();
+        cache(Some(OLD), NEW).unwrap();
         assert_eq!(read(), NEW);
     }
 }

@@ -67,9 +67,12 @@ pub fn fetch(
         .map_or_else(|_| StoreDir::default(), |store| store.store.clone());
     let (mut problems, mut known) = (Vec::new(), BTreeSet::new());
     for (cache_name, cache) in caches {
-        let store = Machine::folder(&cache.folder);
-        let found = match from_cache::find(&store, name) {
-            Ok(found) => found,
+        let opened = machine.view(cache).and_then(|store| {
+            let found = from_cache::find(store.as_ref(), name)?;
+            Ok((store, found))
+        });
+        let (store, found) = match opened {
+            Ok(opened) => opened,
             Err(error) => {
                 problems.push(format!("{cache_name}: {}", sentence(&error)));
                 continue;
@@ -79,25 +82,25 @@ pub fn fetch(
         let full = resolve(name, &desired.site);
         let recorded = name_of_directory(full.as_str(), &desired.site);
         let found = if found.is_empty() {
-            from_cache::find(&store, &recorded).unwrap_or_default()
+            from_cache::find(store.as_ref(), &recorded).unwrap_or_default()
         } else {
             found
         };
         let Some(newest) = found.first() else {
-            known.extend(from_cache::names(&store).unwrap_or_default());
+            known.extend(from_cache::names(store.as_ref()).unwrap_or_default());
             continue;
         };
         // Its paths are those of the store that the cache is for, whatever store is here.
-        let store_dir = from_cache::store_dir(&store).unwrap_or_else(|| here.clone());
+        let store_dir = from_cache::store_dir(store.as_ref()).unwrap_or_else(|| here.clone());
         let mut keys = cache.public_keys.clone();
         if let Some(signing) = &cache.signing
             && let Observation::Present(key) =
-                secret::public_key(&machine.host, &desired.site.base, signing)
+                secret::public_key(&machine.host, &desired.site.base, signing, progress)
         {
             keys.push(key);
         }
         let got = from_cache::fetch(
-            &store,
+            store.as_ref(),
             &newest.path,
             into.as_std_path(),
             &keys,

@@ -6,10 +6,12 @@ use camino::{Utf8Path, Utf8PathBuf};
 
 use crate::config::model::Config;
 use crate::nix::hash::Sha256;
-use crate::plan::desired::Site;
+use crate::plan::desired::{Cache, Site};
+use crate::plan::place::Place;
 use crate::plan::time::Time;
 use crate::provider::binary_cache::folder::FolderStore;
 use crate::provider::binary_cache::terms::Terms;
+use crate::provider::binary_cache::{CacheStore, CacheView, StoreError};
 use crate::provider::nix_cli::Nix;
 use crate::provider::nix_conf;
 use crate::provider::nix_store::{Location, Marks};
@@ -95,10 +97,10 @@ impl Machine {
         }
     }
 
-    /// The file that remembers the narinfos of the cache in this folder.
+    /// The file that remembers the narinfos of the cache in this place.
     #[must_use]
-    pub fn index(&self, folder: &Utf8Path) -> Utf8PathBuf {
-        let name = Sha256::of(folder.as_str().as_bytes()).to_nix32();
+    pub fn index(&self, place: &Place) -> Utf8PathBuf {
+        let name = Sha256::of(place.identity().as_bytes()).to_nix32();
         self.host
             .cache_folder()
             .join("narinfos")
@@ -140,9 +142,34 @@ impl Machine {
         Marks::new(&self.host.state_folder())
     }
 
-    /// A cache folder, for reading and (by `engine::apply` alone) for writing.
-    pub(super) fn folder(folder: &Utf8Path) -> FolderStore {
-        FolderStore::new(folder.as_std_path())
+    /// A cache for a reader.
+    ///
+    /// # Errors
+    /// There is no way to reach it, such as without credentials.
+    #[expect(
+        clippy::unused_self,
+        clippy::unnecessary_wraps,
+        reason = "other places need the environment, and may be out of reach"
+    )]
+    pub(super) fn view(&self, cache: &Cache) -> Result<Box<dyn CacheView>, StoreError> {
+        match &cache.place {
+            Place::Folder(folder) => Ok(Box::new(FolderStore::new(folder.as_std_path()))),
+        }
+    }
+
+    /// A cache for writing: for `engine::apply` alone.
+    ///
+    /// # Errors
+    /// As [`Machine::view`].
+    #[expect(
+        clippy::unused_self,
+        clippy::unnecessary_wraps,
+        reason = "other places need the environment, and may be out of reach"
+    )]
+    pub(super) fn store(&self, cache: &Cache) -> Result<Box<dyn CacheStore>, StoreError> {
+        match &cache.place {
+            Place::Folder(folder) => Ok(Box::new(FolderStore::new(folder.as_std_path()))),
+        }
     }
 }
 

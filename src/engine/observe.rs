@@ -43,7 +43,7 @@ pub fn observe(
         .store
         .as_ref()
         .map_or_else(|_| StoreDir::default(), |at| at.store.clone());
-    let keys = keys(desired, machine);
+    let keys = keys(desired, machine, progress);
     let mut observed = thread::scope(|scope| {
         let nix = scope.spawn(|| settings(machine));
         let store = scope.spawn(|| local_store(desired, machine, progress));
@@ -71,7 +71,7 @@ pub fn observe(
         }
     });
     observed.upstreams = explore::upstreams(desired, &observed, machine, progress, listener);
-    short::fill(desired, &mut observed, progress);
+    short::fill(desired, machine, &mut observed, progress);
     priorities(desired, &mut observed, machine);
     observed
 }
@@ -180,14 +180,18 @@ fn directories(
 }
 
 /// The public halves of the signing keys.
-fn keys(desired: &Desired, machine: &Machine) -> BTreeMap<CacheName, Observation<PublicKey>> {
+fn keys(
+    desired: &Desired,
+    machine: &Machine,
+    progress: &Progress,
+) -> BTreeMap<CacheName, Observation<PublicKey>> {
     let signing = desired
         .caches
         .iter()
         .filter_map(|(name, cache)| Some((name.clone(), cache.signing.as_ref()?)));
     signing
         .map(|(name, signing)| {
-            let key = secret::public_key(&machine.host, &desired.site.base, signing);
+            let key = secret::public_key(&machine.host, &desired.site.base, signing, progress);
             (name, key)
         })
         .collect()
@@ -226,10 +230,15 @@ fn caches(
     progress: &Progress,
 ) -> BTreeMap<CacheName, Observation<CacheContent>> {
     let one = |name: &CacheName, declared: &Cache| {
-        let folder = &declared.folder;
-        let cache = Machine::folder(folder);
-        let view: &dyn CacheView = &cache;
-        let index = machine.index(folder);
+        let cache = match machine.view(declared) {
+            Ok(cache) => cache,
+            Err(error) => {
+                let why = format!("failed to {}", sentence(&error));
+                return Observation::Unknown(Why(why));
+            }
+        };
+        let view: &dyn CacheView = cache.as_ref();
+        let index = machine.index(&declared.place);
         let index = (!machine.options.refresh).then_some(index.as_std_path());
         let seen = look::observe(
             view,

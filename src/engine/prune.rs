@@ -26,12 +26,11 @@ pub(super) fn run(
     name: &CacheName,
     steps: &[&Step],
 ) -> Vec<Ended> {
-    let Some((cache, store)) = work.cache(name) else {
-        return all(steps, |step| {
-            failed(step, "cache.yaml does not have this cache")
-        });
+    let (cache, store) = match work.cache(name) {
+        Ok(found) => found,
+        Err(why) => return all(steps, |step| failed(step, &why)),
     };
-    let index = work.machine.index(&cache.folder);
+    let index = work.machine.index(&cache.place);
     let look = Look {
         store_dir: &observed.store_dir,
         index: (!work.machine.options.refresh).then_some(index.as_std_path()),
@@ -48,7 +47,7 @@ pub(super) fn run(
         let mut decide = |content: &CacheContent| decide(work, observed, name, content);
         prune_into(
             &work.machine.terms(),
-            &store,
+            store.as_ref(),
             &candidates,
             &look,
             grace,

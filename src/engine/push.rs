@@ -24,10 +24,9 @@ pub(super) fn run(
     name: &CacheName,
     steps: &[&Step],
 ) -> Vec<Ended> {
-    let Some((cache, store)) = work.cache(name) else {
-        return all(steps, |step| {
-            failed(step, "cache.yaml does not have this cache")
-        });
+    let (cache, store) = match work.cache(name) {
+        Ok(found) => found,
+        Err(why) => return all(steps, |step| failed(step, &why)),
     };
     let batch = match batch(work, observed, name, cache, steps) {
         Ok(batch) => batch,
@@ -39,7 +38,7 @@ pub(super) fn run(
     } else {
         push_into(
             &work.machine.terms(),
-            &store,
+            store.as_ref(),
             &batch,
             &|lost| spare(work, observed, cache, &batch, lost),
             (&SystemClock::new(), work.progress),
@@ -48,7 +47,7 @@ pub(super) fn run(
     };
     let judge = Judge {
         work,
-        store: &store,
+        store: store.as_ref(),
         done: &done,
         early: result.err().map(Early::of),
     };

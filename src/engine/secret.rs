@@ -12,6 +12,7 @@ use crate::plan::observed::{Observation, Why};
 use crate::sys::command::Command;
 use crate::sys::file;
 use crate::sys::host::Host;
+use crate::transfer::progress::Progress;
 
 /// Largest file or output that is taken for a key, in bytes.
 const MAX: u64 = 64 << 10;
@@ -31,8 +32,9 @@ pub(super) fn signing_key(
     host: &Host,
     base: &Utf8Path,
     signing: &Signing,
+    progress: &Progress,
 ) -> Result<SecretKey, NoSecret> {
-    let text = read(host, base, &signing.secret)?;
+    let text = read(host, base, &signing.secret, progress)?;
     let text = text.trim();
     let place = shown(host, &signing.secret);
     let unusable = |what: &str| NoSecret::Unreadable(format!("the {place} {what}"));
@@ -62,8 +64,9 @@ pub(super) fn public_key(
     host: &Host,
     base: &Utf8Path,
     signing: &Signing,
+    progress: &Progress,
 ) -> Observation<PublicKey> {
-    match signing_key(host, base, signing) {
+    match signing_key(host, base, signing, progress) {
         Ok(key) => Observation::Present(key.public()),
         Err(NoSecret::Missing) => match &signing.secret {
             SecretRef::File(_) => Observation::Absent,
@@ -73,7 +76,12 @@ pub(super) fn public_key(
     }
 }
 
-fn read(host: &Host, base: &Utf8Path, secret: &SecretRef) -> Result<String, NoSecret> {
+fn read(
+    host: &Host,
+    base: &Utf8Path,
+    secret: &SecretRef,
+    progress: &Progress,
+) -> Result<String, NoSecret> {
     match secret {
         SecretRef::Env(name) => host
             .filled(name)
@@ -97,7 +105,7 @@ fn read(host: &Host, base: &Utf8Path, secret: &SecretRef) -> Result<String, NoSe
                         .args(arguments.iter().cloned())
                         .environment(host.variables())
                         .folder(base);
-                    printed(command, PATIENCE).map_err(fail)
+                    printed(command, PATIENCE, progress).map_err(fail)
                 }
             }
         }
@@ -106,11 +114,11 @@ fn read(host: &Host, base: &Utf8Path, secret: &SecretRef) -> Result<String, NoSe
 
 /// What a command prints, if it ends well in time. Whatever else it prints is never told: it may be
 /// the secret, or a part of it.
-fn printed(command: Command, patience: Duration) -> Result<String, String> {
+fn printed(command: Command, patience: Duration, progress: &Progress) -> Result<String, String> {
     let output = command
         .time_limit(patience)
         .stdout_limit(usize::try_from(MAX).unwrap_or(usize::MAX))
-        .output()
+        .run(&|| progress.is_stopped(), &mut |_| {})
         .map_err(|error| sentence(&error))?;
     if !output.status.success() {
         return Err(output.status.to_string());
@@ -130,7 +138,7 @@ mod tests {
             generate: true,
             name: "dev-1".to_owned(),
         };
-        public_key(host, Utf8Path::new("/"), &signing)
+        public_key(host, Utf8Path::new("/"), &signing, &Progress::default())
     }
 
     #[test]
@@ -188,7 +196,12 @@ mod tests {
             file.display()
         );
         let began = Instant::now();
-        let why = printed(shell(&script), Duration::from_millis(300)).unwrap_err();
+        let why = printed(
+            shell(&script),
+            Duration::from_millis(300),
+            &Progress::default(),
+        )
+        .unwrap_err();
         assert!(began.elapsed() < Duration::from_secs(20));
         assert!(
             why.contains("it took longer than") && !why.contains("hush"),
@@ -201,14 +214,26 @@ mod tests {
     }
 
     #[test]
+    fn a_command_that_hangs_is_ended_when_everything_is() {
+        let progress = Progress::default();
+        progress.stop();
+        let began = Instant::now();
+        let why = printed(shell("sleep 20; echo key"), PATIENCE, &progress).unwrap_err();
+        assert!(why.contains("stopped"), "{why}");
+        assert!(began.elapsed() < PATIENCE / 2);
+    }
+
+    #[test]
     fn a_command_that_fails_says_nothing_of_what_it_printed() {
-        let failed = |script: &str| printed(shell(script), PATIENCE).unwrap_err();
+        let failed =
+            |script: &str| printed(shell(script), PATIENCE, &Progress::default()).unwrap_err();
         let why = failed("echo hush; echo hush >&2; exit 3");
         assert!(why.contains('3') && !why.contains("hush"), "{why}");
         let why = failed("echo hush; printf '\\377'");
         assert_eq!(why, "it does not print text");
         let why = failed("yes hush | head -c 70000");
         assert!(why.contains("more than") && !why.contains("hush"), "{why}");
-        assert_eq!(printed(shell("echo key"), PATIENCE).unwrap(), "key\n");
+        let key = printed(shell("echo key"), PATIENCE, &Progress::default());
+        assert_eq!(key.unwrap(), "key\n");
     }
 }

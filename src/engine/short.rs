@@ -13,9 +13,14 @@ use crate::provider::binary_cache::signers::{Known, Short, Standard, short_of};
 use crate::transfer::progress::Progress;
 
 /// Fills in what falls short of what a cache is to be, cache by cache.
-pub(super) fn fill(desired: &Desired, observed: &mut Observed, progress: &Progress) {
+pub(super) fn fill(
+    desired: &Desired,
+    machine: &Machine,
+    observed: &mut Observed,
+    progress: &Progress,
+) {
     for (name, cache) in &desired.caches {
-        let found = look(desired, observed, name, cache, progress);
+        let found = look((desired, machine), observed, name, cache, progress);
         if let Some(Observation::Present(content)) = observed.caches.get_mut(name) {
             content.unsigned = found.unsigned;
             content.otherwise = found.otherwise;
@@ -24,7 +29,7 @@ pub(super) fn fill(desired: &Desired, observed: &mut Observed, progress: &Progre
 }
 
 fn look(
-    desired: &Desired,
+    (desired, machine): (&Desired, &Machine),
     observed: &Observed,
     name: &CacheName,
     cache: &Cache,
@@ -72,6 +77,14 @@ fn look(
             })
         })
         .collect();
-    let folder = Machine::folder(&cache.folder);
-    short_of(standard, &folder, &observed.store_dir, &known, progress)
+    let Ok(view) = machine.view(cache) else {
+        return Short::default();
+    };
+    short_of(
+        standard,
+        view.as_ref(),
+        &observed.store_dir,
+        &known,
+        progress,
+    )
 }

@@ -39,11 +39,15 @@ fn attempt(work: &Applying<'_>, step: &Step) -> Result<(), Outcome> {
             .map_err(|error| from_conf(&error)),
         Op::GenerateKey { path, name, .. } => generate_key(work, path, name),
         Op::CreateCache {
+            cache,
             folder,
             before,
             info,
-            ..
-        } => create::cache(folder, before.as_deref(), info),
+        } => {
+            let found = work.cache(cache);
+            let (_, store) = found.map_err(|why| Outcome::Failed { why })?;
+            create::cache(store.as_ref(), folder, before.as_deref(), info)
+        }
         Op::Warm { paths, .. } => warm(work, paths),
         Op::WriteFile { .. }
         | Op::EditFile { .. }

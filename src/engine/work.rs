@@ -5,14 +5,14 @@ use std::time::Duration;
 use super::event::Listener;
 use super::journal::Journal;
 use super::links::Links;
-use super::machine::Machine;
+use super::machine::{Machine, sentence};
 use crate::config::model::CacheName;
 use crate::plan::desired::{Cache, Desired};
 use crate::plan::guard::Allowances;
 use crate::plan::report::Outcome;
 use crate::plan::select::Selection;
 use crate::plan::step::{Effect, Step};
-use crate::provider::binary_cache::folder::FolderStore;
+use crate::provider::binary_cache::CacheStore;
 use crate::transfer::progress::Progress;
 
 /// Everything that applying needs.
@@ -43,9 +43,14 @@ pub struct Applying<'a> {
 
 impl Applying<'_> {
     /// A cache that is written, and its store.
-    pub(super) fn cache(&self, name: &CacheName) -> Option<(&Cache, FolderStore)> {
-        let cache = self.desired.caches.get(name)?;
-        Some((cache, Machine::folder(&cache.folder)))
+    ///
+    /// # Errors
+    /// Why there is none to work with.
+    pub(super) fn cache(&self, name: &CacheName) -> Result<(&Cache, Box<dyn CacheStore>), String> {
+        let cache = self.desired.caches.get(name);
+        let cache = cache.ok_or("cache.yaml does not have this cache")?;
+        let store = self.machine.store(cache);
+        Ok((cache, store.map_err(|error| sentence(&error))?))
     }
 }
 

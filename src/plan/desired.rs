@@ -4,10 +4,11 @@ use camino::{Utf8Path, Utf8PathBuf};
 use indexmap::IndexMap;
 
 use super::address::{Address, Phase};
+use super::place::Place;
 use super::step::{Because, Scope};
 use crate::config::model::{
-    CacheKind, CacheName, ClassName, ClosureKind, Compression, Config, FileCache, NixConf, PinName,
-    PinTarget,
+    CacheKind, CacheName, ClassName, ClosureKind, Compression, Config, NixConf, PinName, PinTarget,
+    Written,
 };
 use crate::config::secret::SecretRef;
 use crate::nix::key::PublicKey;
@@ -71,8 +72,8 @@ pub struct Cache {
     pub scope: Scope,
     /// Nix's own priority.
     pub nix_priority: u32,
-    /// Its folder.
-    pub folder: Utf8PathBuf,
+    /// Where it is.
+    pub place: Place,
     /// Accepted keys besides the signing key.
     pub public_keys: Vec<PublicKey>,
     /// The signing key.
@@ -177,7 +178,9 @@ impl Desired {
         for (name, cache) in &config.caches {
             match &cache.kind {
                 CacheKind::File(file) => {
-                    caches.insert(name.clone(), folder_cache(cache, file, &site));
+                    let place = Place::Folder(resolve(&file.path, &site));
+                    let cache = written_cache(cache, &file.written, place, &site);
+                    caches.insert(name.clone(), cache);
                 }
                 CacheKind::Upstream { url } => {
                     upstreams.insert(
@@ -276,7 +279,12 @@ fn because(config: &Config, rule: impl Into<String>, pointer: &str) -> Because {
     }
 }
 
-fn folder_cache(cache: &crate::config::model::Cache, file: &FileCache, site: &Site) -> Cache {
+fn written_cache(
+    cache: &crate::config::model::Cache,
+    written: &Written,
+    place: Place,
+    site: &Site,
+) -> Cache {
     Cache {
         scope: if cache.tier == Some(3) {
             Scope::Machine
@@ -284,9 +292,9 @@ fn folder_cache(cache: &crate::config::model::Cache, file: &FileCache, site: &Si
             Scope::Shared
         },
         nix_priority: cache.nix_priority,
-        folder: resolve(&file.path, site),
+        place,
         public_keys: cache.public_keys.clone(),
-        signing: file.signing_key.as_ref().map(|key| Signing {
+        signing: written.signing_key.as_ref().map(|key| Signing {
             secret: match &key.secret {
                 SecretRef::File(path) => SecretRef::File(resolve(path, site).into_string()),
                 other => other.clone(),
@@ -294,9 +302,9 @@ fn folder_cache(cache: &crate::config::model::Cache, file: &FileCache, site: &Si
             generate: key.generate,
             name: key.name.clone(),
         }),
-        compression: file.compression,
-        recompress: file.recompress,
-        max_size: file.max_size.map(|size| size.0),
+        compression: written.compression,
+        recompress: written.recompress,
+        max_size: written.max_size.map(|size| size.0),
     }
 }
 

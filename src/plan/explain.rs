@@ -159,6 +159,13 @@ pub enum Verdict {
         /// Why, in words.
         why: String,
     },
+    /// It is not there and not built; a build of this plan makes it, and then it is uploaded.
+    AfterBuild {
+        /// The output that is built.
+        installable: String,
+        /// What asked for it.
+        because: Because,
+    },
     /// It is not there and nothing asks for it.
     NotWanted,
     /// It is wanted and yet not pushed.

@@ -19,6 +19,7 @@ pub mod observed;
 pub mod optimize;
 pub mod paths;
 pub mod pins;
+pub mod place;
 #[expect(
     clippy::module_inception,
     reason = "the layer is named after what it makes"

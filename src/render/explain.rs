@@ -205,6 +205,13 @@ fn verdict(verdict: &Verdict, now: Time) -> (&'static str, String) {
     match verdict {
         Verdict::Pushed { because } => ("pushed", reason(because)),
         Verdict::Kept { why } => ("kept", safe(why)),
+        Verdict::AfterBuild {
+            installable,
+            because,
+        } => (
+            "pushed once it is built",
+            format!("{} makes it: {}", safe(installable), reason(because)),
+        ),
         Verdict::NotWanted => ("not pushed", "nothing asks for it".to_owned()),
         Verdict::HeldBack { reason, needs } => {
             let why = needs.as_ref().map_or_else(

@@ -113,8 +113,8 @@ fn a_cache_that_goes_away_before_the_apply_is_not_made_anew_by_a_push() {
         "--from",
         plan.to_str().unwrap(),
     ];
-    let said = site.bed.run(apply).fails(1);
-    assert!(said.stdout.contains("No such file or directory"), "{said}");
+    let said = site.bed.run(apply).fails(4);
+    assert!(said.stdout.contains("setup-first"), "{said}");
     assert!(!site.cache().exists() && tree(&elsewhere) == before);
     // Without the saved plan, push alone says what it lacks; reconcile makes the folder anew.
     let said = site.bed.finish(&mut site.push());

@@ -10,7 +10,7 @@ use indexmap::IndexMap;
 use nanna_cache::config::model::{
     Cache, CacheKind, CacheName, Class, ClassName, Classes, ClosureKind, Compression, Config,
     ExcludeNeeded, FileCache, Foreign, Method, NixConf, Optimize, Output, Pin, PinName, PinTarget,
-    Prune, PruneLimits, Push, Setup, SigningKey,
+    Prune, PruneLimits, Push, Setup, SigningKey, Written,
 };
 use nanna_cache::config::secret::SecretRef;
 use nanna_cache::config::units::{Share, Size, Span};
@@ -282,7 +282,8 @@ impl Case {
         self.again(|config| {
             for cache in config.caches.values_mut() {
                 if let CacheKind::File(file) = &mut cache.kind {
-                    file.max_size = change(file.max_size);
+                    let written = &mut file.written;
+                    written.max_size = change(written.max_size);
                 }
             }
         })
@@ -340,17 +341,19 @@ fn config(dice: &mut Dice) -> Config {
         let size = (dice.percent(70)).then(|| Size(10 + dice.below(200)));
         let kind = CacheKind::File(FileCache {
             path: format!("/caches/{name}"),
-            signing_key: dice.percent(60).then(|| SigningKey {
-                secret: SecretRef::File(format!("/keys/{name}")),
-                generate: true,
-                name: format!("{name}-1"),
-            }),
-            compression: Compression {
-                method: Method::Zstd,
-                level: 3,
+            written: Written {
+                signing_key: dice.percent(60).then(|| SigningKey {
+                    secret: SecretRef::File(format!("/keys/{name}")),
+                    generate: true,
+                    name: format!("{name}-1"),
+                }),
+                compression: Compression {
+                    method: Method::Zstd,
+                    level: 3,
+                },
+                recompress: dice.clone_below(2) == 0,
+                max_size: size,
             },
-            recompress: dice.clone_below(2) == 0,
-            max_size: size,
         });
         let tier = if *name == "dev" { 3 } else { 1 };
         caches.insert(

@@ -8,7 +8,7 @@ use crate::config::check::{Check, below};
 use crate::config::code::Code;
 use crate::config::leak;
 use crate::config::model::{
-    Cache, CacheKind, CacheName, Compression, FileCache, Method, SigningKey,
+    Cache, CacheKind, CacheName, Compression, FileCache, Method, SigningKey, Written,
 };
 use crate::config::problem::Problem;
 use crate::config::raw::RawConfig;
@@ -77,20 +77,22 @@ fn file_cache(
         ),
         kind: CacheKind::File(FileCache {
             path: raw.path.clone(),
-            signing_key: raw.signing_key.as_ref().map(|key| {
-                signing_key(
-                    check,
-                    &below(pointer, "signing-key"),
-                    key,
-                    &format!("{project}-{name}-1"),
-                )
-            }),
-            compression: compression(check, &below(pointer, "compression"), &raw.compression),
-            recompress: raw.compression.recompress,
-            max_size: raw
-                .max_size
-                .as_ref()
-                .and_then(|size| check.size(&below(pointer, "max-size"), size)),
+            written: Written {
+                signing_key: raw.signing_key.as_ref().map(|key| {
+                    signing_key(
+                        check,
+                        &below(pointer, "signing-key"),
+                        key,
+                        &format!("{project}-{name}-1"),
+                    )
+                }),
+                compression: compression(check, &below(pointer, "compression"), &raw.compression),
+                recompress: raw.compression.recompress,
+                max_size: raw
+                    .max_size
+                    .as_ref()
+                    .and_then(|size| check.size(&below(pointer, "max-size"), size)),
+            },
         }),
     }
 }
@@ -236,10 +238,10 @@ fn one_place_each(check: &mut Check<'_>, caches: &IndexMap<CacheName, Cache>) {
 fn one_name_each(check: &mut Check<'_>, caches: &IndexMap<CacheName, Cache>) {
     let mut made: IndexMap<String, (&CacheName, &str)> = IndexMap::new();
     for (name, cache) in caches {
-        let CacheKind::File(file) = &cache.kind else {
+        let Some(written) = cache.kind.written() else {
             continue;
         };
-        let Some(key) = file.signing_key.as_ref().filter(|key| key.generate) else {
+        let Some(key) = written.signing_key.as_ref().filter(|key| key.generate) else {
             continue;
         };
         let SecretRef::File(path) = &key.secret else {

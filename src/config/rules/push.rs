@@ -102,7 +102,7 @@ fn targets(
 ) -> IndexMap<CacheName, Classes> {
     let writable = caches
         .iter()
-        .filter(|(_, cache)| matches!(cache.kind, CacheKind::File(_)));
+        .filter(|(_, cache)| cache.kind.written().is_some());
     let Some(given) = &raw.push.to else {
         return writable
             .map(|(name, _)| (name.clone(), Classes::All))
@@ -184,10 +184,8 @@ fn useful(
         );
     }
     for name in to.keys() {
-        let unsigned = match caches.get(name).map(|cache| &cache.kind) {
-            Some(CacheKind::File(file)) => file.signing_key.is_none(),
-            _ => false,
-        };
+        let written = caches.get(name).and_then(|cache| cache.kind.written());
+        let unsigned = written.is_some_and(|written| written.signing_key.is_none());
         let pointer = below("/caches", name.as_str());
         if unsigned && check.intact(&pointer) {
             let problem = Problem::new(

@@ -9,6 +9,7 @@ use crate::engine::machine::{Machine, Options};
 use crate::plan::desired::{Desired, Extra};
 use crate::plan::guard::{Allowances, approve};
 use crate::plan::make;
+use crate::plan::place::Place;
 use crate::plan::report::{Outcome, Remaining};
 use crate::plan::select::Selection;
 use crate::plan::testing::{desired, find, world};
@@ -226,7 +227,7 @@ fn a_second_look_of_a_prune_believes_nothing_remembered_if_so_asked() {
             now: Some(later),
             store: None,
         });
-        let index = machine.index(&site.path().join("cache"));
+        let index = machine.index(&Place::Folder(site.path().join("cache")));
         let _ = std::fs::remove_file(&index);
         let (applied, remaining) = site.apply_to(&machine, &site.desired(&machine, ""), |_, _| {});
         let gone = outcome(&applied, "prune/dev/two");

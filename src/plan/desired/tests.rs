@@ -41,13 +41,13 @@ fn only_tier_three_is_of_the_machine() {
     assert_eq!(scope("two"), Scope::Shared);
     assert_eq!(scope("three"), Scope::Machine);
     let two = &desired.caches[&cache("two")];
-    assert_eq!(two.folder, "/home/me/2");
+    assert_eq!(two.place, Place::Folder("/home/me/2".into()));
     assert_eq!(two.max_size, Some(5));
     let secret = SecretRef::File("/home/me/key".to_owned());
     assert_eq!(two.signing.as_ref().unwrap().secret, secret);
     assert_eq!(
-        desired.caches[&cache("three")].folder,
-        "/home/me/project/three"
+        desired.caches[&cache("three")].place,
+        Place::Folder("/home/me/project/three".into())
     );
 }
 

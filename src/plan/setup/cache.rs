@@ -35,8 +35,11 @@ pub(super) fn folder(
                     changes.refusals.push(Refusal {
                         steps: addresses(desired, name),
                         code: "setup-other-store".to_owned(),
-                        text: format!("{} {text}", cache.folder),
-                        help: format!("give caches.{name}.path another folder"),
+                        text: format!("{} {text}", cache.place.shown()),
+                        help: format!(
+                            "give caches.{name}.{} another folder",
+                            cache.place.setting()
+                        ),
                     });
                     return;
                 }
@@ -49,7 +52,7 @@ pub(super) fn folder(
         format!("cache {name} is declared"),
         &format!("/caches/{name}"),
     );
-    let folder = cache.folder.to_string();
+    let folder = cache.place.shown();
     let op = Op::CreateCache {
         cache: name.clone(),
         folder,

@@ -33,7 +33,7 @@ pub(in crate::plan) fn substituters(desired: &Desired, observed: &Observed) -> V
         .iter()
         .filter(|(name, cache)| !is_keyless(desired, observed, name, cache))
         .map(|(_, cache)| cache)
-        .map(|cache| (format!("file://{}", cache.folder), cache.nix_priority));
+        .map(|cache| (cache.place.substituter(), cache.nix_priority));
     let upstreams = desired.upstreams.iter().map(|(name, upstream)| {
         let setting = format!("/caches/{name}/nix-priority");
         let given = desired.config.places.keys.contains_key(&setting);

@@ -86,8 +86,21 @@ impl Subject<'_> {
                 verdict::Verdict::Present | verdict::Verdict::Held { .. } => {}
             }
         }
-        inside.map_or(Verdict::NotWanted, |inside| Verdict::Kept {
-            why: inside.why(),
+        match (inside, self.build(name, wanted)) {
+            (Some(inside), _) => Verdict::Kept { why: inside.why() },
+            (None, Some(build)) => build,
+            (None, None) => Verdict::NotWanted,
+        }
+    }
+
+    /// The build that makes the path, if it is to go to this cache.
+    fn build(&self, name: &CacheName, wanted: &Wanted<'_>) -> Option<Verdict> {
+        let mut builds = wanted.builds.iter();
+        let build = builds.find(|build| build.outputs.contains(self.path))?;
+        let class = wanted.classifier.name_of(build.class);
+        (self.is_pushed_to(name) && self.desired.pushes(name, class)).then(|| Verdict::AfterBuild {
+            installable: build.installable.clone(),
+            because: build.because.clone(),
         })
     }
 
