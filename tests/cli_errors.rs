@@ -269,7 +269,10 @@ fn an_output_that_is_not_built_is_explained_and_init_says_why_it_knows_none() {
         let said = world.run("explain .#app").success();
         let text = unwrapped(&said.stdout);
         assert!(text.contains("dev: pushed once it is built"), "{said}");
-        assert!(text.contains("because .#app makes it: an output of"), "{said}");
+        assert!(
+            text.contains("because .#app makes it: an output of"),
+            "{said}"
+        );
         world.bed.write("flake.nix", "{ outputs = _: { a = ; }; }");
         let said = world.run("init --print").success();
         assert!(said.stderr.contains("could not be read"), "{said}");

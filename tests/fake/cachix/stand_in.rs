@@ -89,7 +89,13 @@ impl StandIn {
         let mut urls = Vec::new();
         for door in &doors {
             door.set_nonblocking(true)?;
-            urls.push(format!("http://{}", door.local_addr()?));
+            // Another name than the service's: a netrc goes by names, and knows no ports.
+            let host = if urls.is_empty() {
+                "127.0.0.1"
+            } else {
+                "localhost"
+            };
+            urls.push(format!("http://{host}:{}", door.local_addr()?.port()));
         }
         let folder = tempfile::Builder::new()
             .prefix("cachix-stand-in-")
