@@ -126,6 +126,8 @@ codes! {
     ConflictingKeyName = "conflicting-key-name" Error,
     /// What is pushed to a cache carries no signature.
     UnsignedCache = "unsigned-cache" Warning,
+    /// A setting that a cache of a service cannot have.
+    ServiceSetting = "service-setting" Error,
     // Classes.
     /// No default class.
     MissingDefault = "missing-default" Error,

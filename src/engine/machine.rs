@@ -8,6 +8,7 @@ use crate::config::model::Config;
 use crate::nix::hash::Sha256;
 use crate::plan::desired::{Cache, Site};
 use crate::plan::place::Place;
+use crate::plan::service::Service;
 use crate::plan::time::Time;
 use crate::provider::binary_cache::folder::FolderStore;
 use crate::provider::binary_cache::terms::Terms;
@@ -148,12 +149,12 @@ impl Machine {
     /// There is no way to reach it, such as without credentials.
     #[expect(
         clippy::unused_self,
-        clippy::unnecessary_wraps,
         reason = "other places need the environment, and may be out of reach"
     )]
     pub(super) fn view(&self, cache: &Cache) -> Result<Box<dyn CacheView>, StoreError> {
         match &cache.place {
             Place::Folder(folder) => Ok(Box::new(FolderStore::new(folder.as_std_path()))),
+            Place::Service(service) => Err(closed(service)),
         }
     }
 
@@ -163,14 +164,20 @@ impl Machine {
     /// As [`Machine::view`].
     #[expect(
         clippy::unused_self,
-        clippy::unnecessary_wraps,
         reason = "other places need the environment, and may be out of reach"
     )]
     pub(super) fn store(&self, cache: &Cache) -> Result<Box<dyn CacheStore>, StoreError> {
         match &cache.place {
             Place::Folder(folder) => Ok(Box::new(FolderStore::new(folder.as_std_path()))),
+            Place::Service(service) => Err(closed(service)),
         }
     }
+}
+
+/// A service does not hand out its objects.
+fn closed(service: &Service) -> StoreError {
+    let why = "a service keeps it, which hands out no objects: fetch from it with Nix";
+    StoreError::refused("open", service.url.clone(), why)
 }
 
 /// An error with its causes as one sentence, without repeating itself.

@@ -11,6 +11,7 @@ use super::event::{Event, Listener};
 use super::explore;
 use super::machine::{Machine, sentence};
 use super::secret;
+use super::service;
 use super::short;
 use crate::config::model::{CacheName, NixConf};
 use crate::nix::key::PublicKey;
@@ -70,6 +71,7 @@ pub fn observe(
             environment: nix_conf::environment(&machine.host),
         }
     });
+    service::fill(desired, machine, &mut observed, progress);
     observed.upstreams = explore::upstreams(desired, &observed, machine, progress, listener);
     short::fill(desired, machine, &mut observed, progress);
     priorities(desired, &mut observed, machine);
@@ -230,6 +232,9 @@ fn caches(
     progress: &Progress,
 ) -> BTreeMap<CacheName, Observation<CacheContent>> {
     let one = |name: &CacheName, declared: &Cache| {
+        if let Some(service) = declared.place.service() {
+            return service::observe(machine, desired, service, progress);
+        }
         let cache = match machine.view(declared) {
             Ok(cache) => cache,
             Err(error) => {

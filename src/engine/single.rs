@@ -7,6 +7,7 @@ use camino::Utf8Path;
 use super::create;
 use super::event::Event;
 use super::machine::sentence;
+use super::service;
 use super::work::{Applying, Ended};
 use crate::config::secret::SecretRef;
 use crate::nix::key::SecretKey;
@@ -44,6 +45,11 @@ fn attempt(work: &Applying<'_>, step: &Step) -> Result<(), Outcome> {
             before,
             info,
         } => {
+            if let Some(declared) = work.desired.caches.get(cache)
+                && let Some(service) = declared.place.service()
+            {
+                return service::create(work, declared, service);
+            }
             let found = work.cache(cache);
             let (_, store) = found.map_err(|why| Outcome::Failed { why })?;
             create::cache(store.as_ref(), folder, before.as_deref(), info)

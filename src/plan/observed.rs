@@ -11,6 +11,7 @@ pub use super::nars::Nar;
 use super::nars::Nars;
 use super::paths::{Paths, Row};
 use super::record::{Intent, PinRecord, PruneRecord, Root};
+use super::service::ServiceFacts;
 use super::time::Time;
 use crate::config::model::CacheName;
 use crate::nix::hash::Sha256;
@@ -206,6 +207,8 @@ pub struct CacheContent {
     pub partial: Option<Why>,
     /// Which record keeps this version from deleting anything, if one does; then the look is `partial`, too.
     pub forbidden: Option<Why>,
+    /// What the service says that keeps it; `None`: none does.
+    pub service: Option<ServiceFacts>,
     /// The cache's own now.
     pub now: Time,
 }

@@ -5,11 +5,15 @@
 
 use camino::{Utf8Path, Utf8PathBuf};
 
+use super::service::Service;
+
 /// Where a writable cache is.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Place {
     /// A folder of this machine (absolute).
     Folder(Utf8PathBuf),
+    /// A service keeps it.
+    Service(Box<Service>),
 }
 
 impl Place {
@@ -18,6 +22,7 @@ impl Place {
     pub fn substituter(&self) -> String {
         match self {
             Self::Folder(folder) => format!("file://{folder}"),
+            Self::Service(service) => service.substituter.clone(),
         }
     }
 
@@ -26,6 +31,7 @@ impl Place {
     pub fn shown(&self) -> String {
         match self {
             Self::Folder(folder) => folder.to_string(),
+            Self::Service(service) => service.url.clone(),
         }
     }
 
@@ -35,6 +41,7 @@ impl Place {
     pub fn identity(&self) -> String {
         match self {
             Self::Folder(folder) => folder.to_string(),
+            Self::Service(service) => service.url.clone(),
         }
     }
 
@@ -43,6 +50,7 @@ impl Place {
     pub const fn setting(&self) -> &'static str {
         match self {
             Self::Folder(_) => "path",
+            Self::Service(_) => "url",
         }
     }
 
@@ -51,6 +59,16 @@ impl Place {
     pub fn folder(&self) -> Option<&Utf8Path> {
         match self {
             Self::Folder(folder) => Some(folder),
+            Self::Service(_) => None,
+        }
+    }
+
+    /// The service that keeps it, if one does.
+    #[must_use]
+    pub const fn service(&self) -> Option<&Service> {
+        match self {
+            Self::Folder(_) => None,
+            Self::Service(service) => Some(service),
         }
     }
 }

@@ -9,6 +9,7 @@ mod include;
 pub(super) mod key;
 mod overruled;
 pub(super) mod section;
+mod service;
 mod trust;
 
 pub(super) use fragment::substituters;
@@ -30,7 +31,12 @@ pub const MARKER: &str = "# Managed by nanna-cache";
 pub fn plan(desired: &Desired, observed: &Observed) -> Changes {
     let mut changes = Changes::default();
     for (name, cache) in &desired.caches {
-        cache::folder(desired, observed, name, cache, &mut changes);
+        match cache.place.service() {
+            Some(service) => {
+                service::plan(desired, observed, (name, cache, service), &mut changes);
+            }
+            None => cache::folder(desired, observed, name, cache, &mut changes),
+        }
         if let Some(signing) = &cache.signing {
             key::plan(desired, observed, name, signing, &mut changes);
         }

@@ -6,6 +6,8 @@
 //! connection, a cut) are tried again with growing waits, as long as `Retry-After` says.
 //! Tokens travel in headers that are marked as secret; errors never hold a URL's password.
 
+mod send;
+
 use std::sync::OnceLock;
 use std::time::Duration;
 
@@ -14,6 +16,7 @@ use reqwest::header::{HeaderMap, RETRY_AFTER};
 use reqwest::{Client, Method, StatusCode};
 
 use super::host::Host;
+pub use send::{Patience, Request, run_unless};
 
 /// Longest wait between two tries that a server may ask for.
 const MAX_RETRY_AFTER: Duration = Duration::from_secs(20);
@@ -122,6 +125,8 @@ pub struct Options {
     pub proxies: Proxies,
     /// File of further PEM certificates.
     pub certificates: Option<String>,
+    /// How many redirects are followed.
+    pub redirects: usize,
 }
 
 impl Default for Options {
@@ -134,6 +139,7 @@ impl Default for Options {
             first_wait: Duration::from_millis(250),
             proxies: Proxies::default(),
             certificates: None,
+            redirects: 5,
         }
     }
 }
@@ -188,7 +194,10 @@ impl Http {
                 .user_agent(concat!("nanna-cache/", env!("CARGO_PKG_VERSION")))
                 .connect_timeout(options.connect_timeout)
                 .read_timeout(options.idle_timeout)
-                .redirect(reqwest::redirect::Policy::limited(5))
+                .redirect(match options.redirects {
+                    0 => reqwest::redirect::Policy::none(),
+                    most => reqwest::redirect::Policy::limited(most),
+                })
                 .http2_adaptive_window(true)
                 .no_proxy();
             if let Some(timeout) = options.timeout {
@@ -230,6 +239,12 @@ impl Http {
             .with_max_times(options.tries.saturating_sub(1))
             .with_jitter();
         Ok(Self { client, backoff })
+    }
+
+    /// The client itself, for what speaks more than questions and answers. It tries nothing again.
+    #[must_use]
+    pub fn client(&self) -> Client {
+        self.client.clone()
     }
 
     /// Asks with GET; at most `limit` bytes of body.
@@ -342,6 +357,49 @@ where
             .join()
             .unwrap_or_else(|panic| std::panic::resume_unwind(panic))
     })
+}
+
+/// Runs async work to its end on threads that the whole process shares, so that connections outlive
+/// a question; called from blocking code.
+///
+/// # Errors
+/// When the threads cannot be started, or the work panicked.
+pub fn run<F>(work: F) -> Result<F::Output, HttpError>
+where
+    F: Future + Send + 'static,
+    F::Output: Send + 'static,
+{
+    let (send, receive) = std::sync::mpsc::sync_channel(1);
+    let task = async move {
+        // Whoever asked waits; if not, nobody wants the answer.
+        let _ = send.send(work.await);
+    };
+    shared()?.spawn(task);
+    let ended = |_| HttpError::Runtime(std::io::Error::other("the work ended without an answer"));
+    receive.recv().map_err(ended)
+}
+
+/// Begins async work on the threads that the whole process shares.
+///
+/// # Errors
+/// When they cannot be started.
+pub fn spawn(work: impl Future<Output = ()> + Send + 'static) -> Result<(), HttpError> {
+    shared()?.spawn(work);
+    Ok(())
+}
+
+fn shared() -> Result<&'static tokio::runtime::Runtime, HttpError> {
+    static SHARED: OnceLock<Result<tokio::runtime::Runtime, String>> = OnceLock::new();
+    let start = || {
+        tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(2)
+            .thread_name("network")
+            .enable_all()
+            .build()
+            .map_err(|error| error.to_string())
+    };
+    let shared = SHARED.get_or_init(start).as_ref();
+    shared.map_err(|error| HttpError::Runtime(std::io::Error::other(error.clone())))
 }
 
 /// Chooses the cryptography of TLS for the whole process, once.

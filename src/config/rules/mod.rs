@@ -4,6 +4,7 @@
 //! Where something is wrong, the part is made up: it is never used, for an error was reported.
 
 pub(super) mod caches;
+mod cachix;
 pub(super) mod classes;
 pub(super) mod keys;
 pub(super) mod leaks;
@@ -13,3 +14,4 @@ pub(super) mod places;
 pub(super) mod project;
 pub(super) mod prune;
 pub(super) mod push;
+mod written;
