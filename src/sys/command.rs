@@ -5,6 +5,9 @@
 //! output is kept than was allowed; nothing is passed through a shell. A secret never belongs in
 //! an argument (every user of the machine can read those): pass it by standard input or variable.
 
+mod capture;
+mod end;
+
 use std::collections::BTreeMap;
 use std::fmt;
 use std::io::{Read, Write};
@@ -15,12 +18,11 @@ use std::time::{Duration, Instant};
 
 use camino::{Utf8Path, Utf8PathBuf};
 
+use capture::{Capture, Lines};
+use end::end;
+
 /// How often a running child is looked after.
 const TICK: Duration = Duration::from_millis(50);
-/// How long a child may take to end after SIGTERM before it is killed.
-const GRACE: Duration = Duration::from_secs(5);
-/// Longest line that is handed to a listener; the rest of it is left out.
-const MAX_LINE: usize = 64 << 10;
 
 /// Why a program did not come to its end.
 #[derive(Debug, thiserror::Error)]
@@ -354,106 +356,6 @@ fn pump(mut pipe: impl Read, events: &Sender<Event>, event: impl Fn(Vec<u8>) -> 
             Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
             Err(_) => return,
         }
-    }
-}
-
-/// Ends a child and what it started: asks first, kills then, and waits.
-fn end(child: &mut Child) {
-    signal(child, rustix::process::Signal::TERM);
-    let start = Instant::now();
-    while start.elapsed() < GRACE {
-        match child.try_wait() {
-            Ok(None) => std::thread::sleep(Duration::from_millis(10)),
-            Ok(Some(_)) | Err(_) => break,
-        }
-    }
-    end_group(child);
-    // Both can only fail when the child is gone already.
-    drop(child.kill());
-    drop(child.wait());
-}
-
-/// Kills what is left of the child's group.
-fn end_group(child: &Child) {
-    signal(child, rustix::process::Signal::KILL);
-}
-
-fn signal(child: &Child, signal: rustix::process::Signal) {
-    let id = i32::try_from(child.id())
-        .ok()
-        .and_then(rustix::process::Pid::from_raw);
-    if let Some(id) = id {
-        // Fails when the group is gone, which is what was wanted.
-        let _ = rustix::process::kill_process_group(id, signal);
-    }
-}
-
-/// Output that is kept whole, up to a limit.
-struct Capture {
-    bytes: Vec<u8>,
-    limit: usize,
-}
-
-impl Capture {
-    fn new(limit: usize) -> Self {
-        Self {
-            bytes: Vec::new(),
-            limit,
-        }
-    }
-
-    fn take(&mut self, more: &[u8]) -> bool {
-        if self.bytes.len() + more.len() > self.limit {
-            return false;
-        }
-        self.bytes.extend_from_slice(more);
-        true
-    }
-}
-
-/// Output that is handed on line by line, the last of it kept.
-struct Lines {
-    line: Vec<u8>,
-    tail: std::collections::VecDeque<u8>,
-    limit: usize,
-}
-
-impl Lines {
-    fn new(limit: usize) -> Self {
-        Self {
-            line: Vec::new(),
-            tail: std::collections::VecDeque::new(),
-            limit,
-        }
-    }
-
-    fn take(&mut self, bytes: &[u8], on_line: &mut dyn FnMut(&str)) {
-        let kept = &bytes[bytes.len().saturating_sub(self.limit)..];
-        let excess = (self.tail.len() + kept.len()).saturating_sub(self.limit);
-        self.tail.drain(..excess);
-        self.tail.extend(kept);
-        for &byte in bytes {
-            if byte == b'\n' {
-                self.flush(on_line);
-            } else if self.line.len() < MAX_LINE {
-                self.line.push(byte);
-            }
-        }
-    }
-
-    fn flush(&mut self, on_line: &mut dyn FnMut(&str)) {
-        on_line(String::from_utf8_lossy(&self.line).trim_end_matches('\r'));
-        self.line.clear();
-    }
-
-    fn finish(&mut self, on_line: &mut dyn FnMut(&str)) {
-        if !self.line.is_empty() {
-            self.flush(on_line);
-        }
-    }
-
-    fn tail(self) -> String {
-        String::from_utf8_lossy(&Vec::from(self.tail)).into_owned()
     }
 }
 
