@@ -84,8 +84,19 @@ artifacts: {{ apps: {{ priority: 50, outputs: ['.#app'], default: true }} }}
     }
 }
 
-/// Files below a folder that hold a text.
+/// Files below a folder that hold a text, plain or in one of the forms in which it travels.
 fn holding(folder: &std::path::Path, text: &str) -> Vec<String> {
+    let hex = data_encoding::HEXLOWER.encode(text.as_bytes());
+    let base64 = data_encoding::BASE64.encode(text.as_bytes());
+    let of_netrc = data_encoding::BASE64.encode(format!("cachix:{text}").as_bytes());
+    let forms = [text.to_owned(), hex, base64, of_netrc];
+    forms
+        .iter()
+        .flat_map(|form| holding_one(folder, form))
+        .collect()
+}
+
+fn holding_one(folder: &std::path::Path, text: &str) -> Vec<String> {
     let mut found = Vec::new();
     for entry in std::fs::read_dir(folder).unwrap() {
         let path = entry.unwrap().path();
@@ -93,7 +104,7 @@ fn holding(folder: &std::path::Path, text: &str) -> Vec<String> {
             continue;
         }
         if path.is_dir() {
-            found.extend(holding(&path, text));
+            found.extend(holding_one(&path, text));
         } else if let Ok(bytes) = std::fs::read(&path)
             && bytes
                 .windows(text.len())
@@ -230,7 +241,9 @@ artifacts: {{ apps: {{ priority: 50, outputs: ['.#app'], default: true }} }}
         plan.stdout.contains(&cache.public_keys()[0]),
         "the key to declare: {plan}"
     );
-    team.assert_no_token();
+    let netrc = world.bed.home().join(".config/nix/netrc");
+    let found = holding(world.bed.root(), team.standin.token());
+    assert_eq!(found, [netrc.display().to_string()]);
 }
 
 #[test]
@@ -304,4 +317,39 @@ fn a_token_that_may_only_read_refuses_the_push() {
     );
     assert_eq!(team.names(), [""; 0]);
     assert!(!plan.to_string().contains(&token));
+}
+
+#[test]
+fn nix_reads_a_private_cache_by_the_netrc_file_that_setup_keeps() {
+    let Some(team) = Team::new(CacheSettings::private) else {
+        return;
+    };
+    let world = &team.world;
+    let netrc = world.bed.home().join(".config/nix/netrc");
+    std::fs::create_dir_all(netrc.parent().unwrap()).unwrap();
+    let mine = "# mine\nmachine a.example login me password other\n";
+    std::fs::write(&netrc, mine).unwrap();
+    let open = std::os::unix::fs::PermissionsExt::from_mode(0o644);
+    std::fs::set_permissions(&netrc, open).unwrap();
+    team.declare("visibility: private", "");
+    let plan = world.run("reconcile --format json").success();
+    assert!(!plan.to_string().contains(team.standin.token()));
+    assert!(plan.stdout.contains("write-login"), "{plan}");
+    world.converge();
+    let text = std::fs::read_to_string(&netrc).unwrap();
+    assert!(text.ends_with(mine), "what is the user's stays");
+    assert!(text.contains(team.standin.token()));
+    let mode = std::os::unix::fs::PermissionsExt::mode(&netrc.metadata().unwrap().permissions());
+    assert_eq!(mode & 0o777, 0o640);
+    let other = world.nix.another();
+    let line = "nix build --no-link .#app --max-jobs 0 --option require-sigs true";
+    let _ = world.with_nix_in(&other, line).success();
+    assert_eq!(
+        holding(world.bed.root(), team.standin.token()),
+        [netrc.display().to_string()]
+    );
+    // Another token is drift.
+    std::fs::write(&netrc, text.replace(team.standin.token(), "other")).unwrap();
+    let plan = world.run("reconcile").success();
+    assert!(plan.stdout.contains("another password"), "{plan}");
 }

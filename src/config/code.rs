@@ -124,10 +124,10 @@ codes! {
     GenerateWithoutFile = "generate-without-file" Error,
     /// One key file that two caches would generate under different names.
     ConflictingKeyName = "conflicting-key-name" Error,
-    /// What is pushed to a cache carries no signature.
-    UnsignedCache = "unsigned-cache" Warning,
     /// A setting that a cache of a service cannot have.
     ServiceSetting = "service-setting" Error,
+    /// What is pushed to a cache carries no signature.
+    UnsignedCache = "unsigned-cache" Warning,
     // Classes.
     /// No default class.
     MissingDefault = "missing-default" Error,

@@ -68,9 +68,11 @@ pub fn observe(
             closed: closed(&files),
             files,
             keys,
+            logins: BTreeMap::new(),
             environment: nix_conf::environment(&machine.host),
         }
     });
+    observed.logins = service::logins(desired, machine, &observed, progress);
     service::fill(desired, machine, &mut observed, progress);
     observed.upstreams = explore::upstreams(desired, &observed, machine, progress, listener);
     short::fill(desired, machine, &mut observed, progress);

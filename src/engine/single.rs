@@ -38,6 +38,12 @@ fn attempt(work: &Applying<'_>, step: &Step) -> Result<(), Outcome> {
             after,
         } => nix_conf::export(host, Utf8Path::new(file), name, before, after)
             .map_err(|error| from_conf(&error)),
+        Op::WriteLogin { cache, path, .. } => match work.desired.caches.get(cache) {
+            Some(declared) => service::login(work, declared, path),
+            None => Err(Outcome::Failed {
+                why: "cache.yaml does not have this cache".to_owned(),
+            }),
+        },
         Op::GenerateKey { path, name, .. } => generate_key(work, path, name),
         Op::CreateCache {
             cache,

@@ -71,3 +71,27 @@ pub struct ServicePin {
     /// How long revisions stay; `None`: as the service does by itself.
     pub keep: Option<Keep>,
 }
+
+/// What the netrc file that Nix reads says of the host of a private cache.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Login {
+    /// The file.
+    pub file: String,
+    /// The host.
+    pub host: String,
+    /// Whether this process may write it.
+    pub writable: bool,
+    /// Whether the token is in it.
+    pub entry: Entry,
+}
+
+/// How an entry of a netrc file compares with the token at hand.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Entry {
+    /// There is none.
+    Missing,
+    /// It has another password.
+    Other,
+    /// It has this token.
+    Same,
+}

@@ -33,13 +33,17 @@ fn said(output: &Output, word: &str) -> String {
 /// The apply ends well though this happens, and everything is there once.
 fn survives(fault: Fault) {
     let Some(team) = team() else { return };
-    team.standin.faults().add(fault.clone());
+    let fault_name = format!("{fault:?}");
+    team.standin.faults().add(fault);
     let _ = team.world.run("reconcile --apply").success();
-    assert!(team.standin.faults().struck() > 0, "{fault:?} never struck");
+    assert!(
+        team.standin.faults().struck() > 0,
+        "{fault_name} never struck"
+    );
     team.standin.faults().clear();
-    assert_eq!(team.names(), ["app", "lib"], "{fault:?}");
+    assert_eq!(team.names(), ["app", "lib"], "{fault_name}");
     let pins = team.standin.cache("team").pins();
-    assert_eq!(pins.len(), 1, "{fault:?}");
+    assert_eq!(pins.len(), 1, "{fault_name}");
     team.world.assert_nothing_to_do();
     team.assert_no_token();
 }
@@ -47,13 +51,14 @@ fn survives(fault: Fault) {
 /// The apply fails with this code and says this; afterwards, without the fault, it finishes.
 fn fails(fault: Fault, code: i32, word: &str) -> Option<Team> {
     let team = team()?;
-    team.standin.faults().add(fault.clone());
+    let fault_name = format!("{fault:?}");
+    team.standin.faults().add(fault);
     let ended = team.world.run("reconcile --apply").fails(code);
     let _ = said(&ended, word);
     assert!(!ended.to_string().contains(team.standin.token()));
     team.standin.faults().clear();
     team.world.converge();
-    assert_eq!(team.names(), ["app", "lib"], "{fault:?}");
+    assert_eq!(team.names(), ["app", "lib"], "{fault_name}");
     team.assert_no_token();
     Some(team)
 }

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::key::{self, State};
-use super::{Own, ask, own_file, section, step};
+use super::{Own, ask, login, own_file, section, step};
 use crate::config::model::CacheName;
 use crate::plan::address::{Address, Phase, fragment_address, key_address};
 use crate::plan::change::Changes;
@@ -135,6 +135,7 @@ fn fragment_text(
     if !words.is_empty() {
         lines.push(format!("extra-trusted-public-keys = {}", words.join(" ")));
     }
+    lines.extend(login::line(desired, observed));
     let last = format!("!include {TUNING}");
     section::with(before, &desired.config.project, &lines, Some(&last))
 }

@@ -184,7 +184,7 @@ impl Client {
                 first: Duration::from_secs(1),
                 longest: Duration::from_secs(15),
                 total: Duration::from_secs(90),
-                hinted: Duration::from_secs(120),
+                hinted: Duration::from_mins(2),
             },
         };
         let what = "set up HTTP";

@@ -86,7 +86,7 @@ pub fn push(
             nar_size: item.nar_size,
         })
         .collect();
-    let (word, most) = match batch.compression.method {
+    let (method, most) = match batch.compression.method {
         How::Zstd => ("zst", AT_ONCE),
         // It takes a hundred MiB for each.
         How::Xz | How::None => ("xz", 2),
@@ -94,7 +94,7 @@ pub fn push(
     let road = Arc::new(Road::default());
     let open =
         || -> Result<Box<dyn crate::transfer::sink::Sink>, crate::transfer::sink::SinkError> {
-            Ok(Box::new(Parts::begin(client, &road, word)?))
+            Ok(Box::new(Parts::begin(client, &road, method)?))
         };
     let settings = Settings {
         compression: batch.compression,
@@ -104,7 +104,7 @@ pub fn push(
         progress,
     };
     let result = with_pipeline(&jobs, &settings, |pipeline| {
-        let mut work = Work::new(client, batch, &road, progress, done);
+        let mut rest = Work::new(client, batch, &road, progress, done);
         for job in 0..jobs.len() {
             pipeline.submit(job);
         }
@@ -116,12 +116,12 @@ pub fn push(
                 return Err(CachixError::Stopped { what: "push" });
             }
             let Some((job, result)) = pipeline.next(Duration::from_millis(50)) else {
-                work.publish()?;
+                rest.publish()?;
                 continue;
             };
             match result {
-                Ok(stored) => work.arrived(job, stored),
-                Err(error) if error.is_of_source() => work.fail(job, sentence(&error)),
+                Ok(stored) => rest.arrived(job, stored),
+                Err(error) if error.is_of_source() => rest.fail(job, sentence(&error)),
                 Err(error) => match of_service(error) {
                     Ok(error) if error.is_outage() && tries[job] < TRIES => {
                         tracing::debug!(%error, "a path is sent again");
@@ -133,16 +133,16 @@ pub fn push(
                         road.stop();
                         return Err(error);
                     }
-                    Err(why) => work.fail(job, why),
+                    Err(why) => rest.fail(job, why),
                 },
             }
             open -= 1;
             // What is ready goes in waves: few while NARs still come, all in the end.
-            if open == 0 || work.ready.len() >= NARINFOS {
-                work.publish()?;
+            if open == 0 || rest.ready.len() >= NARINFOS {
+                rest.publish()?;
             }
         }
-        work.publish()
+        rest.publish()
     });
     road.stop();
     result?;

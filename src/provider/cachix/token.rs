@@ -2,6 +2,8 @@
 
 use reqwest::header::HeaderValue;
 
+use crate::nix::netrc::with_password;
+
 /// A token of Cachix.
 #[derive(Clone)]
 pub struct Token(String);
@@ -27,10 +29,16 @@ impl Token {
         text.replace(&self.0, "…")
     }
 
-    /// The line of a netrc file that hands it to Nix for a host.
+    /// Whether a text is this token.
     #[must_use]
-    pub fn netrc_line(&self, host: &str) -> String {
-        format!("machine {host} login cachix password {}", self.0)
+    pub fn is(&self, text: &str) -> bool {
+        self.0 == text
+    }
+
+    /// The text of a netrc file with the token for a host. Never print it.
+    #[must_use]
+    pub fn in_netrc(&self, text: &str, host: &str) -> String {
+        with_password(text, host, &self.0)
     }
 }
 

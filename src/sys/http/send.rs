@@ -143,21 +143,20 @@ fn share() -> f64 {
 fn hinted(answer: &Answer, now: i64) -> Option<Duration> {
     let header = answer.headers.get(reqwest::header::RETRY_AFTER);
     let header = header.and_then(|value| value.to_str().ok()).map(str::trim);
-    let of_header = |text: &str| -> Option<f64> {
-        if let Ok(seconds) = text.parse::<u64>() {
-            return Some(seconds as f64);
-        }
-        let date = jiff::fmt::rfc2822::DateTimeParser::new()
-            .parse_timestamp(text)
-            .ok()?;
-        Some((date.as_second() - now) as f64)
+    let of_header = |text: &str| {
+        let date = || {
+            let date = jiff::fmt::rfc2822::DateTimeParser::new().parse_timestamp(text);
+            Some(date.ok()?.as_second().saturating_sub(now))
+        };
+        let seconds = text.parse::<i64>().ok().or_else(date)?;
+        (seconds > 0).then(|| Duration::from_secs(seconds.unsigned_abs()))
     };
     let of_body = || {
         let json: serde_json::Value = serde_json::from_slice(&answer.body).ok()?;
-        json.get("retry_after")?.as_f64()
+        let seconds = json.get("retry_after")?.as_f64()?;
+        (seconds > 0.0).then(|| Duration::from_secs_f64(seconds.min(86_400.0)))
     };
-    let seconds = header.and_then(of_header).or_else(of_body)?;
-    (seconds > 0.0).then(|| Duration::from_secs_f64(seconds.min(86_400.0)))
+    header.and_then(of_header).or_else(of_body)
 }
 
 /// Runs async work to its end on the threads that the whole process shares, unless somebody wants to
