@@ -109,20 +109,19 @@ async fn answer(
         headers: head.headers,
         body,
     };
-    let answer = match fault.as_ref().and_then(|kind| refusal(&shared, kind)) {
-        Some(answer) => answer,
-        None => {
-            let (shared, asked) = (shared.clone(), asked);
-            let fault = fault.clone();
-            let work = move || {
-                let answer = ask(&shared, place, &asked);
-                match &fault {
-                    Some(kind) => spoil(&shared, kind, &asked, answer),
-                    None => answer,
-                }
-            };
-            tokio::task::spawn_blocking(work).await.unwrap()
-        }
+    let answer = if let Some(answer) = fault.as_ref().and_then(|kind| refusal(&shared, kind)) {
+        answer
+    } else {
+        let (shared, fault) = (shared.clone(), fault.clone());
+        // Files and hashes: no work for the threads that keep connections going.
+        let work = move || {
+            let answer = ask(&shared, place, &asked);
+            match &fault {
+                Some(kind) => spoil(&shared, kind, &asked, answer),
+                None => answer,
+            }
+        };
+        tokio::task::spawn_blocking(work).await.unwrap()
     };
     match fault {
         Some(Kind::AnswerLost) => hand.cut(),
