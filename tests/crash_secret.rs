@@ -14,7 +14,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use crash_support::{Running, Site};
+use crash_support::{Running, Site, copy};
 
 /// The forms in which a secret could show.
 struct Needles(Vec<(&'static str, Vec<u8>)>);
@@ -109,6 +109,15 @@ fn watch_arguments(needles: &Needles, stop: &AtomicBool) -> usize {
     seen
 }
 
+/// Says that it is over, also to who waits while this test fails.
+struct Over<'a>(&'a AtomicBool);
+
+impl Drop for Over<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::SeqCst);
+    }
+}
+
 #[test]
 fn a_signing_key_shows_nowhere() {
     let Some(mut site) = Site::new(12) else {
@@ -168,9 +177,12 @@ fn a_signing_key_shows_nowhere() {
         vec!["-vv", "explain", &top],
         vec!["-vv", "prune", "--apply"],
     ];
+    let made = site.copies();
+    copy(&site.cache(), &made);
     let stop = AtomicBool::new(false);
     let seen = std::thread::scope(|scope| {
         let watcher = scope.spawn(|| watch_arguments(&needles, &stop));
+        let over = Over(&stop);
         for (number, text) in variants.iter().enumerate() {
             site.bed.write("cache.yaml", text);
             for run in &runs {
@@ -184,11 +196,11 @@ fn a_signing_key_shows_nowhere() {
             if number < 3 {
                 site.checker().root(&top).assert_whole(&site.cache());
                 let empty = site.cache().with_file_name("empty");
-                std::fs::create_dir_all(&empty).unwrap();
+                copy(&made, &empty);
                 site.replace_cache(&empty);
             }
         }
-        stop.store(true, Ordering::SeqCst);
+        drop(over);
         watcher.join().unwrap()
     });
     assert!(seen > 0, "no process was seen at work");
