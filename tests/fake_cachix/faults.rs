@@ -102,11 +102,10 @@ fn an_answer_is_lost_after_its_effect() {
     let begun = client.begin("zst");
     let etag = client.part(&begun, 1, &file).unwrap();
     let said = thing.said(&file);
-    assert!(
-        client
-            .complete(&begun, std::slice::from_ref(&etag), &said)
-            .is_err()
-    );
+    let error = client
+        .complete(&begun, std::slice::from_ref(&etag), &said)
+        .unwrap_err();
+    assert_eq!(error.kind(), std::io::ErrorKind::ConnectionReset);
     assert_eq!(standin.cache("team").paths(), [thing.base_name()]);
     assert_eq!(
         client.complete(&begun, &[etag], &said).unwrap().status,
@@ -240,4 +239,26 @@ fn narinfos_listings_and_bytes_are_wrong() {
     let wrong = send("GET", &there, &[], None).unwrap().body;
     let right = send("GET", &there, &[], None).unwrap().body;
     assert!(wrong != right && wrong.len() == right.len());
+}
+
+#[test]
+fn what_happens_at_once_is_counted() {
+    let (standin, client) = world(|cache| cache);
+    let delay = Kind::Delay { millis: 300 };
+    standin
+        .faults()
+        .add(Fault::new("PUT", "/storage/parts/*", delay));
+    let begun = client.begin("zst");
+    std::thread::scope(|scope| {
+        for number in 1..=3 {
+            let (client, begun) = (&client, &begun);
+            scope.spawn(move || client.part(begun, number, b"bytes").unwrap());
+        }
+    });
+    assert_eq!(standin.requests().most_parts_at_once(), 3);
+    assert_eq!(standin.requests().count("PUT", "/storage/*"), 3);
+    let _ = object(&client);
+    standin.requests().clear();
+    let _ = object(&client);
+    assert_eq!(standin.requests().most_at_once(), 1);
 }

@@ -59,6 +59,7 @@ async fn answer(
     ConnectInfo(hand): ConnectInfo<Hand>,
     request: Request,
 ) -> Response<Body> {
+    hand.steady();
     let (head, body) = request.into_parts();
     let method = head.method.as_str().to_owned();
     let path = head.uri.path().to_owned();
