@@ -9,6 +9,8 @@
 
 #[path = "fake_cachix/access.rs"]
 mod access;
+#[path = "fake_cachix/admin.rs"]
+mod admin;
 #[path = "fake/cachix/mod.rs"]
 mod cachix;
 #[path = "fake_cachix/client.rs"]

@@ -108,8 +108,8 @@ fn caches_are_made_and_deleted() {
             .ask("POST", &format!("/cache/{name}"), Some(body))
             .unwrap()
     };
-    let made = make(&client, "new-one", &body);
-    assert_eq!((made.status, made.text().as_str()), (200, ""));
+    let first = make(&client, "new-one", &body);
+    assert_eq!((first.status, first.text().as_str()), (200, ""));
     let object = client.ask("GET", "/cache/new-one", None).unwrap().json();
     assert_eq!(
         (

@@ -133,7 +133,7 @@ impl Client {
         self.at("POST", &rest, Some(&json!({ "contentMD5": md5 })))
     }
 
-    /// Uploads a part and gives its ETag.
+    /// Uploads a part and gives its `ETag`.
     pub fn part(&self, begun: &Begun, number: u32, bytes: &[u8]) -> std::io::Result<String> {
         let digest = md5(bytes);
         let url = self.part_url(begun, number, &digest).json();

@@ -102,11 +102,10 @@ fn an_answer_is_lost_after_its_effect() {
     let begun = client.begin("zst");
     let etag = client.part(&begun, 1, &file).unwrap();
     let said = thing.said(&file);
-    assert!(
-        client
-            .complete(&begun, std::slice::from_ref(&etag), &said)
-            .is_err()
-    );
+    let error = client
+        .complete(&begun, std::slice::from_ref(&etag), &said)
+        .unwrap_err();
+    assert_eq!(error.kind(), std::io::ErrorKind::ConnectionReset);
     assert_eq!(standin.cache("team").paths(), [thing.base_name()]);
     assert_eq!(
         client.complete(&begun, &[etag], &said).unwrap().status,
@@ -243,60 +242,23 @@ fn narinfos_listings_and_bytes_are_wrong() {
 }
 
 #[test]
-fn a_person_at_a_terminal_switches_them_too() {
+fn what_happens_at_once_is_counted() {
     let (standin, client) = world(|cache| cache);
-    client.push(&Thing::new('a', "one", &[]));
-    let ask = |method: &str, rest: &str, body: &str| {
-        let url = format!("{}/_stand-in/{rest}", standin.url());
-        send(method, &url, &[], Some(body.as_bytes())).unwrap()
-    };
-    let fault = r#"{ "path": "*", "times": 1, "kind": "too-many", "retry_after": "2" }"#;
-    assert_eq!(ask("POST", "fault", fault).status, 200);
-    assert_eq!(object(&client).unwrap().status, 429);
-    assert_eq!(
-        ask("POST", "fault", r#"{ "path": "*", "kind": "no-such" }"#).status,
-        400
-    );
-    assert_eq!(
-        ask("POST", "fault", r#"{ "path": "*", "kind": "silence" }"#).status,
-        200
-    );
-    assert_eq!(ask("DELETE", "fault", "").status, 200);
-    assert_eq!(
-        ask(
-            "POST",
-            "cache/team",
-            r#"{ "isPublic": false, "publicSigningKeys": ["a:b"] }"#
-        )
-        .status,
-        200
-    );
-    let shown = object(&client).unwrap().json();
-    assert_eq!(
-        (&shown["isPublic"], &shown["publicSigningKeys"]),
-        (&json!(false), &json!(["a:b"]))
-    );
-    assert_eq!(ask("POST", "cache/nowhere", "{}").status, 404);
-    let state = ask("GET", "state", "").json();
-    assert_eq!(
-        state["caches"]["team"]["paths"].as_array().unwrap().len(),
-        1
-    );
-    assert_eq!(ask("POST", "clock", r#"{ "seconds": 60 }"#).status, 200);
-    assert_eq!(standin.clock().now().to_string(), "2026-03-01T00:01:00Z");
-    assert_eq!(
-        ask("DELETE", &format!("cache/team/path/{}", "a".repeat(32)), "").status,
-        200
-    );
-    assert!(standin.cache("team").paths().is_empty());
-    assert_eq!(
-        ask(
-            "POST",
-            "expire",
-            &json!({ "token": standin.token() }).to_string()
-        )
-        .status,
-        200
-    );
-    assert_eq!(object(&client).unwrap().status, 401);
+    let delay = Kind::Delay { millis: 300 };
+    standin
+        .faults()
+        .add(Fault::new("PUT", "/storage/parts/*", delay));
+    let begun = client.begin("zst");
+    std::thread::scope(|scope| {
+        for number in 1..=3 {
+            let (client, begun) = (&client, &begun);
+            scope.spawn(move || client.part(begun, number, b"bytes").unwrap());
+        }
+    });
+    assert_eq!(standin.requests().most_parts_at_once(), 3);
+    assert_eq!(standin.requests().count("PUT", "/storage/*"), 3);
+    let _ = object(&client);
+    standin.requests().clear();
+    let _ = object(&client);
+    assert_eq!(standin.requests().most_at_once(), 1);
 }

@@ -43,9 +43,14 @@ fn push_all(nix: &RealNix, client: &Client) -> (String, usize) {
 
 #[test]
 fn nix_substitutes_from_a_public_cache() {
-    let Some(nix) = RealNix::old() else { return };
+    for nix in RealNix::all() {
+        substitutes_from_a_public_cache(&nix);
+    }
+}
+
+fn substitutes_from_a_public_cache(nix: &RealNix) {
     let (standin, client) = world(|cache| cache);
-    let (top, count) = push_all(&nix, &client);
+    let (top, count) = push_all(nix, &client);
     let cache = standin.cache("team");
     assert_eq!(cache.paths().len(), count);
     let key = cache.public_keys()[0].clone();
@@ -80,9 +85,14 @@ fn nix_substitutes_from_a_public_cache() {
 
 #[test]
 fn nix_substitutes_from_a_private_cache_through_netrc() {
-    let Some(nix) = RealNix::old() else { return };
+    for nix in RealNix::all() {
+        substitutes_through_netrc(&nix);
+    }
+}
+
+fn substitutes_through_netrc(nix: &RealNix) {
     let (standin, client) = world(CacheSettings::private);
-    let (top, count) = push_all(&nix, &client);
+    let (top, count) = push_all(nix, &client);
     let cache = standin.cache("team");
     let key = cache.public_keys()[0].clone();
     assert!(

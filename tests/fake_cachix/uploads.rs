@@ -83,7 +83,7 @@ fn wrong_words_about_a_path_are_refused() {
     for (field, value) in changes {
         let thing = Thing::new('a', "hello", &[]);
         let reply = client.push_with(&thing, "zst", usize::MAX, |said| {
-            said[field] = value.clone()
+            said[field] = value.clone();
         });
         assert_eq!(reply.status, 400, "{field} {value}: {}", reply.text());
         // Another name for the field is no field.
@@ -195,6 +195,8 @@ fn presigned_addresses_hold_only_for_what_they_were_signed_for() {
     assert_eq!(put(&url, &[], bytes), 403);
     assert_eq!(put(&url, &[("Content-MD5", &other)], b"other"), 403);
     assert_eq!(put(&url, &[right], b"same bytes"), 400);
+    let no_length = send("PUT", &url, &[right], None).unwrap();
+    assert_eq!(no_length.status, 411, "a length is wanted");
     assert_eq!(put(&url.replace("/1?", "/2?"), &[right], bytes), 403);
     assert_eq!(send("GET", &url, &[right], None).unwrap().status, 403);
     assert_eq!(put(&url, &[right], bytes), 200);
@@ -228,7 +230,7 @@ fn a_file_that_is_not_what_was_said_of_it_is_complained_about() {
     let thing = Thing::new('a', "first", &[]);
     let other = Sha256::of(b"another NAR").to_string();
     let reply = client.push_with(&thing, "zst", usize::MAX, |said| {
-        said["cNarHash"] = json!(other)
+        said["cNarHash"] = json!(other);
     });
     assert_eq!(reply.status, 200);
     assert!(standin.complaints()[0].contains("not what was said"));

@@ -7,6 +7,7 @@ use std::time::Duration;
 use serde::Deserialize;
 use serde_json::json;
 
+use super::access::Grant;
 use super::answer::{Answer, Outcome};
 use super::cache_view::CacheView;
 use super::fault::Fault;
@@ -60,6 +61,21 @@ fn ask(shared: &Arc<Shared>, method: &str, path: &str, body: &[u8]) -> Outcome {
             }
             shared.world().size_limit = read::<Limit>(body)?.bytes;
             Ok(Answer::empty())
+        }
+        ("POST", ["token"]) => {
+            #[derive(Deserialize)]
+            struct New {
+                cache: String,
+                #[serde(default)]
+                write: bool,
+            }
+            let new: New = read(body)?;
+            let grant = if new.write {
+                Grant::Write(new.cache)
+            } else {
+                Grant::Read(new.cache)
+            };
+            Ok(Answer::json(&json!({ "token": shared.new_token(grant) })))
         }
         ("POST", ["expire"]) => {
             #[derive(Deserialize)]

@@ -47,7 +47,7 @@ pub fn sweep_files(shared: &Shared) {
         .values()
         .flat_map(|cache| cache.entries.values());
     let kept: BTreeSet<String> = entries.map(super::world::Entry::file_name).collect();
-    let Ok(folder) = std::fs::read_dir(shared.folder.path().join("nar")) else {
+    let Ok(folder) = std::fs::read_dir(shared.folder.join("nar")) else {
         return;
     };
     for file in folder.flatten() {

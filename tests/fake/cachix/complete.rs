@@ -5,11 +5,10 @@ use std::fs::File;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
-use data_encoding::BASE64;
 use nanna_cache::nix::hash::{Hasher, Sha256};
 use nanna_cache::nix::key::Signature;
 use nanna_cache::nix::narinfo::fingerprint;
-use nanna_cache::nix::store_path::{HashPart, StoreDir, StorePath};
+use nanna_cache::nix::store_path::StoreDir;
 use serde::Deserialize;
 
 use super::account::key_name;
@@ -17,6 +16,7 @@ use super::answer::{Answer, Outcome};
 use super::collect;
 use super::nar_file;
 use super::route;
+use super::said::{Judged, NarInfoCreate, judge};
 use super::serve::Asked;
 use super::stand_in::{Shared, random};
 use super::storage;
@@ -26,7 +26,7 @@ use super::world::{Cache, Entry, Signing, Upload};
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct Completion {
-    /// Null from clients that got a part back without an ETag.
+    /// Null from clients that got a part back without an `ETag`.
     parts: Option<Vec<Part>>,
     nar_info_create: NarInfoCreate,
 }
@@ -39,46 +39,19 @@ struct Part {
     etag: String,
 }
 
-/// What the client says of the path.
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct NarInfoCreate {
-    c_store_hash: String,
-    c_store_suffix: String,
-    c_nar_hash: String,
-    c_nar_size: u64,
-    c_file_hash: String,
-    c_file_size: u64,
-    c_references: Vec<String>,
-    c_deriver: String,
-    c_sig: Option<String>,
-}
-
-/// The same, once it has been judged.
-struct Judged {
-    path: StorePath,
-    nar_hash: Sha256,
-    nar_size: u64,
-    file_hash: Sha256,
-    file_size: u64,
-    references: Vec<StorePath>,
-    deriver: Option<String>,
-    signature: Option<[u8; 64]>,
-}
-
 /// `POST /cache/{name}/multipart-nar/{id}/complete?uploadId=`.
 pub fn complete(shared: &Shared, asked: &Asked, name: &str, id: &str) -> Outcome {
     let mut world = shared.world();
     let upload = upload::find(&mut world, asked, name, id)?;
     let completion: Completion = route::body(asked)?;
     let count = check_parts(shared, upload, completion.parts.as_deref())?;
-    let said = judge(completion.nar_info_create)?;
+    let said = judge(&completion.nar_info_create)?;
     upload.completing = true;
     let upload = upload.clone();
     let signature = sign(&world.caches[name], &said);
     drop(world);
     let stored =
-        signature.and_then(|signature| store(shared, id, count, &upload, &said, signature));
+        signature.and_then(|signature| store(shared, id, count, &upload, &said, &signature));
     let mut world = shared.world();
     let (entry, file) = match stored {
         Ok(stored) => stored,
@@ -133,68 +106,6 @@ fn check_parts(shared: &Shared, upload: &Upload, parts: Option<&[Part]>) -> Resu
     Ok(count)
 }
 
-fn judge(said: NarInfoCreate) -> Result<Judged, Answer> {
-    let wrong = |field: &str, why: &str| Answer::bad(format!("{field} {why}"));
-    let hash = HashPart::parse(said.c_store_hash.as_bytes())
-        .map_err(|_| wrong("cStoreHash", "must be the 32 characters of a store path"))?;
-    let path = StorePath::new(hash, &said.c_store_suffix)
-        .map_err(|_| wrong("cStoreSuffix", "is not a valid name"))?;
-    let digits = said
-        .c_nar_hash
-        .strip_prefix("sha256:")
-        .filter(|digits| digits.len() == 52);
-    let nar_hash = digits.and_then(|_| Sha256::parse(&said.c_nar_hash).ok());
-    let nar_hash =
-        nar_hash.ok_or_else(|| wrong("cNarHash", "must be sha256: and Nix's base 32"))?;
-    if said.c_nar_size == 0 {
-        return Err(wrong("cNarSize", "must be greater than 0"));
-    }
-    let is_lower = said
-        .c_file_hash
-        .bytes()
-        .all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'));
-    let file_hash = Sha256::from_hex(&said.c_file_hash)
-        .ok()
-        .filter(|_| is_lower);
-    let file_hash =
-        file_hash.ok_or_else(|| wrong("cFileHash", "must be 64 lower-case hex digits"))?;
-    let mut references = Vec::new();
-    for name in &said.c_references {
-        let reference: StorePath = name
-            .parse()
-            .map_err(|_| wrong("cReferences", "must be base names of store paths"))?;
-        references.push(reference);
-    }
-    if !said.c_references.is_sorted_by(|one, next| one < next) {
-        return Err(wrong("cReferences", "must be sorted, each once"));
-    }
-    let deriver = match said.c_deriver.as_str() {
-        "unknown-deriver" => None,
-        name if name.ends_with(".drv") && name.parse::<StorePath>().is_ok() => {
-            Some(name.to_owned())
-        }
-        _ => return Err(wrong("cDeriver", "must be a base name, or unknown-deriver")),
-    };
-    let signature = match &said.c_sig {
-        None => None,
-        Some(text) => {
-            let bytes = BASE64.decode(text.as_bytes()).ok();
-            let bytes = bytes.and_then(|bytes| <[u8; 64]>::try_from(bytes).ok());
-            Some(bytes.ok_or_else(|| wrong("cSig", "must be the base64 of 64 bytes, no name"))?)
-        }
-    };
-    Ok(Judged {
-        path,
-        nar_hash,
-        nar_size: said.c_nar_size,
-        file_hash,
-        file_size: said.c_file_size,
-        references,
-        deriver,
-        signature,
-    })
-}
-
 /// The signature of the service, or the client's if it is one.
 fn sign(cache: &Cache, said: &Judged) -> Result<Signature, Answer> {
     let dir = StoreDir::default();
@@ -232,7 +143,7 @@ fn store(
     count: u32,
     upload: &Upload,
     said: &Judged,
-    signature: Signature,
+    signature: &Signature,
 ) -> Result<(Entry, PathBuf), Answer> {
     let entry = Entry {
         base_name: said.path.to_string(),

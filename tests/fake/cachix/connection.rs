@@ -27,6 +27,11 @@ struct Grip {
 }
 
 impl Hand {
+    /// A new request on the same connection begins as if nothing had been.
+    pub fn steady(&self) {
+        self.0.drip.store(0, Ordering::SeqCst);
+    }
+
     /// The peer gets a reset instead of an answer.
     pub fn cut(&self) {
         self.0.cut.store(true, Ordering::SeqCst);
@@ -130,7 +135,9 @@ impl AsyncWrite for Wire {
         if limit > 1 {
             take = take.min(usize::try_from(limit - 1).unwrap_or(usize::MAX));
         }
-        if drip > 0 {
+        if drip == 0 {
+            wire.pause = None;
+        } else {
             if let Some(pause) = &mut wire.pause {
                 ready!(pause.as_mut().poll(context));
             }

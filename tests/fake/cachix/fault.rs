@@ -63,8 +63,10 @@ pub enum Kind {
         status: u16,
     },
     /// An upload of a part is taken, and answered without an `ETag`.
+    #[serde(rename = "no-etag")]
     NoETag,
     /// A narinfo is answered with the narinfo of another path.
+    #[serde(rename = "other-narinfo")]
     OtherNarInfo,
     /// The bytes of a file have one bit turned.
     WrongBytes,

@@ -60,6 +60,7 @@ mod pin;
 mod read;
 mod request;
 mod route;
+mod said;
 mod serve;
 mod settings;
 mod stand_in;

@@ -11,7 +11,7 @@ use super::stand_in::Shared;
 
 /// Where a file lies.
 pub fn path(shared: &Shared, file_name: &str) -> PathBuf {
-    shared.folder.path().join("nar").join(file_name)
+    shared.folder.join("nar").join(file_name)
 }
 
 fn open(path: &Path) -> std::io::Result<Box<dyn Read>> {

@@ -20,7 +20,7 @@ use super::world::{Cache, Entry};
 pub fn answer(shared: &Arc<Shared>, asked: &Asked, name: &str, rest: &[&str]) -> Outcome {
     access::admit(&shared.world(), &asked.headers, name, Right::Read)?;
     match rest {
-        ["nix-cache-info"] => reading(asked).and_then(|()| info(shared, asked, name)),
+        ["nix-cache-info"] => reading(asked).map(|()| info(shared, asked, name)),
         ["nar", file] => reading(asked).and_then(|()| nar(shared, name, file)),
         ["serve", hash, inside @ ..] => {
             reading(asked).and_then(|()| serve(shared, name, hash, &inside.join("/")))
@@ -41,14 +41,14 @@ fn wants_json(asked: &Asked) -> bool {
     asked.header("accept").starts_with("application/json")
 }
 
-fn info(shared: &Shared, asked: &Asked, name: &str) -> Outcome {
+fn info(shared: &Shared, asked: &Asked, name: &str) -> Answer {
     let priority = shared.world().caches[name].priority;
     if wants_json(asked) {
         let info = json!({ "storeDir": "/nix/store", "wantMassQuery": 1, "priority": priority });
-        return Ok(Answer::json(&info));
+        return Answer::json(&info);
     }
     let text = format!("StoreDir: /nix/store\nWantMassQuery: 1\nPriority: {priority}\n");
-    Ok(Answer::bytes(200, "application/octet-stream", text))
+    Answer::bytes(200, "application/octet-stream", text)
 }
 
 /// The narinfo of a path, if it is there and everything that it needs is, too.
@@ -129,20 +129,19 @@ fn narinfo(shared: &Shared, asked: &Asked, name: &str, hash: &str) -> Outcome {
 
 /// The storage's address of `<hash>.nar.<suffix>`; reading it counts as a use.
 fn located(shared: &Shared, name: &str, file: &str) -> Result<String, Answer> {
-    if file.split('.').count() != 3 {
+    let words: Vec<&str> = file.split('.').collect();
+    let [hash, "nar", suffix] = words.as_slice() else {
         return Err(Answer::not_found("nar"));
-    }
+    };
     let now = shared.clock.now();
     let mut world = shared.world();
     let cache = world.caches.get_mut(name).unwrap();
     let mut is_here = false;
-    for entry in cache
-        .entries
-        .values_mut()
-        .filter(|entry| entry.file_name() == file)
-    {
-        entry.accessed = Some(now);
-        is_here = true;
+    for entry in cache.entries.values_mut() {
+        if entry.file_hash == *hash && entry.suffix == *suffix {
+            entry.accessed = Some(now);
+            is_here = true;
+        }
     }
     drop(world);
     if is_here {

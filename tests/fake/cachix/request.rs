@@ -73,7 +73,7 @@ impl Requests {
         self.of(method, path).len()
     }
 
-    /// The requests that came to the strange host.
+    /// The requests that came to one of the three addresses.
     pub fn at(&self, place: Place) -> Vec<Recorded> {
         let log = self.0.lock().unwrap();
         let here = log.all.iter().filter(|one| one.place == place);
@@ -142,10 +142,10 @@ impl Running {
 
 impl Drop for Running {
     fn drop(&mut self) {
-        if let Ok(mut log) = self.log.0.lock() {
-            if let Some(at) = log.now.iter().position(|name| *name == self.name) {
-                log.now.swap_remove(at);
-            }
+        if let Ok(mut log) = self.log.0.lock()
+            && let Some(at) = log.now.iter().position(|name| *name == self.name)
+        {
+            log.now.swap_remove(at);
         }
     }
 }

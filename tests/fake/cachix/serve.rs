@@ -59,6 +59,7 @@ async fn answer(
     ConnectInfo(hand): ConnectInfo<Hand>,
     request: Request,
 ) -> Response<Body> {
+    hand.steady();
     let (head, body) = request.into_parts();
     let method = head.method.as_str().to_owned();
     let path = head.uri.path().to_owned();
@@ -109,20 +110,19 @@ async fn answer(
         headers: head.headers,
         body,
     };
-    let answer = match fault.as_ref().and_then(|kind| refusal(&shared, kind)) {
-        Some(answer) => answer,
-        None => {
-            let (shared, asked) = (shared.clone(), asked);
-            let fault = fault.clone();
-            let work = move || {
-                let answer = ask(&shared, place, &asked);
-                match &fault {
-                    Some(kind) => spoil(&shared, kind, &asked, answer),
-                    None => answer,
-                }
-            };
-            tokio::task::spawn_blocking(work).await.unwrap()
-        }
+    let answer = if let Some(answer) = fault.as_ref().and_then(|kind| refusal(&shared, kind)) {
+        answer
+    } else {
+        let (shared, fault) = (shared.clone(), fault.clone());
+        // Files and hashes: no work for the threads that keep connections going.
+        let work = move || {
+            let answer = ask(&shared, place, &asked);
+            match &fault {
+                Some(kind) => spoil(&shared, kind, &asked, answer),
+                None => answer,
+            }
+        };
+        tokio::task::spawn_blocking(work).await.unwrap()
     };
     match fault {
         Some(Kind::AnswerLost) => hand.cut(),

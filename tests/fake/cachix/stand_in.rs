@@ -1,6 +1,7 @@
 //! The stand-in as its user holds it.
 
 use std::net::TcpListener;
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use data_encoding::HEXLOWER;
@@ -35,8 +36,8 @@ pub struct Shared {
     pub stranger: String,
     /// What presigned addresses are signed with.
     pub secret: [u8; 32],
-    /// `parts/` and `nar/`.
-    pub folder: TempDir,
+    /// With `parts/` and `nar/` in it.
+    pub folder: PathBuf,
     world: Mutex<World>,
 }
 
@@ -46,6 +47,17 @@ impl Shared {
         self.world
             .lock()
             .unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
+
+    /// Makes a token.
+    pub fn new_token(&self, grant: Grant) -> String {
+        let text = made_up_token();
+        let token = Token {
+            grant,
+            expired: false,
+        };
+        self.world().tokens.insert(text.clone(), token);
+        text
     }
 
     /// Notes something that the service lets pass.
@@ -59,6 +71,12 @@ pub struct StandIn {
     shared: Arc<Shared>,
     token: String,
     runtime: Option<Runtime>,
+    /// Not among what requests see: it goes when the stand-in goes, whoever still waits.
+    _folder: TempDir,
+}
+
+fn made_up_token() -> String {
+    format!("stand-in-{}", HEXLOWER.encode(&random::<20>()))
 }
 
 /// Random bytes.
@@ -103,10 +121,7 @@ impl StandIn {
         for name in ["parts", "nar"] {
             std::fs::create_dir(folder.path().join(name))?;
         }
-        let token = settings
-            .token
-            .clone()
-            .unwrap_or_else(|| format!("stand-in-{}", HEXLOWER.encode(&random::<20>())));
+        let token = settings.token.clone().unwrap_or_else(made_up_token);
         let mut world = World {
             size_limit: settings.size_limit,
             ..World::default()
@@ -133,7 +148,7 @@ impl StandIn {
             storage: urls[1].clone(),
             stranger: urls[2].clone(),
             secret: random(),
-            folder,
+            folder: folder.path().to_owned(),
             world: Mutex::new(world),
             settings,
         });
@@ -153,6 +168,7 @@ impl StandIn {
             shared,
             token,
             runtime: Some(runtime),
+            _folder: folder,
         })
     }
 
@@ -183,13 +199,7 @@ impl StandIn {
 
     /// Makes another token.
     pub fn new_token(&self, grant: Grant) -> String {
-        let text = format!("stand-in-{}", HEXLOWER.encode(&random::<20>()));
-        let token = Token {
-            grant,
-            expired: false,
-        };
-        self.shared.world().tokens.insert(text.clone(), token);
-        text
+        self.shared.new_token(grant)
     }
 
     /// Lets a token run out.

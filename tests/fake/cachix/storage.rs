@@ -17,11 +17,7 @@ use super::stand_in::Shared;
 
 /// The file of one part.
 pub fn part_path(shared: &Shared, id: &str, number: u32) -> PathBuf {
-    shared
-        .folder
-        .path()
-        .join("parts")
-        .join(format!("{id}-{number}"))
+    shared.folder.join("parts").join(format!("{id}-{number}"))
 }
 
 /// Removes the files of parts.

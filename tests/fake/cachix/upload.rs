@@ -59,7 +59,7 @@ pub fn begin(shared: &Shared, asked: &Asked, name: &str) -> Outcome {
     let upload_id = format!("{}+/={}", BASE64.encode(&random::<24>()), "&x");
     let upload = Upload {
         cache: name.to_owned(),
-        upload_id: upload_id.clone(),
+        secret_id: upload_id.clone(),
         suffix,
         announced: BTreeMap::new(),
         parts: BTreeMap::new(),
@@ -91,7 +91,7 @@ pub fn find<'a>(
         .filter(|upload| {
             upload.cache == name
                 && !upload.completing
-                && asked.value("uploadId") == Some(upload.upload_id.as_str())
+                && asked.value("uploadId") == Some(upload.secret_id.as_str())
         })
         .ok_or_else(|| Answer::not_found("The upload"))
 }

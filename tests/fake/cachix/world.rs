@@ -126,12 +126,12 @@ pub struct Upload {
     /// The cache it is for.
     pub cache: String,
     /// The id that goes with the NAR id.
-    pub upload_id: String,
+    pub secret_id: String,
     /// `xz` or `zst`.
     pub suffix: String,
     /// MD5 (base 64) that each part was announced with.
     pub announced: BTreeMap<u32, String>,
-    /// What lies in the storage: ETag and length.
+    /// What lies in the storage: `ETag` and length.
     pub parts: BTreeMap<u32, (String, u64)>,
     /// Whether a completion is being worked on.
     pub completing: bool,
