@@ -83,22 +83,23 @@ fn introduce(standin: &StandIn, arguments: &Arguments) {
         println!("  public key  {key}");
     }
     println!("\ncache.yaml:\n");
-    println!("version: 1\ncaches:\n  {name}:\n    type: cachix");
-    println!("    host: {}", standin.url());
-    println!(
-        "    visibility: {}",
-        if arguments.private {
-            "private"
-        } else {
-            "public"
-        }
-    );
+    println!("version: 1\nproject: {name}\ncaches:\n  {name}:\n    type: cachix");
+    println!("    api: {}", standin.api());
+    println!("    url: {}/{name}", standin.url());
+    println!("    insecure: true");
+    if arguments.private {
+        println!("    visibility: private");
+    }
+    if arguments.empty {
+        println!("    create: true");
+    }
     for (index, key) in keys.iter().enumerate() {
         if index == 0 {
             println!("    public-keys:");
         }
         println!("      - {key}");
     }
+    println!("artifacts: {{ all: {{ priority: 10, default: true }} }}");
     println!("\nIn the terminal of the tool:\n");
     println!("  export CACHIX_AUTH_TOKEN={}\n", standin.token());
     println!(
