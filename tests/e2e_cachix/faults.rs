@@ -242,3 +242,42 @@ fn a_token_that_is_none_is_said_and_not_shown() {
     let _ = said(&plan, "holds no token: it has blanks or other signs");
     assert!(!plan.to_string().contains("words-of-a-secret"));
 }
+
+#[test]
+fn a_pin_that_is_set_and_never_answered_is_set_once() {
+    let Some(team) = team() else { return };
+    team.standin
+        .faults()
+        .add(Fault::new("POST", "/api/v1/cache/team/pin", Kind::Silence).times(1));
+    let _ = team.world.run("reconcile --apply").success();
+    let pins = team.standin.cache("team").pins();
+    assert_eq!((pins.len(), pins[0].revisions.len()), (1, 1));
+    team.world.assert_nothing_to_do();
+    team.assert_no_token();
+}
+
+#[test]
+fn who_answers_byte_by_byte_is_not_waited_for() {
+    unseen(
+        Fault::new("GET", CACHE, Kind::Drip { millis: 200 }),
+        "did not answer in time",
+    );
+    unseen(
+        Fault::new("GET", CACHE, Kind::Silence),
+        "did not answer in time",
+    );
+}
+
+#[test]
+fn a_narinfo_of_another_path_is_none_of_this_one() {
+    let Some(mut team) = team() else { return };
+    team.world.converge();
+    team.world.bed.unset("CACHIX_AUTH_TOKEN");
+    team.world.assert_nothing_to_do();
+    team.standin
+        .faults()
+        .add(Fault::new("*", "/team/*.narinfo", Kind::OtherNarInfo));
+    let plan = team.world.run("reconcile").success();
+    let _ = said(&plan, "what it gives for a narinfo is none");
+    team.assert_no_token();
+}

@@ -27,8 +27,8 @@ pub(super) fn advise_service(desired: &Desired, name: &CacheName, changes: &mut 
     changes.advice.push(Advice {
         phase: Phase::Prune,
         about: name.to_string(),
-        text: "its service deletes by itself what was not used for longest when the account is full, and tells \
-               neither how large it is nor what is in it: retention and priority do not act there, pins do"
+        text: "its service tells neither its size nor its paths, and deletes what was used least when the account is \
+               full: retention and priority do not act there, pins do"
             .to_owned(),
         lines: Vec::new(),
         because: desired.because("the cache is of a service", &format!("/caches/{name}")),

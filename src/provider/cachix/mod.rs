@@ -171,6 +171,11 @@ impl Client {
                 Use::Look => options.idle_timeout.min(Duration::from_secs(15)),
                 Use::Write => options.idle_timeout,
             },
+            // Who answers byte by byte is not waited for, either.
+            timeout: match purpose {
+                Use::Look => Some(options.timeout.unwrap_or(Duration::from_secs(45))),
+                Use::Write => Some(options.timeout.unwrap_or(Duration::from_mins(10))),
+            },
             ..options.clone()
         };
         let patience = match purpose {
