@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use nanna_cache::config::model::{
     CacheKind, CacheName, ClassName, Classes, ClosureKind, Config, ExcludeNeeded, Foreign, Jobs,
-    Method, NixConf, PinName, PinTarget,
+    Method, NixConf, PinName, PinTarget, Storage,
 };
 use nanna_cache::config::read;
 use nanna_cache::config::secret::SecretRef;
@@ -109,8 +109,24 @@ fn every_key_and_form_is_understood() {
         .collect();
     assert_eq!(
         priorities,
-        [0, 41, 30, 7, 40],
+        [0, 41, 30, 36, 41, 41, 7, 40],
         "given, tier 1, tier 3, given, upstream without tier"
+    );
+    let CacheKind::Bucket(bucket) = &cache("bucket").kind else {
+        panic!("a bucket")
+    };
+    assert_eq!(bucket.bucket.storage, Storage::S3);
+    assert_eq!(bucket.bucket.prefix, "team/nix");
+    let url = bucket.bucket.url.as_deref();
+    assert_eq!(url, Some("http://127.0.0.1:9000/team-cache/team/nix"));
+    assert_eq!(bucket.written.max_size, Some(Size(50_000_000_000)));
+    let CacheKind::Bucket(blob) = &cache("blob").kind else {
+        panic!("a container")
+    };
+    assert_eq!(blob.bucket.account.as_deref(), Some("teamstorage"));
+    assert_eq!(
+        (cache("blob").tier, blob.bucket.name.as_str()),
+        (Some(1), "nix-cache")
     );
     let CacheKind::Upstream { url } = &cache("plain").kind else {
         panic!("an upstream")
@@ -210,7 +226,7 @@ fn every_key_and_form_is_understood() {
     let place = config.places.nearest("/artifacts/one/match/1").unwrap();
     assert_eq!(
         (place.line, config.places.file.as_str()),
-        (34, "tests/fixtures/valid/everything.yaml")
+        (50, "tests/fixtures/valid/everything.yaml")
     );
 }
 

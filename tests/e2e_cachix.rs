@@ -198,7 +198,7 @@ fn what_is_not_declared_stays_and_is_named() {
         "pins: { next: { output: '.#app', keep: { days: 14 } } }\n",
     );
     world.converge();
-    let refused = world.run("adopt team --apply").fails(4);
+    let refused = world.run("adopt --all --cache team --apply").fails(4);
     assert!(
         refused.to_string().contains("there is nothing to adopt"),
         "{refused}"

@@ -99,6 +99,8 @@ codes! {
     InvalidPath = "invalid-path" Error,
     /// Not a URL of a cache.
     InvalidUrl = "invalid-url" Error,
+    /// A bucket, container, account, region or prefix that cannot be one.
+    InvalidBucket = "invalid-bucket" Error,
     /// Not an installable.
     InvalidInstallable = "invalid-installable" Error,
     /// Not a public key.
@@ -120,6 +122,8 @@ codes! {
     MissingPublicKeys = "missing-public-keys" Error,
     /// `http://` without `insecure: true`.
     InsecureUrl = "insecure-url" Error,
+    /// A bucket that Nix cannot read by itself has no `url`.
+    MissingUrl = "missing-url" Error,
     /// `generate: true` for a key that is not in a file.
     GenerateWithoutFile = "generate-without-file" Error,
     /// One key file that two caches would generate under different names.

@@ -103,6 +103,8 @@ pub enum CacheKind {
     File(FileCache),
     /// A cache that Cachix keeps.
     Cachix(CachixCache),
+    /// A bucket of an object storage that we write.
+    Bucket(BucketCache),
     /// A cache that is only read.
     Upstream {
         /// Where it answers, without a final slash.
@@ -116,6 +118,7 @@ impl CacheKind {
     pub const fn written(&self) -> Option<&Written> {
         match self {
             Self::File(file) => Some(&file.written),
+            Self::Bucket(bucket) => Some(&bucket.written),
             Self::Cachix(cachix) if !cachix.read_only => Some(&cachix.written),
             Self::Cachix(_) | Self::Upstream { .. } => None,
         }
@@ -174,6 +177,58 @@ pub enum OnError {
     Fail,
     /// The run says so, and goes on.
     Warn,
+}
+
+/// A binary cache in a bucket.
+#[derive(Clone, Debug)]
+pub struct BucketCache {
+    /// Which bucket.
+    pub bucket: Bucket,
+    /// What it has as a cache that we write.
+    pub written: Written,
+}
+
+/// The interfaces of object storages.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Storage {
+    /// Amazon S3, and what speaks like it.
+    S3,
+    /// Google Cloud Storage.
+    Gcs,
+    /// Azure Blob Storage.
+    Azure,
+}
+
+impl Storage {
+    /// The word for it in `type` and in URLs.
+    #[must_use]
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::S3 => "s3",
+            Self::Gcs => "gcs",
+            Self::Azure => "azure",
+        }
+    }
+}
+
+/// A bucket (for Azure: a container), and the part of it that is the cache. No credentials: those
+/// are found where the tools of the storage find them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Bucket {
+    /// How it is spoken to.
+    pub storage: Storage,
+    /// Its name.
+    pub name: String,
+    /// Name of the account (Azure).
+    pub account: Option<String>,
+    /// What the keys of the cache begin with, without slashes at its ends; empty: nothing.
+    pub prefix: String,
+    /// Region; `None`: the one that the environment names, else the storage's first.
+    pub region: Option<String>,
+    /// Where the storage answers, without a final slash; `None`: at its own address.
+    pub endpoint: Option<String>,
+    /// By which URL Nix reads the cache, without a final slash; `None`: by the storage's own.
+    pub url: Option<String>,
 }
 
 /// What every kind of cache has that we write.

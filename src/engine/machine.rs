@@ -4,12 +4,13 @@ use std::time::Duration;
 
 use camino::{Utf8Path, Utf8PathBuf};
 
-use crate::config::model::Config;
+use crate::config::model::{Bucket, Config};
 use crate::nix::hash::Sha256;
 use crate::plan::desired::{Cache, Site};
 use crate::plan::place::Place;
 use crate::plan::service::Service;
 use crate::plan::time::Time;
+use crate::provider::binary_cache::bucket::BucketStore;
 use crate::provider::binary_cache::folder::FolderStore;
 use crate::provider::binary_cache::terms::Terms;
 use crate::provider::binary_cache::{CacheStore, CacheView, StoreError};
@@ -147,13 +148,10 @@ impl Machine {
     ///
     /// # Errors
     /// There is no way to reach it, such as without credentials.
-    #[expect(
-        clippy::unused_self,
-        reason = "other places need the environment, and may be out of reach"
-    )]
     pub(super) fn view(&self, cache: &Cache) -> Result<Box<dyn CacheView>, StoreError> {
         match &cache.place {
             Place::Folder(folder) => Ok(Box::new(FolderStore::new(folder.as_std_path()))),
+            Place::Bucket(bucket) => Ok(Box::new(self.bucket(bucket, &cache.place)?)),
             Place::Service(service) => Err(closed(service)),
         }
     }
@@ -162,15 +160,16 @@ impl Machine {
     ///
     /// # Errors
     /// As [`Machine::view`].
-    #[expect(
-        clippy::unused_self,
-        reason = "other places need the environment, and may be out of reach"
-    )]
     pub(super) fn store(&self, cache: &Cache) -> Result<Box<dyn CacheStore>, StoreError> {
         match &cache.place {
             Place::Folder(folder) => Ok(Box::new(FolderStore::new(folder.as_std_path()))),
+            Place::Bucket(bucket) => Ok(Box::new(self.bucket(bucket, &cache.place)?)),
             Place::Service(service) => Err(closed(service)),
         }
+    }
+
+    fn bucket(&self, bucket: &Bucket, place: &Place) -> Result<BucketStore, StoreError> {
+        BucketStore::open(bucket, place.identity(), &self.host)
     }
 }
 

@@ -6,6 +6,7 @@
 
 use super::machine::Machine;
 use crate::config::model::CacheName;
+use crate::plan::address::Phase;
 use crate::plan::desired::{Cache, Desired};
 use crate::plan::observed::{Observation, Observed};
 use crate::plan::wanted::{Origin, Wanted};
@@ -19,6 +20,10 @@ pub(super) fn fill(
     observed: &mut Observed,
     progress: &Progress,
 ) {
+    // Only a push adds signatures.
+    if !desired.has(Phase::Push) {
+        return;
+    }
     for (name, cache) in &desired.caches {
         let found = look((desired, machine), observed, name, cache, progress);
         if let Some(Observation::Present(content)) = observed.caches.get_mut(name) {

@@ -189,6 +189,11 @@ impl Desired {
                     let cache = written_cache(cache, &cachix.written, place, &site);
                     caches.insert(name.clone(), cache);
                 }
+                CacheKind::Bucket(bucket) => {
+                    let place = Place::Bucket(bucket.bucket.clone());
+                    let cache = written_cache(cache, &bucket.written, place, &site);
+                    caches.insert(name.clone(), cache);
+                }
                 CacheKind::Upstream { url } => {
                     upstreams.insert(
                         name.clone(),

@@ -161,6 +161,9 @@ pub struct Capabilities {
     pub times: bool,
     /// Whether a push or prune has died is only told by how old its record is.
     pub by_age: bool,
+    /// It was found to overwrite objects although it was told to write only if there is none.
+    #[serde(default)]
+    pub unconditional: bool,
     /// An object can be replaced by another that is as old as it.
     #[serde(default)]
     pub replace: bool,

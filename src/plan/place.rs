@@ -6,6 +6,7 @@
 use camino::{Utf8Path, Utf8PathBuf};
 
 use super::service::Service;
+use crate::config::model::{Bucket, Storage};
 
 /// Where a writable cache is.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -14,6 +15,8 @@ pub enum Place {
     Folder(Utf8PathBuf),
     /// A service keeps it.
     Service(Box<Service>),
+    /// A bucket.
+    Bucket(Bucket),
 }
 
 impl Place {
@@ -23,6 +26,7 @@ impl Place {
         match self {
             Self::Folder(folder) => format!("file://{folder}"),
             Self::Service(service) => service.substituter.clone(),
+            Self::Bucket(bucket) => bucket.url.clone().unwrap_or_else(|| own_url(bucket)),
         }
     }
 
@@ -32,6 +36,7 @@ impl Place {
         match self {
             Self::Folder(folder) => folder.to_string(),
             Self::Service(service) => service.url.clone(),
+            Self::Bucket(bucket) => named(bucket),
         }
     }
 
@@ -42,6 +47,20 @@ impl Place {
         match self {
             Self::Folder(folder) => folder.to_string(),
             Self::Service(service) => service.url.clone(),
+            Self::Bucket(bucket) => {
+                let endpoint = bucket.endpoint.as_deref().unwrap_or_default();
+                format!("{} {endpoint}", named(bucket))
+            }
+        }
+    }
+
+    /// The `type` of such a cache in `cache.yaml`.
+    #[must_use]
+    pub const fn kind(&self) -> &'static str {
+        match self {
+            Self::Folder(_) => "file",
+            Self::Service(_) => "cachix",
+            Self::Bucket(bucket) => bucket.storage.word(),
         }
     }
 
@@ -51,6 +70,7 @@ impl Place {
         match self {
             Self::Folder(_) => "path",
             Self::Service(_) => "url",
+            Self::Bucket(_) => "prefix",
         }
     }
 
@@ -59,7 +79,7 @@ impl Place {
     pub fn folder(&self) -> Option<&Utf8Path> {
         match self {
             Self::Folder(folder) => Some(folder),
-            Self::Service(_) => None,
+            Self::Service(_) | Self::Bucket(_) => None,
         }
     }
 
@@ -67,8 +87,58 @@ impl Place {
     #[must_use]
     pub const fn service(&self) -> Option<&Service> {
         match self {
-            Self::Folder(_) => None,
+            Self::Folder(_) | Self::Bucket(_) => None,
             Self::Service(service) => Some(service),
+        }
+    }
+}
+
+/// A bucket as a URL, as its own tools write it.
+fn named(bucket: &Bucket) -> String {
+    let (scheme, account) = match (bucket.storage, &bucket.account) {
+        (Storage::Azure, Some(account)) => ("azure", format!("{account}/")),
+        (Storage::Gcs, _) => ("gs", String::new()),
+        (storage, _) => (storage.word(), String::new()),
+    };
+    format!("{scheme}://{account}{}{}", bucket.name, slashed(bucket))
+}
+
+fn slashed(bucket: &Bucket) -> String {
+    match bucket.prefix.as_str() {
+        "" => String::new(),
+        prefix => format!("/{prefix}"),
+    }
+}
+
+/// The URL by which Nix reads a bucket of which nobody said another: by its own `s3://`, or by the
+/// address at which the storage shows public objects.
+fn own_url(bucket: &Bucket) -> String {
+    let (name, prefix) = (&bucket.name, slashed(bucket));
+    let endpoint = bucket.endpoint.as_deref();
+    match bucket.storage {
+        Storage::S3 => {
+            let mut parameters = Vec::new();
+            if let Some((scheme, host)) = endpoint.and_then(|url| url.split_once("://")) {
+                parameters.push(format!("endpoint={host}"));
+                if scheme != "https" {
+                    parameters.push(format!("scheme={scheme}"));
+                }
+            }
+            if let Some(region) = &bucket.region {
+                parameters.push(format!("region={region}"));
+            }
+            let sign = if parameters.is_empty() { "" } else { "?" };
+            format!("s3://{name}{sign}{}", parameters.join("&"))
+        }
+        Storage::Gcs => {
+            let endpoint = endpoint.unwrap_or("https://storage.googleapis.com");
+            format!("{endpoint}/{name}{prefix}")
+        }
+        Storage::Azure => {
+            let account = bucket.account.as_deref().unwrap_or_default();
+            let usual = || format!("https://{account}.blob.core.windows.net");
+            let endpoint = endpoint.map_or_else(usual, str::to_owned);
+            format!("{endpoint}/{name}{prefix}")
         }
     }
 }
@@ -84,5 +154,52 @@ mod tests {
         assert_eq!(place.shown(), "/srv/cache");
         assert_eq!(place.identity(), "/srv/cache");
         assert_eq!(place.folder(), Some(Utf8Path::new("/srv/cache")));
+    }
+
+    fn bucket(storage: Storage) -> Bucket {
+        Bucket {
+            storage,
+            name: "team".into(),
+            account: (storage == Storage::Azure).then(|| "acme".into()),
+            prefix: String::new(),
+            region: None,
+            endpoint: None,
+            url: None,
+        }
+    }
+
+    #[test]
+    fn a_bucket_is_read_by_the_url_that_is_given_or_by_its_own() {
+        let url = |bucket: &Bucket| Place::Bucket(bucket.clone()).substituter();
+        let mut s3 = bucket(Storage::S3);
+        assert_eq!(url(&s3), "s3://team");
+        s3.region = Some("eu-central-1".into());
+        assert_eq!(url(&s3), "s3://team?region=eu-central-1");
+        s3.endpoint = Some("http://127.0.0.1:9000".into());
+        assert_eq!(
+            url(&s3),
+            "s3://team?endpoint=127.0.0.1:9000&scheme=http&region=eu-central-1"
+        );
+        s3.url = Some("https://cache.example.org".into());
+        assert_eq!(url(&s3), "https://cache.example.org");
+        let mut gcs = bucket(Storage::Gcs);
+        gcs.prefix = "nix/a".into();
+        assert_eq!(url(&gcs), "https://storage.googleapis.com/team/nix/a");
+        assert_eq!(Place::Bucket(gcs).shown(), "gs://team/nix/a");
+        let azure = bucket(Storage::Azure);
+        assert_eq!(url(&azure), "https://acme.blob.core.windows.net/team");
+        assert_eq!(Place::Bucket(azure).shown(), "azure://acme/team");
+    }
+
+    #[test]
+    fn one_bucket_at_two_addresses_is_two_places() {
+        let here = bucket(Storage::S3);
+        let there = Bucket {
+            endpoint: Some("https://s3.example.org".into()),
+            ..here.clone()
+        };
+        let (here, there) = (Place::Bucket(here), Place::Bucket(there));
+        assert_eq!(here.shown(), there.shown());
+        assert_ne!(here.identity(), there.identity());
     }
 }

@@ -200,7 +200,7 @@ impl Place<'_> {
         let bytes = self.content.nars.bytes();
         CacheBudget {
             cache: self.name.clone(),
-            kind: "file".to_owned(),
+            kind: self.cache.place.kind().to_owned(),
             tier: self
                 .desired
                 .config

@@ -242,6 +242,7 @@ impl CacheView for Handle {
             sizes: true,
             times: true,
             by_age: !self.0.locks,
+            unconditional: false,
             replace: false,
         }
     }

@@ -4,6 +4,8 @@
 //! them in a shape that editors understand: all keys of all types side by side, and for each type
 //! a condition that takes away what is not its own.
 
+mod bucket;
+
 use indexmap::IndexMap;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::Deserialize;
@@ -11,6 +13,7 @@ use serde_json::{Map, Value as Json, json};
 
 use super::NAME_PATTERN;
 use crate::config::units::SIZE_PATTERN;
+pub(crate) use bucket::{RawAzure, RawGcs, RawS3};
 
 /// One cache, by its `type`.
 #[derive(Clone, Debug, Deserialize)]
@@ -18,11 +21,14 @@ use crate::config::units::SIZE_PATTERN;
 pub(crate) enum RawCache {
     File(RawFileCache),
     Cachix(RawCachix),
+    S3(RawS3),
+    Gcs(RawGcs),
+    Azure(RawAzure),
     Upstream(RawUpstream),
 }
 
 /// The types of cache: word and description.
-pub(crate) const TYPES: [(&str, &str); 3] = [
+pub(crate) const TYPES: [(&str, &str); 6] = [
     (
         "file",
         "a folder that is written: on this machine, or on a disk that machines share",
@@ -31,6 +37,15 @@ pub(crate) const TYPES: [(&str, &str); 3] = [
         "cachix",
         "a cache of the service Cachix, or of a server that speaks its interface",
     ),
+    (
+        "s3",
+        "a bucket of Amazon S3, or of a storage that speaks like it",
+    ),
+    (
+        "gcs",
+        "a bucket of Google Cloud Storage (experimental: not tried against the service itself)",
+    ),
+    ("azure", "a container of Azure Blob Storage"),
     (
         "upstream",
         "a cache over HTTP that is only read: what it has is never pushed",
@@ -291,6 +306,9 @@ impl JsonSchema for RawCache {
         let types = [
             ("file", RawFileCache::json_schema(generator)),
             ("cachix", RawCachix::json_schema(generator)),
+            ("s3", RawS3::json_schema(generator)),
+            ("gcs", RawGcs::json_schema(generator)),
+            ("azure", RawAzure::json_schema(generator)),
             ("upstream", RawUpstream::json_schema(generator)),
         ];
         let of = |schema: &Schema, key: &str| schema.get(key).cloned().unwrap_or_default();

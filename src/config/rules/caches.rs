@@ -2,17 +2,36 @@
 
 use indexmap::IndexMap;
 
+use super::buckets;
 use super::keys::{self, Seen};
 use super::places::normal_path;
 use super::written::{compression, priority_of, signing_key};
 use crate::config::check::{Check, below};
 use crate::config::code::Code;
 use crate::config::leak;
-use crate::config::model::{Cache, CacheKind, CacheName, FileCache, Written};
+use crate::config::model::{
+    Bucket, BucketCache, Cache, CacheKind, CacheName, FileCache, Storage, Written,
+};
 use crate::config::problem::Problem;
 use crate::config::raw::RawConfig;
-use crate::config::raw::caches::{RawCache, RawFileCache, RawUpstream};
+use crate::config::raw::caches::{
+    RawCache, RawCompression, RawFileCache, RawSigningKey, RawUpstream,
+};
 use crate::config::secret::SecretRef;
+
+/// The keys that every written cache has, whatever its type.
+macro_rules! own {
+    ($raw:expr) => {
+        Own {
+            tier: $raw.tier,
+            nix_priority: $raw.nix_priority,
+            public_keys: &$raw.public_keys,
+            signing_key: $raw.signing_key.as_ref(),
+            compression: &$raw.compression,
+            max_size: $raw.max_size.as_ref(),
+        }
+    };
+}
 
 /// Checks `caches`.
 pub(in crate::config) fn check(
@@ -20,6 +39,7 @@ pub(in crate::config) fn check(
     raw: &RawConfig,
 ) -> IndexMap<CacheName, Cache> {
     let mut seen = Seen::new();
+    let project = raw.project.as_str();
     let caches: IndexMap<CacheName, Cache> = raw
         .caches
         .iter()
@@ -32,6 +52,21 @@ pub(in crate::config) fn check(
                 }
                 RawCache::Cachix(cachix) => {
                     super::cachix::check(check, &pointer, name, cachix, &mut seen)
+                }
+                RawCache::S3(raw) => {
+                    let bucket = buckets::s3(check, &pointer, raw);
+                    let own = own!(raw);
+                    bucket_cache(check, &pointer, (project, name), (bucket, own), &mut seen)
+                }
+                RawCache::Gcs(raw) => {
+                    let bucket = buckets::gcs(check, &pointer, raw);
+                    let own = own!(raw);
+                    bucket_cache(check, &pointer, (project, name), (bucket, own), &mut seen)
+                }
+                RawCache::Azure(raw) => {
+                    let bucket = buckets::azure(check, &pointer, raw);
+                    let own = own!(raw);
+                    bucket_cache(check, &pointer, (project, name), (bucket, own), &mut seen)
                 }
                 RawCache::Upstream(upstream) => {
                     self::upstream(check, &pointer, upstream, &mut seen)
@@ -66,23 +101,58 @@ fn file_cache(
         ),
         kind: CacheKind::File(FileCache {
             path: raw.path.clone(),
-            written: Written {
-                signing_key: raw.signing_key.as_ref().map(|key| {
-                    signing_key(
-                        check,
-                        &below(pointer, "signing-key"),
-                        key,
-                        &format!("{project}-{name}-1"),
-                    )
-                }),
-                compression: compression(check, &below(pointer, "compression"), &raw.compression),
-                recompress: raw.compression.recompress,
-                max_size: raw
-                    .max_size
-                    .as_ref()
-                    .and_then(|size| check.size(&below(pointer, "max-size"), size)),
-            },
+            written: written(check, pointer, (project, name), &own!(raw)),
         }),
+    }
+}
+
+/// What every written cache has in `cache.yaml`.
+struct Own<'r> {
+    tier: Option<u8>,
+    nix_priority: Option<u32>,
+    public_keys: &'r [String],
+    signing_key: Option<&'r RawSigningKey>,
+    compression: &'r RawCompression,
+    max_size: Option<&'r String>,
+}
+
+fn bucket_cache(
+    check: &mut Check<'_>,
+    pointer: &str,
+    names: (&str, &str),
+    (bucket, own): (Bucket, Own<'_>),
+    seen: &mut Seen,
+) -> Cache {
+    let tier = own.tier.or(Some(1));
+    Cache {
+        tier,
+        nix_priority: own.nix_priority.unwrap_or(priority_of(tier)),
+        public_keys: keys::check(check, &below(pointer, "public-keys"), own.public_keys, seen),
+        kind: CacheKind::Bucket(BucketCache {
+            bucket,
+            written: written(check, pointer, names, &own),
+        }),
+    }
+}
+
+fn written(
+    check: &mut Check<'_>,
+    pointer: &str,
+    (project, name): (&str, &str),
+    own: &Own<'_>,
+) -> Written {
+    let signing = below(pointer, "signing-key");
+    let key_name = format!("{project}-{name}-1");
+    let key = own
+        .signing_key
+        .map(|key| signing_key(check, &signing, key, &key_name));
+    let compression = compression(check, &below(pointer, "compression"), own.compression);
+    let size = own.max_size;
+    Written {
+        signing_key: key,
+        compression,
+        recompress: own.compression.recompress,
+        max_size: size.and_then(|size| check.size(&below(pointer, "max-size"), size)),
     }
 }
 
@@ -112,6 +182,13 @@ fn one_place_each(check: &mut Check<'_>, caches: &IndexMap<CacheName, Cache>) {
             CacheKind::File(file) => (normal_path(&file.path), below(&pointer, "path")),
             CacheKind::Cachix(cachix) if cachix.url.is_empty() => continue,
             CacheKind::Cachix(cachix) => (cachix.url.to_ascii_lowercase(), pointer),
+            CacheKind::Bucket(cache) => {
+                let bucket = &cache.bucket;
+                let is_azure = bucket.storage == Storage::Azure;
+                let key = if is_azure { "container" } else { "bucket" };
+                let identity = buckets::identity(bucket);
+                (identity, below(&pointer, key))
+            }
             CacheKind::Upstream { url } if url.is_empty() => continue,
             CacheKind::Upstream { url } => (url.to_ascii_lowercase(), below(&pointer, "url")),
         };

@@ -3,6 +3,7 @@
 //! A rule takes what was decoded, reports every problem it sees, and gives its part of the model.
 //! Where something is wrong, the part is made up: it is never used, for an error was reported.
 
+mod buckets;
 pub(super) mod caches;
 mod cachix;
 pub(super) mod classes;

@@ -66,10 +66,21 @@ impl Place<'_> {
                 dangling.into_iter().take(5).collect(),
             );
         }
-        if self.content.capabilities.by_age {
+        let is_folder = self.cache.place.folder().is_some();
+        // Of a storage nothing else is expected, and the documents say so.
+        if self.content.capabilities.by_age && is_folder {
             advise(
                 "its file system has no locks that hold for every machine: after a push has died, what it \
                  relied on is kept for a day, and a prune that has died keeps others waiting for half an hour"
+                    .to_owned(),
+                Vec::new(),
+            );
+        }
+        if self.content.capabilities.unconditional {
+            advise(
+                "its storage overwrites objects although it is told to write only if there is none. Nothing breaks by \
+                 it; but of two pushes of one path at the same moment both write its narinfo, and the other's NAR stays \
+                 until it is swept"
                     .to_owned(),
                 Vec::new(),
             );

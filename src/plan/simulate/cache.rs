@@ -95,6 +95,7 @@ impl SimCache {
                 sizes: true,
                 times: true,
                 by_age: false,
+                unconditional: false,
                 replace: true,
             },
             info: self.info.clone(),

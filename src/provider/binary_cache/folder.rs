@@ -268,6 +268,7 @@ impl CacheView for FolderStore {
             sizes: true,
             times: true,
             by_age: !self.place.has_locks(),
+            unconditional: false,
             replace: true,
         }
     }

@@ -2,7 +2,7 @@
 //! every visible narinfo whole.
 //!
 //! [`CacheView`] reads, [`CacheStore`] also writes; an observer is given a view and so cannot
-//! write. [`folder`] is a store in a folder. [`push`] and [`prune`] are the two algorithms of the protocol, [`observe`] is what a
+//! write. [`folder`] is a store in a folder, [`bucket`] one in an object storage. [`push`] and [`prune`] are the two algorithms of the protocol, [`observe`] is what a
 //! planner and a pruner look with. Promise: at every instant, also after a crash, every narinfo
 //! that a reader sees has its NAR and its references. It must not decide what should change.
 //!
@@ -14,6 +14,7 @@
 //! - a record whose writer may be stopped is not acted upon by its writer after *trust*, and not
 //!   waited for by others after *gone*.
 
+pub mod bucket;
 pub mod fetch;
 pub mod folder;
 pub mod index;
@@ -225,6 +226,21 @@ pub trait CacheView: Send + Sync {
     /// It cannot be read, or is larger.
     fn get(&self, key: &str, limit: u64) -> Result<Option<Object>, StoreError>;
 
+    /// As [`CacheView::head`] for each of many keys, in their order.
+    fn head_many(&self, keys: &[String]) -> Vec<Result<Option<Meta>, StoreError>> {
+        keys.iter().map(|key| self.head(key)).collect()
+    }
+
+    /// As [`CacheView::get`] for each of many keys, in their order.
+    fn get_many(&self, keys: &[String], limit: u64) -> Vec<Result<Option<Object>, StoreError>> {
+        keys.iter().map(|key| self.get(key, limit)).collect()
+    }
+
+    /// How many may read at once with profit.
+    fn readers(&self) -> usize {
+        8
+    }
+
     /// As [`CacheView::head`] if the revision is `known`, else as [`CacheView::get`], with the
     /// bytes in `buffer`. For very many objects.
     ///
@@ -334,6 +350,13 @@ pub trait CacheStore: CacheView {
     /// the first error, so the answer may be shorter than the question.
     fn put_in_order(&self, puts: Vec<Put>) -> Vec<Result<Outcome, StoreError>>;
 
+    /// Writes small objects so that each becomes visible only after all of the levels before its own
+    /// are; within a level in any order. Answers in the order of the levels; ends with the first
+    /// error, though more of its level may have been written.
+    fn put_levels(&self, levels: Vec<Vec<Put>>) -> Vec<Result<Outcome, StoreError>> {
+        self.put_in_order(levels.into_iter().flatten().collect())
+    }
+
     /// Writes a record of a living process (an intent or a prune record) and says what its
     /// Last-Modified is; while this process lives and does not [`CacheStore::delete`] it, others
     /// see it as not gone.
@@ -365,6 +388,12 @@ pub trait CacheStore: CacheView {
 
     /// Deletes objects, in any order; one that is not there counts as deleted. One answer per key.
     fn delete(&self, keys: &[String]) -> Vec<Result<(), StoreError>>;
+
+    /// Whether a request that writes or deletes got no answer and may take effect later, also where
+    /// it was sent again with success: what this process protects by a record is then left to age.
+    fn has_unanswered(&self) -> bool {
+        false
+    }
 
     /// The same cache for a reader.
     fn view(&self) -> &dyn CacheView;

@@ -353,6 +353,7 @@ impl Reader<'_> {
     fn listing(&mut self, look: &Look<'_>) -> Listing {
         let mut listing = Listing {
             hashes: Vec::new(),
+            states: Vec::new(),
             others: Vec::new(),
             index: look
                 .index
@@ -370,17 +371,24 @@ impl Reader<'_> {
             listing.same = true;
             return listing;
         }
-        let (hashes, others) = (&mut listing.hashes, &mut listing.others);
+        let (mut found, others) = (Vec::new(), &mut listing.others);
         let listed = self.view.list(Area::Top, &mut |listed| match listed
             .key
             .strip_suffix(".narinfo")
             .map(str::parse::<HashPart>)
         {
-            Some(Ok(hash)) => hashes.push(hash),
+            Some(Ok(hash)) => found.push((hash, listed.meta)),
             _ => others.push(listed.key.to_owned()),
         });
-        hashes.sort_unstable();
-        hashes.dedup();
+        found.sort_unstable_by_key(|(hash, _)| *hash);
+        found.dedup_by_key(|(hash, _)| *hash);
+        // A folder is asked for each object; a storage has said all of them by then.
+        if found.iter().all(|(_, meta)| meta.is_some()) {
+            let state = |meta: &Meta| (meta.revision, meta.modified);
+            let metas = found.iter().filter_map(|(_, meta)| meta.as_ref());
+            listing.states = metas.map(state).collect();
+        }
+        listing.hashes = found.into_iter().map(|(hash, _)| hash).collect();
         others.sort_unstable();
         if let Err(error) = listed {
             listing.stamp = None;

@@ -359,7 +359,8 @@ impl Prune<'_> {
         if matches!(result, Err(PruneError::Lapsed)) {
             return result;
         }
-        if !self.unanswered || !self.terms.keeps(Rule::PruneAges) {
+        let unanswered = self.unanswered || self.store.has_unanswered();
+        if !unanswered || !self.terms.keeps(Rule::PruneAges) {
             self.body.phase = PrunePhase::Ended;
             self.body.paths = self.left();
             (self.body.later, self.body.roots, self.body.nars) = Default::default();

@@ -351,7 +351,9 @@ impl Push<'_> {
                 Ok(presence) => presence,
                 Err(early) => {
                     let mut classes = self.done.classes.values();
-                    if classes.all(|class| class.uploaded.is_empty()) {
+                    if classes.all(|class| class.uploaded.is_empty())
+                        && !self.store.has_unanswered()
+                    {
                         held.remove()?;
                     }
                     return Err(early);
@@ -376,7 +378,7 @@ impl Push<'_> {
                 self.write_roots(&mut held)?;
                 // What is published without a root record is kept alive by the intent alone. (A push of
                 // which a write got no answer does not come here: its intent is left to age.)
-                if self.done.failed.is_empty() {
+                if self.done.failed.is_empty() && !self.store.has_unanswered() {
                     held.remove()?;
                 }
                 return Ok(());
@@ -426,9 +428,13 @@ impl Push<'_> {
     fn is_whole(&self, relies: &BTreeSet<HashPart>) -> Result<bool, StoreError> {
         let failed: HashSet<HashPart> = self.done.failed.iter().map(|f| f.path.hash()).collect();
         let view = self.store.view();
-        for hash in relies.iter().filter(|hash| !failed.contains(hash)) {
-            if view.head(&super::narinfo_key(*hash))?.is_none() {
-                return Ok(false);
+        let asked = relies.iter().filter(|hash| !failed.contains(hash));
+        let keys: Vec<String> = asked.map(|hash| super::narinfo_key(*hash)).collect();
+        for keys in keys.chunks(look::AT_ONCE) {
+            for found in view.head_many(keys) {
+                if found?.is_none() {
+                    return Ok(false);
+                }
             }
         }
         Ok(true)
@@ -438,16 +444,14 @@ impl Push<'_> {
         let failed: HashSet<&StorePath> = self.done.failed.iter().map(|f| &f.path).collect();
         let view = self.store.view();
         let (mut puts, mut written) = (Vec::new(), Vec::new());
-        for root in self
-            .batch
-            .roots
-            .iter()
-            .filter(|root| !failed.contains(&root.path))
-        {
-            let key = Root::key(&root.class, root.path.hash());
+        let roots = self.batch.roots.iter();
+        let roots: Vec<&RootToWrite> = roots.filter(|root| !failed.contains(&root.path)).collect();
+        let key_of = |root: &&RootToWrite| Root::key(&root.class, root.path.hash());
+        let keys: Vec<String> = roots.iter().map(key_of).collect();
+        let found = view.get_many(&keys, super::SMALL_OBJECT);
+        for ((root, key), found) in roots.into_iter().zip(keys).zip(found) {
             // What other versions wrote there is kept.
-            let other = view
-                .get(&key, super::SMALL_OBJECT)?
+            let other = found?
                 .and_then(|object| records::read::<RootBody>(&key, &object.bytes).ok())
                 .map(|body| body.other)
                 .unwrap_or_default();
@@ -472,7 +476,7 @@ impl Push<'_> {
         for chunk in puts.chunks(256) {
             held.renew()?;
             held.trusted()?;
-            for result in self.store.put_in_order(chunk.to_vec()) {
+            for result in self.store.put_levels(vec![chunk.to_vec()]) {
                 result?;
             }
         }

@@ -18,6 +18,8 @@ use crate::transfer::progress::Progress;
 
 /// Narinfos that are read for a key that is at hand.
 const SAMPLE: usize = 32;
+/// Narinfos that are asked for at once.
+const AT_ONCE: usize = 64;
 /// Threads that read when each narinfo counts.
 const THREADS: usize = 8;
 
@@ -60,12 +62,15 @@ pub fn signed(
     };
     let part = |hashes: &[HashPart]| -> Result<Signed, StoreError> {
         let mut found = Signed::of(question.name());
-        for hash in hashes {
+        for hashes in hashes.chunks(AT_ONCE) {
             if progress.is_stopped() {
                 break;
             }
-            if let Some(object) = view.get(&narinfo_key(*hash), SMALL_OBJECT)? {
-                look(&object.bytes, store_dir, question, &mut found);
+            let keys: Vec<String> = hashes.iter().map(|hash| narinfo_key(*hash)).collect();
+            for object in view.get_many(&keys, SMALL_OBJECT) {
+                if let Some(object) = object? {
+                    look(&object.bytes, store_dir, question, &mut found);
+                }
             }
         }
         Ok(found)
@@ -131,25 +136,32 @@ pub fn short_of(
 ) -> Short {
     let part = |known: &[Known]| {
         let mut short = Short::default();
-        for path in known.iter().take_while(|_| !progress.is_stopped()) {
-            let Ok(Some(object)) = view.get(&narinfo_key(path.hash), SMALL_OBJECT) else {
-                continue;
-            };
-            let Ok(brief) = Brief::from_bytes(&object.bytes, store_dir) else {
-                continue;
-            };
-            if !path.is_said_by(&brief) {
-                continue;
+        for known in known.chunks(AT_ONCE) {
+            if progress.is_stopped() {
+                break;
             }
-            let lacks = |name| !brief.signatures().any(|text| bears(text, name));
-            if brief.ca.is_none() && standard.key.is_some_and(lacks) {
-                short.unsigned.push(path.hash);
-            }
-            if standard
-                .method
-                .is_some_and(|method| Compression::from(brief.compression) != word(method))
-            {
-                short.otherwise.push(path.hash);
+            let keys: Vec<String> = known.iter().map(|path| narinfo_key(path.hash)).collect();
+            let objects = view.get_many(&keys, SMALL_OBJECT);
+            for (path, object) in known.iter().zip(objects) {
+                let Ok(Some(object)) = object else {
+                    continue;
+                };
+                let Ok(brief) = Brief::from_bytes(&object.bytes, store_dir) else {
+                    continue;
+                };
+                if !path.is_said_by(&brief) {
+                    continue;
+                }
+                let lacks = |name| !brief.signatures().any(|text| bears(text, name));
+                if brief.ca.is_none() && standard.key.is_some_and(lacks) {
+                    short.unsigned.push(path.hash);
+                }
+                if standard
+                    .method
+                    .is_some_and(|method| Compression::from(brief.compression) != word(method))
+                {
+                    short.otherwise.push(path.hash);
+                }
             }
         }
         short

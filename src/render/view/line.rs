@@ -98,9 +98,7 @@ fn fill(plan: &Plan, step: &Step, line: &mut Line, notes: &mut Vec<String>, most
         } => {
             line.label = safe(folder);
             notes.push(match before {
-                None if folder.contains("://") => {
-                    format!("new: the cache {}", safe(cache.as_str()))
-                }
+                None if folder.contains("://") => format!("new cache {}", safe(cache.as_str())),
                 None => format!("new folder for the cache {}", safe(cache.as_str())),
                 Some(_) => format!("`nix-cache-info` of {}", safe(cache.as_str())),
             });

@@ -19,16 +19,13 @@ use crate::provider::binary_cache::index::{
     Cursor, Entries, Entry, Index, Reference, SEGMENTS, Writer,
 };
 use crate::provider::binary_cache::{
-    Area, Buffer, CacheView, SMALL_OBJECT, Seen, Stamp, StoreError,
+    Area, Buffer, CacheView, Meta, Revision, SMALL_OBJECT, Seen, Stamp, StoreError,
 };
 use crate::transfer::progress::Progress;
 use segment::Segment;
 use slots::Slots;
 pub(super) use slots::Starts;
 pub(super) use table::Table;
-
-/// Reading threads; more are slower, also where the disk has to be waited for.
-const THREADS: usize = 8;
 
 /// No such slot, or one whose narinfo is of no use.
 const NONE: u32 = u32::MAX;
@@ -37,6 +34,8 @@ const NONE: u32 = u32::MAX;
 pub(super) struct Listing {
     /// The narinfos, ascending.
     pub(super) hashes: Vec<HashPart>,
+    /// What the listing says of each of them; empty: it does not.
+    pub(super) states: Vec<(Revision, Time)>,
     /// Whatever lies beside them.
     pub(super) others: Vec<String>,
     /// The index as it is.
@@ -73,6 +72,7 @@ impl Narinfos {
             look,
             slots,
             old,
+            states: listing.states,
             same: listing.same,
             writer: OnceLock::new(),
             progress,
@@ -81,7 +81,7 @@ impl Narinfos {
         let threads = match look.threads {
             // What is remembered needs no waiting for the disk.
             0 if listing.same => 2,
-            0 => THREADS,
+            0 => view.readers().max(1),
             threads => threads,
         };
         let threads = threads.min(work.slots.hashes.len().div_ceil(64)).max(1);
@@ -215,6 +215,8 @@ struct Work<'a> {
     look: &'a Look<'a>,
     slots: Slots,
     old: Option<Old>,
+    /// By slot, what the listing says of it; empty: it does not.
+    states: Vec<(Revision, Time)>,
     /// Whether what the index has counts without asking for its revision.
     same: bool,
     /// The new index, once anything in it is not as in the old one.
@@ -246,7 +248,16 @@ impl Work<'_> {
                 Some(entry) if self.same => Ok(Some(Ok((entry, entry.modified)))),
                 _ => {
                     set_key(&mut key, hash);
-                    self.look(&key, known, buffer)
+                    match (known, self.states.get(slot)) {
+                        // The listing is as good as a question: it is no older than the look.
+                        (Some(entry), Some((revision, modified)))
+                            if entry.revision == *revision =>
+                        {
+                            Ok(Some(Ok((entry, *modified))))
+                        }
+                        (_, Some(state)) => self.read(&key, *state, buffer),
+                        (known, None) => self.look(&key, known, buffer),
+                    }
                 }
             };
             match seen {
@@ -318,6 +329,27 @@ impl Work<'_> {
         Ok(seen.map(|seen| match known {
             Some(entry) if !seen.read => Ok((entry, seen.meta.modified)),
             _ => Err(seen),
+        }))
+    }
+
+    /// Reads an object of which the listing said this. It is remembered as what the listing said, for
+    /// the next listing is compared with it; what changed since then is so read again.
+    fn read<'e>(
+        &self,
+        key: &str,
+        (revision, modified): (Revision, Time),
+        buffer: &mut Buffer,
+    ) -> Result<Option<Found<'e>>, StoreError> {
+        let seen = self.view.look(key, None, SMALL_OBJECT, buffer)?;
+        Ok(seen.map(|seen| {
+            Err(Seen {
+                meta: Meta {
+                    modified,
+                    revision,
+                    ..seen.meta
+                },
+                read: true,
+            })
         }))
     }
 

@@ -14,6 +14,9 @@ use crate::provider::binary_cache::records::{self, Condemned, Found, Trace};
 use crate::provider::binary_cache::terms::Rule;
 use crate::provider::binary_cache::{CacheView, Object, SMALL_OBJECT, StoreError, narinfo_key};
 
+/// So many objects are asked for at once.
+pub(super) const AT_ONCE: usize = 256;
+
 /// How long to wait before prunes are looked at again.
 const PAUSE: Duration = Duration::from_millis(500);
 
@@ -42,58 +45,105 @@ pub(super) fn presence(
 ) -> Result<Presence, StoreError> {
     let mut presence = Presence::default();
     let mut items = HashSet::with_capacity(batch.items.len());
-    for (at, item) in batch.items.iter().enumerate() {
-        items.insert(item.path.hash());
-        match view.get(&narinfo_key(item.path.hash()), SMALL_OBJECT) {
-            Ok(Some(object)) if is_of_use(view, batch, item, &object.bytes)? => {
-                if mend::is_otherwise(batch, item, &object.bytes) {
-                    presence.otherwise.insert(at, object);
-                } else if mend::lacks_signature(batch, item, &object.bytes) {
-                    presence.unsigned.push(Unsigned { at, object });
+    for (chunk, some) in batch.items.chunks(AT_ONCE).enumerate() {
+        let keys: Vec<String> = some
+            .iter()
+            .map(|item| narinfo_key(item.path.hash()))
+            .collect();
+        let mut found = Vec::with_capacity(some.len());
+        let (mut asked, mut nars) = (Vec::new(), Vec::new());
+        for (at, (item, object)) in some
+            .iter()
+            .zip(view.get_many(&keys, SMALL_OBJECT))
+            .enumerate()
+        {
+            items.insert(item.path.hash());
+            let state = match object {
+                Ok(None) => State::Absent,
+                Err(StoreError::TooLarge { .. }) => State::Broken,
+                Err(error) => return Err(error),
+                Ok(Some(object)) => match nar_of(batch, item, &object.bytes) {
+                    None => State::Broken,
+                    Some(Place::Elsewhere) => State::Whole(object),
+                    Some(Place::Here(key)) => {
+                        asked.push(at);
+                        nars.push(key);
+                        State::Whole(object)
+                    }
+                },
+            };
+            found.push(state);
+        }
+        for (at, nar) in asked.into_iter().zip(view.head_many(&nars)) {
+            match nar {
+                Ok(Some(_)) => {}
+                Ok(None) | Err(StoreError::BadKey(_)) => found[at] = State::Broken,
+                Err(error) => return Err(error),
+            }
+        }
+        for (at, (item, state)) in some.iter().zip(found).enumerate() {
+            let at = chunk * AT_ONCE + at;
+            match state {
+                State::Whole(object) => {
+                    if mend::is_otherwise(batch, item, &object.bytes) {
+                        presence.otherwise.insert(at, object);
+                    } else if mend::lacks_signature(batch, item, &object.bytes) {
+                        presence.unsigned.push(Unsigned { at, object });
+                    }
+                    presence.present.push(at);
                 }
-                presence.present.push(at);
+                State::Broken => {
+                    presence.broken.insert(at);
+                    presence.absent.push(at);
+                }
+                State::Absent => presence.absent.push(at),
             }
-            Ok(Some(_)) | Err(StoreError::TooLarge { .. }) => {
-                presence.broken.insert(at);
-                presence.absent.push(at);
-            }
-            Ok(None) => presence.absent.push(at),
-            Err(error) => return Err(error),
         }
     }
-    for hash in relies {
-        if !items.contains(hash) && view.head(&narinfo_key(*hash))?.is_none() {
-            presence.moved.push(*hash);
+    let others: Vec<HashPart> = relies
+        .iter()
+        .filter(|hash| !items.contains(hash))
+        .copied()
+        .collect();
+    for some in others.chunks(AT_ONCE) {
+        let keys: Vec<String> = some.iter().map(|hash| narinfo_key(*hash)).collect();
+        for (hash, found) in some.iter().zip(view.head_many(&keys)) {
+            if found?.is_none() {
+                presence.moved.push(*hash);
+            }
         }
     }
     Ok(presence)
 }
 
-/// Whether a narinfo that is there can be read by every Nix, is of this path, and has its NAR.
-fn is_of_use(
-    view: &dyn CacheView,
-    batch: &Batch,
-    item: &Item,
-    bytes: &[u8],
-) -> Result<bool, StoreError> {
-    let Ok(brief) = Brief::from_bytes(bytes, &batch.store_dir) else {
-        return Ok(false);
-    };
+/// What a look at a narinfo found.
+enum State {
+    Absent,
+    Broken,
+    Whole(Object),
+}
+
+/// Where the NAR of a narinfo is.
+enum Place {
+    Here(String),
+    /// Elsewhere on the net: not ours to judge.
+    Elsewhere,
+}
+
+/// Where the NAR of a narinfo is that every Nix can read and that is of this path; `None`: it is not so.
+fn nar_of(batch: &Batch, item: &Item, bytes: &[u8]) -> Option<Place> {
+    let brief = Brief::from_bytes(bytes, &batch.store_dir).ok()?;
     if brief.store_path != item.path.as_ref() || brief.malformed_signatures > 0 {
-        return Ok(false);
+        return None;
     }
     if brief.ca.is_some() && !brief.to_nar_info().has_valid_ca(&batch.store_dir) {
-        return Ok(false);
+        return None;
     }
-    // A NAR elsewhere on the net is not ours to judge.
-    if brief.url.contains("://") || brief.url.contains('?') {
-        return Ok(true);
-    }
-    match view.head(brief.url) {
-        Ok(found) => Ok(found.is_some()),
-        Err(StoreError::BadKey(_)) => Ok(false),
-        Err(error) => Err(error),
-    }
+    Some(if brief.url.contains("://") || brief.url.contains('?') {
+        Place::Elsewhere
+    } else {
+        Place::Here(brief.url.to_owned())
+    })
 }
 
 impl Push<'_> {

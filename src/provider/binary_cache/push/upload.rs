@@ -4,7 +4,7 @@
 //! NAR is in its place and all that it refers to is visible or goes before it; what is ready is
 //! published in waves, so that looking at prunes and syncing folders is done once for many.
 
-use std::collections::{HashSet, VecDeque};
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::time::Duration;
 
 use super::batch::Order;
@@ -251,16 +251,41 @@ impl Push<'_> {
                     presence.broken.contains(&at),
                 ));
             }
-            if !self.terms.keeps(Rule::ReferencesFirst) {
+            let levels = if self.terms.keeps(Rule::ReferencesFirst) {
+                uploads.levels(&wave)
+            } else {
                 puts.reverse();
+                (0..puts.len()).collect()
+            };
+            // In the order of the levels, those of one beside one another.
+            let mut order: Vec<usize> = (0..puts.len()).collect();
+            order.sort_by_key(|at| levels[*at]);
+            let mut puts: Vec<Option<Put>> = puts.into_iter().map(Some).collect();
+            let mut by_level: Vec<Vec<Put>> = Vec::new();
+            for &at in &order {
+                by_level.resize_with((levels[at] + 1).max(by_level.len()), Vec::new);
+                by_level[levels[at]].extend(puts[at].take());
             }
             held.renew()?;
             held.trusted()?;
-            let results = self.store.put_in_order(puts);
-            for ((at, bytes), result) in wave.into_iter().zip(bytes).zip(results) {
-                let outcome = result?;
-                uploads.published(at);
-                self.count(at, bytes, outcome);
+            let results = self.store.put_levels(by_level);
+            let in_order = order.into_iter().map(|at| (wave[at], bytes[at]));
+            let mut failed = None;
+            for ((at, bytes), result) in in_order.zip(results) {
+                match result {
+                    Ok(outcome) => {
+                        uploads.states[at] = State::Visible;
+                        uploads.left -= 1;
+                        self.count(at, bytes, outcome);
+                    }
+                    Err(error) => failed = Some(error),
+                }
+            }
+            let states = &uploads.states;
+            let is_open = |at: &usize| matches!(states[*at], State::Ready(_));
+            uploads.wave.retain(is_open);
+            if let Some(error) = failed {
+                return Err(error.into());
             }
         }
         Ok(())
@@ -410,6 +435,19 @@ impl Uploads {
             self.wave.push_back(at);
             open.extend(&self.order.referrers[at]);
         }
+    }
+
+    /// For each item of a wave how many others of it, one referring to the next, must be visible first.
+    fn levels(&self, wave: &[usize]) -> Vec<usize> {
+        let mut of: HashMap<usize, usize> = HashMap::with_capacity(wave.len());
+        // References come before referrers in it.
+        for &at in wave {
+            let below = self.order.references[at].iter();
+            let level = below.filter_map(|to| of.get(to)).max();
+            let level = level.map_or(0, |level| level + 1);
+            of.insert(at, level);
+        }
+        wave.iter().map(|at| of[at]).collect()
     }
 
     /// Forms the wave anew after some of its items turned out not to be ready.

@@ -1,0 +1,544 @@
+//! A binary cache in a bucket of an object storage: S3 and what speaks like it, Google Cloud
+//! Storage, Azure Blob Storage.
+//!
+//! Promises: an object appears whole, by one request or by the completion of a multipart upload;
+//! nothing is sent again that may still take effect later without [`CacheStore::has_unanswered`]
+//! saying so; times are the server's; no credential is in an error. Records are judged by their
+//! age: a storage does not know whose process lives. Whether the storage honours "only if it is
+//! not there" is tried out before anything relies on it ([`conditions`]).
+//!
+//! NARs are named by the hash of their compressed bytes, so these are held back, in a temporary
+//! file, until all of them are there. Naming by the hash of the NAR itself would save the file, but
+//! then two pushers that compress differently would replace each other's bytes under one name, and
+//! a narinfo would state another's size and hash.
+
+mod conditions;
+mod fault;
+mod list;
+mod open;
+mod read;
+mod upload;
+mod wire;
+
+use std::io::Read;
+use std::sync::{Arc, OnceLock};
+
+use object_store::list::PaginatedListStore;
+use object_store::path::Path;
+use object_store::{
+    Error, GetOptions, ObjectMeta, ObjectStore, ObjectStoreExt as _, PutMode, PutOptions,
+    PutPayload,
+};
+use tokio::sync::Semaphore;
+use tokio::task::JoinSet;
+
+use super::{
+    Area, CacheStore, CacheView, IfThere, Listed, Meta, Object, Outcome, Put, Revision,
+    SMALL_OBJECT, StoreError,
+};
+use crate::nix::hash::Sha256;
+use crate::plan::observed::Capabilities;
+use crate::plan::time::Time;
+use crate::sys::clock;
+use crate::sys::http;
+use crate::transfer::sink::Sink;
+use fault::{Asked, fault};
+pub use wire::{Patience, Requests};
+
+/// So many requests are under way at once.
+const AT_ONCE: usize = 32;
+
+/// So many keys are deleted by one request at most, where a storage can.
+const KEYS_AT_ONCE: usize = 1000;
+
+/// How often an object is read whose bytes broke off.
+const READS: usize = 3;
+
+/// A cache in a bucket. Cheap to clone.
+#[derive(Clone)]
+pub struct BucketStore {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    store: Arc<dyn ObjectStore>,
+    /// The same, for listings page by page; `None`: it has no pages.
+    pages: Option<Arc<dyn PaginatedListStore>>,
+    /// Empty, or ending in `/`.
+    prefix: String,
+    /// Name of the bucket.
+    bucket: String,
+    identity: String,
+    has_credentials: bool,
+    facts: Arc<wire::Facts>,
+    /// Whether conditions are honoured, once it was tried.
+    conditions: OnceLock<bool>,
+    at_once: Arc<Semaphore>,
+}
+
+impl BucketStore {
+    /// A cache in memory that ends with the process, for tests.
+    #[doc(hidden)]
+    #[must_use]
+    pub fn in_memory(prefix: &str) -> Self {
+        let parts = open::Parts {
+            store: Arc::new(object_store::memory::InMemory::new()),
+            pages: None,
+            has_credentials: true,
+            facts: Arc::default(),
+        };
+        Self::new(parts, prefix, "memory", "memory://".to_owned())
+    }
+
+    fn new(parts: open::Parts, prefix: &str, bucket: &str, identity: String) -> Self {
+        let prefix = match prefix.trim_matches('/') {
+            "" => String::new(),
+            prefix => format!("{prefix}/"),
+        };
+        Self {
+            inner: Arc::new(Inner {
+                store: parts.store,
+                pages: parts.pages,
+                prefix,
+                bucket: bucket.to_owned(),
+                identity,
+                has_credentials: parts.has_credentials,
+                facts: parts.facts,
+                conditions: OnceLock::new(),
+                at_once: Arc::new(Semaphore::new(AT_ONCE)),
+            }),
+        }
+    }
+
+    /// How many requests this store has sent.
+    #[must_use]
+    pub fn requests(&self) -> Requests {
+        self.inner.facts.requests()
+    }
+
+    /// Runs work for `key` on the threads of the network.
+    fn run<T: Send + 'static>(
+        action: &'static str,
+        key: &str,
+        work: impl Future<Output = Result<T, StoreError>> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        http::run(work).map_err(|error| StoreError::refused(action, key, error))?
+    }
+
+    /// Does the same for many keys, many at once; the answers are in the order of the keys.
+    fn each<T, F>(
+        &self,
+        action: &'static str,
+        keys: impl IntoIterator<Item = F>,
+    ) -> Vec<Result<T, StoreError>>
+    where
+        T: Send + 'static,
+        F: Future<Output = Result<T, StoreError>> + Send + 'static,
+    {
+        let mut tasks = JoinSet::new();
+        let at_once = Arc::clone(&self.inner.at_once);
+        let work: Vec<F> = keys.into_iter().collect();
+        let count = work.len();
+        let all = async move {
+            for (at, one) in work.into_iter().enumerate() {
+                let at_once = Arc::clone(&at_once);
+                tasks.spawn(async move {
+                    // It is never closed.
+                    let _permit = at_once.acquire_owned().await;
+                    (at, one.await)
+                });
+            }
+            let mut answers: Vec<Option<Result<T, StoreError>>> = Vec::new();
+            answers.resize_with(count, || None);
+            while let Some(done) = tasks.join_next().await {
+                if let Ok((at, answer)) = done
+                    && let Some(place) = answers.get_mut(at)
+                {
+                    *place = Some(answer);
+                }
+            }
+            answers
+        };
+        let lost = || Err(StoreError::refused(action, "", "a task died"));
+        match http::run(all) {
+            Ok(answers) => answers
+                .into_iter()
+                .map(|answer| answer.unwrap_or_else(lost))
+                .collect(),
+            Err(error) => {
+                let text = error.to_string();
+                (0..count)
+                    .map(|_| Err(StoreError::refused(action, "", text.clone())))
+                    .collect()
+            }
+        }
+    }
+}
+
+impl Inner {
+    fn path(&self, key: &str) -> Result<Path, StoreError> {
+        let bad = || StoreError::BadKey(key.to_owned());
+        if key.is_empty() || key.starts_with('/') || key.split('/').any(|part| part == "..") {
+            return Err(bad());
+        }
+        Path::parse(format!("{}{key}", self.prefix)).map_err(|_| bad())
+    }
+
+    fn read_fault(&self, action: &'static str, key: &str, error: &Error) -> StoreError {
+        self.fault(action, key, false, error)
+    }
+
+    fn write_fault(&self, action: &'static str, key: &str, error: &Error) -> StoreError {
+        self.fault(action, key, true, error)
+    }
+
+    fn fault(&self, action: &'static str, key: &str, writes: bool, error: &Error) -> StoreError {
+        let asked = Asked {
+            action,
+            key: if key.is_empty() { &self.bucket } else { key },
+            bucket: &self.bucket,
+            writes,
+            has_credentials: self.has_credentials,
+        };
+        fault(error, &asked)
+    }
+
+    async fn head(&self, key: &str) -> Result<Option<ObjectMeta>, StoreError> {
+        match self.store.head(&self.path(key)?).await {
+            Ok(meta) => Ok(Some(meta)),
+            Err(Error::NotFound { .. }) => Ok(None),
+            Err(error) => Err(self.read_fault("examine", key, &error)),
+        }
+    }
+
+    async fn get(&self, key: &str, limit: u64) -> Result<Option<Object>, StoreError> {
+        let path = self.path(key)?;
+        let mut tries = 0;
+        loop {
+            tries += 1;
+            let found = match self.store.get_opts(&path, GetOptions::default()).await {
+                Ok(found) => found,
+                Err(Error::NotFound { .. }) => return Ok(None),
+                Err(error) => return Err(self.read_fault("read", key, &error)),
+            };
+            let meta = meta_of(&found.meta);
+            if meta.size > limit {
+                return Err(StoreError::TooLarge {
+                    key: key.to_owned(),
+                    limit,
+                });
+            }
+            match found.bytes().await {
+                Ok(bytes) => {
+                    return Ok(Some(Object {
+                        meta,
+                        bytes: bytes.into(),
+                    }));
+                }
+                Err(_) if tries < READS => {}
+                Err(error) => return Err(self.read_fault("read", key, &error)),
+            }
+        }
+    }
+
+    async fn put(&self, put: Put) -> Result<Outcome, StoreError> {
+        let path = self.path(&put.key)?;
+        let mode = match put.if_there {
+            IfThere::Replace => PutMode::Overwrite,
+            IfThere::Keep if self.are_conditions_honoured().await? => PutMode::Create,
+            IfThere::Keep => {
+                if self.head(&put.key).await?.is_some() {
+                    return Ok(Outcome::Kept);
+                }
+                PutMode::Overwrite
+            }
+        };
+        self.put_as(&put.key, &path, put.bytes, mode).await
+    }
+
+    async fn put_as(
+        &self,
+        key: &str,
+        path: &Path,
+        bytes: Vec<u8>,
+        mode: PutMode,
+    ) -> Result<Outcome, StoreError> {
+        let payload = PutPayload::from(bytes);
+        let options = PutOptions::from(mode);
+        match self.store.put_opts(path, payload, options).await {
+            Ok(_) => Ok(Outcome::Written),
+            Err(Error::AlreadyExists { .. } | Error::Precondition { .. }) => Ok(Outcome::Kept),
+            Err(error) => Err(self.write_fault("write", key, &error)),
+        }
+    }
+
+    /// Makes an object young: copied onto itself, or, where that changes nothing, written again.
+    async fn touch(&self, key: &str) -> Result<bool, StoreError> {
+        let path = self.path(key)?;
+        let Some(before) = self.head(key).await? else {
+            return Ok(false);
+        };
+        // Some storages refuse this, some answer well and do nothing: only the time tells.
+        let copied = self.store.copy(&path, &path).await.is_ok();
+        if copied
+            && let Some(after) = self.head(key).await?
+            && after.last_modified.timestamp() > before.last_modified.timestamp()
+        {
+            return Ok(true);
+        }
+        upload::again(self, key, &path).await
+    }
+
+    /// Deletes at most [`KEYS_AT_ONCE`] keys; one answer for each.
+    async fn delete(&self, keys: &[String]) -> Vec<Result<(), StoreError>> {
+        use futures_util::StreamExt as _;
+        let mut paths = Vec::with_capacity(keys.len());
+        for key in keys {
+            match self.path(key) {
+                Ok(path) => paths.push(path),
+                Err(_) => return bad_keys(self, keys),
+            }
+        }
+        let asked = futures_util::stream::iter(paths.into_iter().map(Ok)).boxed();
+        let answers: Vec<object_store::Result<Path>> =
+            self.store.delete_stream(asked).collect().await;
+        let answer = |key: &String, answer: &object_store::Result<Path>| match answer {
+            Ok(_) | Err(Error::NotFound { .. }) => Ok(()),
+            Err(error) => Err(self.write_fault("delete", key, error)),
+        };
+        if answers.len() == keys.len() {
+            let pairs = keys.iter().zip(&answers);
+            return pairs.map(|(key, one)| answer(key, one)).collect();
+        }
+        // The whole request failed: that is the answer for each.
+        let failed = answers.iter().find(|answer| answer.is_err());
+        let missing = || StoreError::refused("delete", "objects", "an answer is missing");
+        keys.iter()
+            .map(|key| match failed {
+                Some(failed) => answer(key, failed).and(Err(missing())),
+                None => Err(missing()),
+            })
+            .collect()
+    }
+}
+
+/// Answers for keys of which some are none: nothing is deleted.
+fn bad_keys(inner: &Inner, keys: &[String]) -> Vec<Result<(), StoreError>> {
+    let answer = |key: &String| match inner.path(key) {
+        Ok(_) => Err(StoreError::refused(
+            "delete",
+            key.clone(),
+            "another key of the request is bad",
+        )),
+        Err(error) => Err(error),
+    };
+    keys.iter().map(answer).collect()
+}
+
+/// What a storage says of an object. The revision is of its `ETag` without quotes, its size and its
+/// time: an `ETag` alone is of the bytes, and the same in a listing and in an answer only where the
+/// storage is careful; who compares, compares what came from the same call.
+fn meta_of(meta: &ObjectMeta) -> Meta {
+    let modified = meta.last_modified.timestamp();
+    let tag = meta.e_tag.as_deref().unwrap_or_default();
+    let tag = tag.trim_start_matches("W/").trim_matches('"');
+    let hash = Sha256::of(format!("{tag} {}", meta.size).as_bytes());
+    let mut words = hash.0.chunks_exact(8).map(|word| {
+        let mut bytes = [0; 8];
+        bytes.copy_from_slice(word);
+        u64::from_le_bytes(bytes)
+    });
+    let (first, second) = (
+        words.next().unwrap_or_default(),
+        words.next().unwrap_or_default(),
+    );
+    // Without an ETag the time is all there is: as fine as it comes.
+    let time = if tag.is_empty() {
+        meta.last_modified.timestamp_millis()
+    } else {
+        modified
+    };
+    Meta {
+        size: meta.size,
+        modified: Time(modified),
+        revision: Revision([first, second, time.unsigned_abs()]),
+        gone: None,
+    }
+}
+
+impl CacheView for BucketStore {
+    fn capabilities(&self) -> Capabilities {
+        Capabilities {
+            list: true,
+            delete: true,
+            records: true,
+            sizes: true,
+            times: true,
+            by_age: true,
+            // What takes the place of an object is new.
+            replace: false,
+            unconditional: self.is_known_unconditional(),
+        }
+    }
+
+    fn identity(&self) -> String {
+        self.inner.identity.clone()
+    }
+
+    fn exists(&self) -> Result<bool, StoreError> {
+        let inner = Arc::clone(&self.inner);
+        let is_there = Self::run("read", "nix-cache-info", async move {
+            // With the body, because a refusal without one does not say its cause.
+            let found = inner.get("nix-cache-info", SMALL_OBJECT).await;
+            Ok(found?.is_some())
+        })?;
+        // An answer about an object may hide that the whole bucket is not there.
+        Ok(is_there || self.has_any()?)
+    }
+
+    fn list(&self, area: Area, each: &mut dyn FnMut(Listed<'_>)) -> Result<(), StoreError> {
+        self.list_area(area, each)
+    }
+
+    fn head(&self, key: &str) -> Result<Option<Meta>, StoreError> {
+        let (inner, owned) = (Arc::clone(&self.inner), key.to_owned());
+        Self::run("examine", key, async move {
+            Ok(inner.head(&owned).await?.as_ref().map(meta_of))
+        })
+    }
+
+    fn head_many(&self, keys: &[String]) -> Vec<Result<Option<Meta>, StoreError>> {
+        let one = |key: &String| {
+            let (inner, key) = (Arc::clone(&self.inner), key.clone());
+            async move { Ok(inner.head(&key).await?.as_ref().map(meta_of)) }
+        };
+        self.each("examine", keys.iter().map(one))
+    }
+
+    fn get(&self, key: &str, limit: u64) -> Result<Option<Object>, StoreError> {
+        let (inner, owned) = (Arc::clone(&self.inner), key.to_owned());
+        Self::run("read", key, async move { inner.get(&owned, limit).await })
+    }
+
+    fn get_many(&self, keys: &[String], limit: u64) -> Vec<Result<Option<Object>, StoreError>> {
+        let one = |key: &String| {
+            let (inner, key) = (Arc::clone(&self.inner), key.clone());
+            async move { inner.get(&key, limit).await }
+        };
+        self.each("read", keys.iter().map(one))
+    }
+
+    fn readers(&self) -> usize {
+        AT_ONCE
+    }
+
+    fn open(&self, key: &str) -> Result<Option<Box<dyn Read + Send>>, StoreError> {
+        read::open(self, key)
+    }
+
+    fn now(&self) -> Result<Time, StoreError> {
+        if self.inner.facts.now().is_none() {
+            // Any answer has the server's time.
+            self.head("nix-cache-info")?;
+        }
+        Ok(self.inner.facts.now().unwrap_or(Time(clock::unix())))
+    }
+
+    fn has_folders(&self) -> Result<bool, StoreError> {
+        Ok(true)
+    }
+}
+
+impl CacheStore for BucketStore {
+    fn create(&self, info: &str) -> Result<(), StoreError> {
+        self.put(Put {
+            key: "nix-cache-info".to_owned(),
+            bytes: info.as_bytes().to_vec(),
+            if_there: IfThere::Replace,
+        })?;
+        let inner = Arc::clone(&self.inner);
+        Self::run("write", conditions::KEY, async move {
+            inner.are_conditions_honoured().await.map(drop)
+        })
+    }
+
+    fn put(&self, put: Put) -> Result<Outcome, StoreError> {
+        let (inner, key) = (Arc::clone(&self.inner), put.key.clone());
+        Self::run("write", &key, async move { inner.put(put).await })
+    }
+
+    fn put_in_order(&self, puts: Vec<Put>) -> Vec<Result<Outcome, StoreError>> {
+        self.put_levels(puts.into_iter().map(|put| vec![put]).collect())
+    }
+
+    fn put_levels(&self, levels: Vec<Vec<Put>>) -> Vec<Result<Outcome, StoreError>> {
+        let mut results = Vec::new();
+        for level in levels {
+            let one = |put: Put| {
+                let inner = Arc::clone(&self.inner);
+                async move { inner.put(put).await }
+            };
+            for result in self.each("write", level.into_iter().map(one)) {
+                let is_error = result.is_err();
+                results.push(result);
+                if is_error {
+                    return results;
+                }
+            }
+        }
+        results
+    }
+
+    fn put_record(&self, key: &str, bytes: Vec<u8>) -> Result<Meta, StoreError> {
+        let put = Put {
+            key: key.to_owned(),
+            bytes,
+            if_there: IfThere::Replace,
+        };
+        CacheStore::put(self, put)?;
+        let meta = self.head(key)?;
+        meta.ok_or_else(|| {
+            StoreError::refused("write", key, "it was not there right after it was written")
+        })
+    }
+
+    fn upload(&self) -> Result<Box<dyn Sink>, StoreError> {
+        Ok(Box::new(upload::BucketSink::new(self.clone())))
+    }
+
+    fn touch(&self, key: &str) -> Result<bool, StoreError> {
+        let (inner, owned) = (Arc::clone(&self.inner), key.to_owned());
+        Self::run("refresh", key, async move { inner.touch(&owned).await })
+    }
+
+    fn delete(&self, keys: &[String]) -> Vec<Result<(), StoreError>> {
+        let chunk = |keys: &[String]| {
+            let (inner, keys) = (Arc::clone(&self.inner), keys.to_vec());
+            async move { Ok(inner.delete(&keys).await) }
+        };
+        let chunks: Vec<&[String]> = keys.chunks(KEYS_AT_ONCE).collect();
+        let answers = self.each("delete", chunks.iter().map(|keys| chunk(keys)));
+        let mut all = Vec::with_capacity(keys.len());
+        for (keys, answer) in chunks.iter().zip(answers) {
+            match answer {
+                Ok(answers) => all.extend(answers),
+                // Whether it was sent is not known.
+                Err(_) => all.extend(keys.iter().map(|key| {
+                    Err(StoreError::Unanswered {
+                        action: "delete",
+                        key: key.clone(),
+                    })
+                })),
+            }
+        }
+        all
+    }
+
+    fn has_unanswered(&self) -> bool {
+        self.inner.facts.has_unanswered()
+    }
+
+    fn view(&self) -> &dyn CacheView {
+        self
+    }
+}

@@ -1,0 +1,76 @@
+//! Whether a storage honours "only if there is none yet". Some answer well and overwrite.
+//!
+//! What is found is written into the cache ([`KEY`]), by the very request that tries it out, so that
+//! a plan, which only reads, can say what protection is lost.
+
+use object_store::PutMode;
+use serde_json::json;
+
+use super::{BucketStore, Inner, StoreError};
+use crate::plan::record::{FOLDER, Head};
+use crate::provider::binary_cache::{CacheView as _, Outcome, SMALL_OBJECT};
+
+/// The object that says what was found.
+pub(super) const KEY: &str = "nanna-cache/v1/conditions.json";
+
+/// The words of the two findings.
+const HONOURED: &str = "honoured";
+const IGNORED: &str = "ignored";
+
+fn body(finding: &str) -> Vec<u8> {
+    let head = Head::ours();
+    let mut body = serde_json::to_value(&head).unwrap_or_default();
+    body["create-only"] = json!(finding);
+    let mut bytes = body.to_string().into_bytes();
+    bytes.push(b'\n');
+    bytes
+}
+
+fn finding(bytes: &[u8]) -> Option<bool> {
+    let body: serde_json::Value = serde_json::from_slice(bytes).ok()?;
+    match body.get("create-only")?.as_str()? {
+        HONOURED => Some(true),
+        IGNORED => Some(false),
+        _ => None,
+    }
+}
+
+impl Inner {
+    /// Whether conditions are honoured, tried out once in a process.
+    ///
+    /// # Errors
+    /// The storage cannot be written.
+    pub(super) async fn are_conditions_honoured(&self) -> Result<bool, StoreError> {
+        debug_assert!(KEY.starts_with(FOLDER), "it is one of our records");
+        if let Some(honoured) = self.conditions.get() {
+            return Ok(*honoured);
+        }
+        let path = self.path(KEY)?;
+        let create = |finding: &'static str, mode: PutMode| {
+            let path = path.clone();
+            async move { self.put_as(KEY, &path, body(finding), mode).await }
+        };
+        let written = self.get(KEY, SMALL_OBJECT).await?;
+        if written.is_none() {
+            create(HONOURED, PutMode::Create).await?;
+        }
+        // There is one now: whoever writes over it says what is so.
+        let honoured = create(IGNORED, PutMode::Create).await? == Outcome::Kept;
+        let said = written.and_then(|object| finding(&object.bytes));
+        if honoured && said == Some(false) {
+            create(HONOURED, PutMode::Overwrite).await?;
+        }
+        Ok(*self.conditions.get_or_init(|| honoured))
+    }
+}
+
+impl BucketStore {
+    /// Whether it is known, from this process or from what another wrote, that conditions are ignored.
+    pub(super) fn is_known_unconditional(&self) -> bool {
+        if let Some(honoured) = self.inner.conditions.get() {
+            return !honoured;
+        }
+        let written = self.get(KEY, SMALL_OBJECT).ok().flatten();
+        written.and_then(|object| finding(&object.bytes)) == Some(false)
+    }
+}

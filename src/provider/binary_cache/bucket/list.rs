@@ -1,0 +1,191 @@
+//! Listings, page by page.
+
+use std::sync::Arc;
+
+use object_store::list::{PaginatedListOptions, PaginatedListResult};
+use object_store::path::Path;
+use object_store::{ListResult, ObjectMeta};
+
+use super::{BucketStore, Inner, meta_of};
+use crate::plan::record::FOLDER;
+use crate::provider::binary_cache::{Area, Listed, StoreError};
+
+/// How often a page is asked for that broke off on its way.
+const PAGES: usize = 3;
+
+/// What is listed.
+#[derive(Clone, Debug)]
+struct Part {
+    /// What the keys begin with, below the prefix of the cache; empty, or ending in `/`.
+    below: String,
+    /// Whether what lies deeper is left out.
+    flat: bool,
+}
+
+impl Part {
+    fn flat(below: impl Into<String>) -> Self {
+        Self {
+            below: below.into(),
+            flat: true,
+        }
+    }
+
+    fn deep(below: impl Into<String>) -> Self {
+        Self {
+            below: below.into(),
+            flat: false,
+        }
+    }
+}
+
+impl BucketStore {
+    pub(super) fn list_area(
+        &self,
+        area: Area,
+        each: &mut dyn FnMut(Listed<'_>),
+    ) -> Result<(), StoreError> {
+        let parts = match area {
+            Area::Top => vec![Part::flat("")],
+            Area::Nars => vec![Part::flat("nar/")],
+            Area::Intents => vec![Part::flat(format!("{FOLDER}/intents/"))],
+            Area::Prunes => vec![Part::flat(format!("{FOLDER}/prunes/"))],
+            Area::Roots => vec![Part::deep(format!("{FOLDER}/roots/"))],
+            Area::Pins => vec![Part::deep(format!("{FOLDER}/pins/"))],
+            Area::Realisations => vec![Part::flat("realisations/"), Part::deep("build-trace-v2/")],
+            Area::Debug => vec![Part::deep("debuginfo/")],
+            // Whoever dies while writing leaves nothing that a listing shows.
+            Area::Strays => return Ok(()),
+            Area::Versions => return self.versions(each),
+        };
+        for part in parts {
+            self.pages(&part, &mut |page| {
+                for object in page.objects {
+                    if let Some(key) = self.key(&part, &object) {
+                        let meta = Some(meta_of(&object));
+                        each(Listed { key, meta });
+                    }
+                }
+            })?;
+        }
+        Ok(())
+    }
+
+    /// Whether there is any object of the cache, and so the bucket.
+    pub(super) fn has_any(&self) -> Result<bool, StoreError> {
+        let mut any = false;
+        let part = Part::deep("");
+        self.some_pages(&part, Some(1), &mut |page| {
+            any |= !page.objects.is_empty();
+            false
+        })?;
+        Ok(any)
+    }
+
+    fn versions(&self, each: &mut dyn FnMut(Listed<'_>)) -> Result<(), StoreError> {
+        self.pages(&Part::flat("nanna-cache/"), &mut |page| {
+            for folder in page.common_prefixes {
+                if let Some(key) = folder.as_ref().strip_prefix(&self.inner.prefix) {
+                    let key = format!("{}/", key.trim_end_matches('/'));
+                    each(Listed {
+                        key: &key,
+                        meta: None,
+                    });
+                }
+            }
+        })
+    }
+
+    /// The key of an object in the cache. Some storages list a folder as an object of its own: it is none.
+    fn key<'o>(&self, part: &Part, object: &'o ObjectMeta) -> Option<&'o str> {
+        let key = object.location.as_ref().strip_prefix(&self.inner.prefix)?;
+        let name = key.strip_prefix(&part.below)?;
+        (!name.is_empty()).then_some(key)
+    }
+
+    fn pages(&self, part: &Part, take: &mut dyn FnMut(ListResult)) -> Result<(), StoreError> {
+        self.some_pages(part, None, &mut |page| {
+            take(page);
+            true
+        })
+    }
+
+    /// Gives page after page to `take`, until it answers `false`.
+    fn some_pages(
+        &self,
+        part: &Part,
+        most: Option<usize>,
+        take: &mut dyn FnMut(ListResult) -> bool,
+    ) -> Result<(), StoreError> {
+        let mut token: Option<String> = None;
+        let mut first: Option<Path> = None;
+        loop {
+            let (inner, asked) = (Arc::clone(&self.inner), part.clone());
+            let from = token.clone();
+            let page = Self::run("list", &part.below, async move {
+                inner.page(&asked, from, most).await
+            })?;
+            let begins = page.result.objects.first().map(|one| one.location.clone());
+            let repeats = token.is_some() && (page.page_token == token);
+            if repeats || (begins.is_some() && begins == first) {
+                let why = "the storage repeats a page, so what it lists cannot be relied on";
+                return Err(StoreError::refused("list", part.below.clone(), why));
+            }
+            first = begins.or(first);
+            token = page.page_token;
+            if !take(page.result) || token.is_none() {
+                return Ok(());
+            }
+        }
+    }
+}
+
+impl Inner {
+    async fn page(
+        &self,
+        part: &Part,
+        token: Option<String>,
+        most: Option<usize>,
+    ) -> Result<PaginatedListResult, StoreError> {
+        let prefix = format!("{}{}", self.prefix, part.below);
+        let Some(pages) = &self.pages else {
+            return self.whole(&prefix, part.flat).await;
+        };
+        let mut tries = 0;
+        loop {
+            tries += 1;
+            let options = PaginatedListOptions {
+                delimiter: part.flat.then_some("/".into()),
+                page_token: token.clone(),
+                max_keys: most,
+                ..PaginatedListOptions::default()
+            };
+            let prefix = Some(prefix.as_str()).filter(|prefix| !prefix.is_empty());
+            match pages.list_paginated(prefix, options).await {
+                Ok(page) => return Ok(page),
+                Err(error) if tries < PAGES && super::fault::is_cut(&error) => {}
+                Err(error) => return Err(self.read_fault("list", &part.below, &error)),
+            }
+        }
+    }
+
+    /// All at once, where there are no pages.
+    async fn whole(&self, prefix: &str, flat: bool) -> Result<PaginatedListResult, StoreError> {
+        use futures_util::TryStreamExt as _;
+        let path = Path::from(prefix);
+        let path = (!prefix.is_empty()).then_some(&path);
+        let result = if flat {
+            self.store.list_with_delimiter(path).await
+        } else {
+            let all = self.store.list(path).try_collect().await;
+            all.map(|objects| ListResult {
+                objects,
+                common_prefixes: Vec::new(),
+                extensions: object_store::Extensions::default(),
+            })
+        };
+        Ok(PaginatedListResult {
+            result: result.map_err(|error| self.read_fault("list", prefix, &error))?,
+            page_token: None,
+        })
+    }
+}

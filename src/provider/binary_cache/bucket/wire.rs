@@ -1,0 +1,255 @@
+//! Requests on the wire: sent, tried again where that is harmless, counted.
+//!
+//! The library above is told to try nothing again, so that one place knows what got no answer. A
+//! refusal is read here and travels up as [`Refusal`], without its URL, which may hold a token.
+
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use std::sync::Arc;
+
+use object_store::client::{
+    HttpClient, HttpConnector, HttpError, HttpErrorKind, HttpRequest, HttpResponse,
+    HttpResponseBody, HttpService,
+};
+
+use super::fault::Refusal;
+use crate::plan::time::Time;
+use crate::sys::clock::{Clock as _, SystemClock};
+
+/// Longest wait that a server may ask for.
+const MAX_WAIT: Duration = Duration::from_secs(20);
+
+/// Bytes of a refusal that are read.
+const MAX_REFUSAL: usize = 64 << 10;
+
+/// How often a request is sent at most, and the wait before the second time, which doubles.
+#[derive(Clone, Copy, Debug)]
+pub struct Patience {
+    /// How often, at least once.
+    pub tries: u32,
+    /// The first wait.
+    pub first_wait: Duration,
+}
+
+impl Default for Patience {
+    fn default() -> Self {
+        Self {
+            tries: 5,
+            first_wait: Duration::from_millis(200),
+        }
+    }
+}
+
+/// What a request does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Kind {
+    List,
+    Read,
+    Write,
+    Delete,
+}
+
+impl Kind {
+    fn of(request: &HttpRequest) -> Self {
+        let query = request.uri().query().unwrap_or_default();
+        let has = |name: &str| query.split('&').any(|pair| pair.starts_with(name));
+        match request.method().as_str() {
+            "GET" if has("list-type=") || has("comp=list") => Self::List,
+            "GET" | "HEAD" => Self::Read,
+            "DELETE" => Self::Delete,
+            "POST" if has("delete") || has("comp=batch") => Self::Delete,
+            _ => Self::Write,
+        }
+    }
+
+    const fn changes(self) -> bool {
+        matches!(self, Self::Write | Self::Delete)
+    }
+}
+
+/// How many requests were sent.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Requests {
+    /// Pages of listings.
+    pub lists: u64,
+    /// Objects that were read or asked for.
+    pub reads: u64,
+    /// Objects, or parts of them, that were written.
+    pub writes: u64,
+    /// Requests that delete, each for one or many objects.
+    pub deletes: u64,
+}
+
+/// What is known from all requests of a store.
+#[derive(Debug, Default)]
+pub(super) struct Facts {
+    lists: AtomicU64,
+    reads: AtomicU64,
+    writes: AtomicU64,
+    deletes: AtomicU64,
+    /// A write got no answer: it may take effect later.
+    unanswered: AtomicBool,
+    /// The server's time when it last answered, by our clock.
+    server: Mutex<Option<(Time, Duration)>>,
+    clock: SystemClock,
+}
+
+impl Facts {
+    pub(super) fn requests(&self) -> Requests {
+        let count = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+        Requests {
+            lists: count(&self.lists),
+            reads: count(&self.reads),
+            writes: count(&self.writes),
+            deletes: count(&self.deletes),
+        }
+    }
+
+    pub(super) fn has_unanswered(&self) -> bool {
+        self.unanswered.load(Ordering::SeqCst)
+    }
+
+    /// The server's now, if it has ever said so.
+    pub(super) fn now(&self) -> Option<Time> {
+        let last = *self.server.lock().unwrap_or_else(PoisonError::into_inner);
+        let (time, at) = last?;
+        let passed = self.clock.elapsed().saturating_sub(at).as_secs();
+        Some(Time(
+            time.0
+                .saturating_add(i64::try_from(passed).unwrap_or(i64::MAX)),
+        ))
+    }
+
+    fn count(&self, kind: Kind) {
+        let counter = match kind {
+            Kind::List => &self.lists,
+            Kind::Read => &self.reads,
+            Kind::Write => &self.writes,
+            Kind::Delete => &self.deletes,
+        };
+        counter.fetch_add(1, Ordering::Relaxed);
+    }
+
+    fn note_time(&self, response: &HttpResponse) {
+        let date = response.headers().get("date");
+        let date = date.and_then(|date| date.to_str().ok());
+        let parsed = date.and_then(|date| jiff::fmt::rfc2822::parse(date).ok());
+        if let Some(time) = parsed {
+            let mut server = self.server.lock().unwrap_or_else(PoisonError::into_inner);
+            *server = Some((Time(time.timestamp().as_second()), self.clock.elapsed()));
+        }
+    }
+
+    fn note_unanswered(&self) {
+        self.unanswered.store(true, Ordering::SeqCst);
+    }
+}
+
+/// Sends requests by our client.
+#[derive(Clone, Debug)]
+pub(super) struct Wire {
+    pub(super) client: reqwest::Client,
+    pub(super) patience: Patience,
+    pub(super) facts: Arc<Facts>,
+}
+
+impl HttpConnector for Wire {
+    fn connect(&self, _: &object_store::ClientOptions) -> object_store::Result<HttpClient> {
+        Ok(HttpClient::new(self.clone()))
+    }
+}
+
+/// What is to be done with an answer.
+enum Next {
+    /// It is one.
+    Answer(HttpResponse),
+    /// It is a refusal that may pass, after this time if the server says so.
+    Again(Refusal, Option<Duration>),
+    /// It is a refusal.
+    Refused(Refusal),
+}
+
+#[async_trait::async_trait]
+impl HttpService for Wire {
+    async fn call(&self, request: HttpRequest) -> Result<HttpResponse, HttpError> {
+        let kind = Kind::of(&request);
+        let mut wait = self.patience.first_wait;
+        let mut tries = 0;
+        loop {
+            tries += 1;
+            let is_last = tries >= self.patience.tries.max(1);
+            self.facts.count(kind);
+            let (error, pause) = match self.client.call(request.clone()).await {
+                Ok(response) => match self.judge(kind, response).await? {
+                    Next::Answer(response) => return Ok(response),
+                    Next::Refused(refusal) => {
+                        return Err(HttpError::new(HttpErrorKind::Unknown, refusal));
+                    }
+                    Next::Again(refusal, pause) => {
+                        (HttpError::new(HttpErrorKind::Unknown, refusal), pause)
+                    }
+                },
+                Err(error) => {
+                    // What could not even connect was not sent.
+                    let was_sent = error.kind() != HttpErrorKind::Connect;
+                    if was_sent && kind.changes() {
+                        self.facts.note_unanswered();
+                    }
+                    if was_sent && kind == Kind::Delete {
+                        return Err(error);
+                    }
+                    (error, None)
+                }
+            };
+            if is_last {
+                return Err(error);
+            }
+            tokio::time::sleep(pause.unwrap_or(wait).min(MAX_WAIT)).await;
+            wait = (wait * 2).min(MAX_WAIT);
+        }
+    }
+}
+
+impl Wire {
+    async fn judge(&self, kind: Kind, response: HttpResponse) -> Result<Next, HttpError> {
+        self.facts.note_time(&response);
+        let status = response.status().as_u16();
+        if response.status().is_success() || matches!(status, 304 | 412) {
+            return Ok(Next::Answer(response));
+        }
+        let header = |name: &str| {
+            let value = response.headers().get(name)?.to_str().ok()?;
+            Some(value.to_owned())
+        };
+        let after = header("retry-after").and_then(|seconds| seconds.trim().parse().ok());
+        let after = after.map(Duration::from_secs);
+        let region = header("x-amz-bucket-region");
+        let code = header("x-ms-error-code");
+        let (parts, body) = response.into_parts();
+        let body = body.bytes().await.unwrap_or_default();
+        let text = String::from_utf8_lossy(&body[..body.len().min(MAX_REFUSAL)]).into_owned();
+        let refusal = Refusal::read(status, &text, region, code);
+        let answer = |body: HttpResponseBody| Next::Answer(HttpResponse::from_parts(parts, body));
+        Ok(match status {
+            404 if !refusal.is_of_bucket() => answer(body.into()),
+            // Another writer is at it right now; what exists already is another matter.
+            409 if refusal.is_conflict() => Next::Again(refusal, after),
+            409 => answer(body.into()),
+            // It says that it did nothing.
+            429 | 503 => Next::Again(refusal, after),
+            408 | 500 | 502 | 504 => {
+                if kind.changes() {
+                    self.facts.note_unanswered();
+                }
+                if kind == Kind::Delete {
+                    Next::Refused(refusal)
+                } else {
+                    Next::Again(refusal, after)
+                }
+            }
+            _ => Next::Refused(refusal),
+        })
+    }
+}
