@@ -294,3 +294,41 @@ fn no_valid_fixture_is_forgotten() {
         good(name.to_str().unwrap());
     }
 }
+
+#[test]
+fn a_cache_of_cachix_has_its_usual_settings_and_those_that_are_given() {
+    let read = |cache: &str| {
+        let text = format!(
+            "version: 1\nproject: demo\npush: {{ enabled: false }}\ncaches:\n  team: {{ type: cachix{cache} }}\n\
+             artifacts: {{ all: {{ priority: 1, default: true }} }}\n"
+        );
+        let config = good_bytes("x", text.as_bytes());
+        config.caches[&CacheName::new("team")].clone()
+    };
+    let kind = |cache: &nanna_cache::config::model::Cache| match &cache.kind {
+        CacheKind::Cachix(cachix) => cachix.clone(),
+        _ => panic!("a cache of cachix"),
+    };
+    let written_out = ", tier: 1, nix-priority: 41, name: team, url: 'https://team.cachix.org', \
+                       api: 'https://cachix.org/api/v1/', insecure: false, visibility: public, \
+                       compression: { method: zstd, level: 3 }, create: false, read-only: false, \
+                       on-error: fail, public-keys: []";
+    let (short, long) = (read(""), read(written_out));
+    assert_eq!(format!("{short:?}"), format!("{long:?}"));
+    assert_eq!((short.tier, short.nix_priority), (Some(1), 41));
+    let all = kind(&read(
+        ", name: a-1, visibility: private, create: true, on-error: warn, token: { file: t }, \
+         signing-key: { env: KEY }, compression: { method: xz }",
+    ));
+    assert_eq!((&*all.name, &*all.url), ("a-1", "https://a-1.cachix.org"));
+    assert_eq!(
+        all.visibility,
+        nanna_cache::config::model::Visibility::Private
+    );
+    assert_eq!(all.on_error, nanna_cache::config::model::OnError::Warn);
+    assert!(all.create && all.token_given);
+    let key = all.written.signing_key.unwrap();
+    assert_eq!(key.name, "a-1.cachix.org-1");
+    let read_only = read(", read-only: true");
+    assert!(read_only.kind.written().is_none());
+}

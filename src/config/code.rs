@@ -128,6 +128,8 @@ codes! {
     GenerateWithoutFile = "generate-without-file" Error,
     /// One key file that two caches would generate under different names.
     ConflictingKeyName = "conflicting-key-name" Error,
+    /// A setting that a cache of a service cannot have.
+    ServiceSetting = "service-setting" Error,
     /// What is pushed to a cache carries no signature.
     UnsignedCache = "unsigned-cache" Warning,
     // Classes.

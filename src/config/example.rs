@@ -351,6 +351,7 @@ mod tests {
             .iter()
             .map(|(name, cache)| match &cache.kind {
                 CacheKind::File(file) => format!("{name} {}", file.path),
+                CacheKind::Cachix(cachix) => format!("{name} {}", cachix.url),
                 CacheKind::Bucket(bucket) => format!("{name} {}", bucket.bucket.name),
                 CacheKind::Upstream { url } => format!("{name} {url} {}", cache.public_keys.len()),
             })

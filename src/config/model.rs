@@ -101,6 +101,8 @@ pub struct Cache {
 pub enum CacheKind {
     /// A folder that we write.
     File(FileCache),
+    /// A cache that Cachix keeps.
+    Cachix(CachixCache),
     /// A bucket of an object storage that we write.
     Bucket(BucketCache),
     /// A cache that is only read.
@@ -117,7 +119,8 @@ impl CacheKind {
         match self {
             Self::File(file) => Some(&file.written),
             Self::Bucket(bucket) => Some(&bucket.written),
-            Self::Upstream { .. } => None,
+            Self::Cachix(cachix) if !cachix.read_only => Some(&cachix.written),
+            Self::Cachix(_) | Self::Upstream { .. } => None,
         }
     }
 }
@@ -129,6 +132,51 @@ pub struct FileCache {
     pub path: String,
     /// What it has as a cache that we write.
     pub written: Written,
+}
+
+/// A cache that Cachix keeps.
+#[derive(Clone, Debug)]
+pub struct CachixCache {
+    /// Its name there.
+    pub name: String,
+    /// Where Nix reads it, without a final slash.
+    pub url: String,
+    /// Where its interface answers, without a final slash.
+    pub api: String,
+    /// Where the token is.
+    pub token: SecretRef,
+    /// Whether `cache.yaml` says where the token is.
+    pub token_given: bool,
+    /// Who may read it.
+    pub visibility: Visibility,
+    /// Whether it may be made.
+    pub create: bool,
+    /// Whether it is only read.
+    pub read_only: bool,
+    /// What follows when the service fails.
+    pub on_error: OnError,
+    /// What it has as a cache that we write; its signing key is that of a cache which signs itself.
+    pub written: Written,
+}
+
+/// Who may read a cache of a service.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Visibility {
+    /// Everybody.
+    Public,
+    /// Who has a token.
+    Private,
+}
+
+/// What follows when a service fails: not when it refuses.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum OnError {
+    /// The run fails.
+    Fail,
+    /// The run says so, and goes on.
+    Warn,
 }
 
 /// A binary cache in a bucket.
@@ -411,8 +459,12 @@ pub struct PruneLimits {
 pub struct Pin {
     /// What is pinned.
     pub target: PinTarget,
-    /// How many revisions (newest first) stay pinned.
+    /// How many revisions (newest first) stay pinned; [`u32::MAX`]: all.
     pub revisions: u32,
+    /// For how many days a revision stays, where a service counts them.
+    pub days: Option<u32>,
+    /// Files of it that a service offers for download.
+    pub artifacts: Vec<String>,
 }
 
 /// What a pin names.

@@ -8,6 +8,7 @@ use crate::config::model::{Bucket, Config};
 use crate::nix::hash::Sha256;
 use crate::plan::desired::{Cache, Site};
 use crate::plan::place::Place;
+use crate::plan::service::Service;
 use crate::plan::time::Time;
 use crate::provider::binary_cache::bucket::BucketStore;
 use crate::provider::binary_cache::folder::FolderStore;
@@ -151,6 +152,7 @@ impl Machine {
         match &cache.place {
             Place::Folder(folder) => Ok(Box::new(FolderStore::new(folder.as_std_path()))),
             Place::Bucket(bucket) => Ok(Box::new(self.bucket(bucket, &cache.place)?)),
+            Place::Service(service) => Err(closed(service)),
         }
     }
 
@@ -162,12 +164,19 @@ impl Machine {
         match &cache.place {
             Place::Folder(folder) => Ok(Box::new(FolderStore::new(folder.as_std_path()))),
             Place::Bucket(bucket) => Ok(Box::new(self.bucket(bucket, &cache.place)?)),
+            Place::Service(service) => Err(closed(service)),
         }
     }
 
     fn bucket(&self, bucket: &Bucket, place: &Place) -> Result<BucketStore, StoreError> {
         BucketStore::open(bucket, place.identity(), &self.host)
     }
+}
+
+/// A service does not hand out its objects.
+fn closed(service: &Service) -> StoreError {
+    let why = "a service keeps it, which hands out no objects: fetch from it with Nix";
+    StoreError::refused("open", service.url.clone(), why)
 }
 
 /// An error with its causes as one sentence, without repeating itself.

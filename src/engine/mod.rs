@@ -19,6 +19,7 @@ pub mod observe;
 mod prune;
 mod push;
 mod secret;
+mod service;
 mod short;
 mod single;
 mod stale;

@@ -11,6 +11,7 @@ use super::event::{Event, Listener};
 use super::explore;
 use super::machine::{Machine, sentence};
 use super::secret;
+use super::service;
 use super::short;
 use crate::config::model::{CacheName, NixConf};
 use crate::nix::key::PublicKey;
@@ -67,9 +68,12 @@ pub fn observe(
             closed: closed(&files),
             files,
             keys,
+            logins: BTreeMap::new(),
             environment: nix_conf::environment(&machine.host),
         }
     });
+    observed.logins = service::logins(desired, machine, &observed, progress);
+    service::fill(desired, machine, &mut observed, progress);
     observed.upstreams = explore::upstreams(desired, &observed, machine, progress, listener);
     short::fill(desired, machine, &mut observed, progress);
     priorities(desired, &mut observed, machine);
@@ -230,6 +234,9 @@ fn caches(
     progress: &Progress,
 ) -> BTreeMap<CacheName, Observation<CacheContent>> {
     let one = |name: &CacheName, declared: &Cache| {
+        if let Some(service) = declared.place.service() {
+            return service::observe(machine, desired, service, progress);
+        }
         let cache = match machine.view(declared) {
             Ok(cache) => cache,
             Err(error) => {

@@ -6,6 +6,7 @@ use std::collections::BTreeSet;
 
 use super::batch::{batch, spare};
 use super::machine::sentence;
+use super::service;
 use super::work::{Applying, Ended, all, failed};
 use crate::config::model::{CacheName, ClassName, PinName};
 use crate::config::rough::Rough;
@@ -24,6 +25,11 @@ pub(super) fn run(
     name: &CacheName,
     steps: &[&Step],
 ) -> Vec<Ended> {
+    if let Some(cache) = work.desired.caches.get(name)
+        && let Some(service) = cache.place.service()
+    {
+        return service::run(work, observed, (name, cache, service), steps);
+    }
     let (cache, store) = match work.cache(name) {
         Ok(found) => found,
         Err(why) => return all(steps, |step| failed(step, &why)),

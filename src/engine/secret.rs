@@ -9,6 +9,8 @@ use crate::config::secret::SecretRef;
 use crate::nix::key::{PublicKey, SecretKey};
 use crate::plan::desired::Signing;
 use crate::plan::observed::{Observation, Why};
+use crate::plan::service::Service;
+use crate::provider::cachix::{API, Token, of_client_file};
 use crate::sys::command::Command;
 use crate::sys::file;
 use crate::sys::host::Host;
@@ -44,7 +46,45 @@ pub(super) fn signing_key(
     if text.parse::<PublicKey>().is_ok() {
         return Err(unusable("holds a public key where the secret one belongs"));
     }
+    // The client of Cachix writes a key without its name, which follows from that of the cache.
+    if signing.name.ends_with(".cachix.org-1") && !text.contains(':') {
+        let named = format!("{}:{text}", signing.name);
+        if let Ok(key) = SecretKey::parse(&named) {
+            return Ok(key);
+        }
+    }
     SecretKey::parse(text).map_err(|error| unusable(&format!("holds no secret key: {error}")))
+}
+
+/// The token of a service, if there is one. Where `cache.yaml` does not say where it is, and the service is
+/// Cachix itself, also the one that its own client keeps.
+///
+/// # Errors
+/// Why it cannot be read; never what it is.
+pub(super) fn token(
+    host: &Host,
+    base: &Utf8Path,
+    service: &Service,
+    progress: &Progress,
+) -> Result<Option<Token>, String> {
+    let place = shown(host, &service.token);
+    match read(host, base, &service.token, progress) {
+        Ok(text) if text.trim().is_empty() => Err(format!("the {place} is empty")),
+        Ok(text) => match Token::new(&text) {
+            Some(token) => Ok(Some(token)),
+            None => Err(format!(
+                "the {place} holds no token: it has blanks or other signs"
+            )),
+        },
+        Err(NoSecret::Unreadable(why)) => Err(why),
+        Err(NoSecret::Missing) if service.token_given || service.api != API => Ok(None),
+        Err(NoSecret::Missing) => {
+            let path = host.xdg_config().join("cachix/cachix.dhall");
+            let text = file::read_if_there(path.as_std_path(), MAX).ok().flatten();
+            let text = text.and_then(|bytes| String::from_utf8(bytes).ok());
+            Ok(text.and_then(|text| of_client_file(&text)))
+        }
+    }
 }
 
 /// A reference as a person would write it: with `~` for the home folder.

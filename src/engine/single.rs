@@ -7,6 +7,7 @@ use camino::Utf8Path;
 use super::create;
 use super::event::Event;
 use super::machine::sentence;
+use super::service;
 use super::work::{Applying, Ended};
 use crate::config::secret::SecretRef;
 use crate::nix::key::SecretKey;
@@ -37,6 +38,12 @@ fn attempt(work: &Applying<'_>, step: &Step) -> Result<(), Outcome> {
             after,
         } => nix_conf::export(host, Utf8Path::new(file), name, before, after)
             .map_err(|error| from_conf(&error)),
+        Op::WriteLogin { cache, path, .. } => match work.desired.caches.get(cache) {
+            Some(declared) => service::login(work, declared, path),
+            None => Err(Outcome::Failed {
+                why: "cache.yaml does not have this cache".to_owned(),
+            }),
+        },
         Op::GenerateKey { path, name, .. } => generate_key(work, path, name),
         Op::CreateCache {
             cache,
@@ -44,6 +51,11 @@ fn attempt(work: &Applying<'_>, step: &Step) -> Result<(), Outcome> {
             before,
             info,
         } => {
+            if let Some(declared) = work.desired.caches.get(cache)
+                && let Some(service) = declared.place.service()
+            {
+                return service::create(work, declared, service);
+            }
             let found = work.cache(cache);
             let (_, store) = found.map_err(|why| Outcome::Failed { why })?;
             create::cache(store.as_ref(), folder, before.as_deref(), info)

@@ -34,6 +34,7 @@ pub mod hash;
 pub mod key;
 pub mod nar;
 pub mod narinfo;
+pub mod netrc;
 pub mod path_info;
 pub mod settings;
 pub mod store_path;

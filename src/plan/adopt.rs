@@ -29,6 +29,18 @@ pub fn plan(desired: &Desired, observed: &Observed, adopt: &Adopt) -> Changes {
     let Some(cache) = desired.caches.get(&adopt.cache) else {
         return changes;
     };
+    if cache.place.service().is_some() {
+        changes.refusals.push(Refusal {
+            steps: Vec::new(),
+            code: "adopt-service".to_owned(),
+            text: format!(
+                "{} is kept by a service, which holds no records of ours",
+                adopt.cache
+            ),
+            help: "there is nothing to adopt: pin what has to stay".to_owned(),
+        });
+        return changes;
+    }
     match observed.caches.get(&adopt.cache) {
         Some(Observation::Present(content)) => {
             if let Some(why) = &content.partial {

@@ -206,6 +206,11 @@ pub(crate) fn unseen(step: &Step, before: &Blind, now: &Blind, observed: &Observ
         Op::Pin { .. } | Op::Prune { .. } | Op::Sweep { .. } => {
             now.since(before).next().map(|(name, why)| named(why, name))
         }
+        Op::WriteLogin { cache, .. } => observed
+            .logins
+            .get(cache)
+            .and_then(Observation::unknown)
+            .cloned(),
         Op::CreateCache { .. } | Op::ExportVariable { .. } => None,
     }
 }

@@ -5,10 +5,11 @@ use indexmap::IndexMap;
 
 use super::address::{Address, Phase};
 use super::place::Place;
+use super::service::Service;
 use super::step::{Because, Scope};
 use crate::config::model::{
-    CacheKind, CacheName, ClassName, ClosureKind, Compression, Config, NixConf, PinName, PinTarget,
-    Written,
+    CacheKind, CacheName, CachixCache, ClassName, ClosureKind, Compression, Config, NixConf,
+    PinName, PinTarget, Written,
 };
 use crate::config::secret::SecretRef;
 use crate::nix::key::PublicKey;
@@ -182,6 +183,12 @@ impl Desired {
                     let cache = written_cache(cache, &file.written, place, &site);
                     caches.insert(name.clone(), cache);
                 }
+                CacheKind::Cachix(cachix) => {
+                    let service = service(&config, name, cachix, &site);
+                    let place = Place::Service(Box::new(service));
+                    let cache = written_cache(cache, &cachix.written, place, &site);
+                    caches.insert(name.clone(), cache);
+                }
                 CacheKind::Bucket(bucket) => {
                     let place = Place::Bucket(bucket.bucket.clone());
                     let cache = written_cache(cache, &bucket.written, place, &site);
@@ -284,6 +291,35 @@ fn because(config: &Config, rule: impl Into<String>, pointer: &str) -> Because {
     }
 }
 
+fn service(config: &Config, name: &CacheName, cachix: &CachixCache, site: &Site) -> Service {
+    let setting = format!("/caches/{name}/nix-priority");
+    let given = config.places.keys.contains_key(&setting);
+    let priority = config.caches.get(name).map(|cache| cache.nix_priority);
+    Service {
+        name: cachix.name.clone(),
+        url: cachix.url.clone(),
+        // The service has its own priority in its nix-cache-info; ours is said where Nix is told of it.
+        substituter: match priority {
+            Some(priority) if given => format!("{}?priority={priority}", cachix.url),
+            _ => cachix.url.clone(),
+        },
+        api: cachix.api.clone(),
+        token: resolved(&cachix.token, site),
+        token_given: cachix.token_given,
+        visibility: cachix.visibility,
+        create: cachix.create,
+        on_error: cachix.on_error,
+    }
+}
+
+/// A reference with the path resolved.
+fn resolved(secret: &SecretRef, site: &Site) -> SecretRef {
+    match secret {
+        SecretRef::File(path) => SecretRef::File(resolve(path, site).into_string()),
+        other => other.clone(),
+    }
+}
+
 fn written_cache(
     cache: &crate::config::model::Cache,
     written: &Written,
@@ -300,10 +336,7 @@ fn written_cache(
         place,
         public_keys: cache.public_keys.clone(),
         signing: written.signing_key.as_ref().map(|key| Signing {
-            secret: match &key.secret {
-                SecretRef::File(path) => SecretRef::File(resolve(path, site).into_string()),
-                other => other.clone(),
-            },
+            secret: resolved(&key.secret, site),
             generate: key.generate,
             name: key.name.clone(),
         }),

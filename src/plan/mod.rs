@@ -32,6 +32,7 @@ pub mod report;
 pub mod roots;
 pub mod schema;
 pub mod select;
+pub mod service;
 pub mod setup;
 pub mod simulate;
 pub mod stages;

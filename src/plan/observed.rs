@@ -11,6 +11,7 @@ pub use super::nars::Nar;
 use super::nars::Nars;
 use super::paths::{Paths, Row};
 use super::record::{Intent, PinRecord, PruneRecord, Root};
+use super::service::{Login, ServiceFacts};
 use super::time::Time;
 use crate::config::model::CacheName;
 use crate::nix::hash::Sha256;
@@ -81,6 +82,8 @@ pub struct Observed {
     pub closed: BTreeSet<String>,
     /// Public halves of signing keys, by cache. `Absent`: the key does not exist yet.
     pub keys: BTreeMap<CacheName, Observation<PublicKey>>,
+    /// What the netrc file of Nix has for private caches of services.
+    pub logins: BTreeMap<CacheName, Observation<Login>>,
     /// What this process's environment says that matters to a plan.
     pub environment: Environment,
 }
@@ -209,6 +212,8 @@ pub struct CacheContent {
     pub partial: Option<Why>,
     /// Which record keeps this version from deleting anything, if one does; then the look is `partial`, too.
     pub forbidden: Option<Why>,
+    /// What the service says that keeps it; `None`: none does.
+    pub service: Option<ServiceFacts>,
     /// The cache's own now.
     pub now: Time,
 }

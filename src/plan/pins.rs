@@ -3,6 +3,8 @@
 //! Promise: a pin that could not be resolved loses nothing, and pins of other projects are never
 //! touched.
 
+pub mod service;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::address::{Address, Phase, build_address, cache_addresses, pin_address, push_address};
@@ -114,6 +116,7 @@ pub fn steps(
 fn rule(desired: &Desired, pin: &PinName) -> String {
     match desired.config.pins.get(pin).map(|pin| pin.revisions) {
         None => format!("cache.yaml no longer has the pin {pin}"),
+        Some(u32::MAX) => format!("{pin} keeps all its revisions"),
         Some(1) => format!("{pin} keeps its newest revision alone"),
         Some(many) => format!("{pin} keeps its {many} newest revisions"),
     }
@@ -125,11 +128,11 @@ fn gone(hash: HashPart) -> Option<StorePath> {
 }
 
 /// What a cache has, or gets by the pushes that run.
-struct Coming<'a> {
-    desired: &'a Desired,
-    name: &'a CacheName,
-    wanted: &'a Wanted<'a>,
-    verdicts: &'a Verdicts,
+pub(super) struct Coming<'a> {
+    pub(super) desired: &'a Desired,
+    pub(super) name: &'a CacheName,
+    pub(super) wanted: &'a Wanted<'a>,
+    pub(super) verdicts: &'a Verdicts,
 }
 
 impl Coming<'_> {

@@ -5,6 +5,7 @@
 
 use camino::{Utf8Path, Utf8PathBuf};
 
+use super::service::Service;
 use crate::config::model::{Bucket, Storage};
 
 /// Where a writable cache is.
@@ -12,6 +13,8 @@ use crate::config::model::{Bucket, Storage};
 pub enum Place {
     /// A folder of this machine (absolute).
     Folder(Utf8PathBuf),
+    /// A service keeps it.
+    Service(Box<Service>),
     /// A bucket.
     Bucket(Bucket),
 }
@@ -22,6 +25,7 @@ impl Place {
     pub fn substituter(&self) -> String {
         match self {
             Self::Folder(folder) => format!("file://{folder}"),
+            Self::Service(service) => service.substituter.clone(),
             Self::Bucket(bucket) => bucket.url.clone().unwrap_or_else(|| own_url(bucket)),
         }
     }
@@ -31,6 +35,7 @@ impl Place {
     pub fn shown(&self) -> String {
         match self {
             Self::Folder(folder) => folder.to_string(),
+            Self::Service(service) => service.url.clone(),
             Self::Bucket(bucket) => named(bucket),
         }
     }
@@ -41,6 +46,7 @@ impl Place {
     pub fn identity(&self) -> String {
         match self {
             Self::Folder(folder) => folder.to_string(),
+            Self::Service(service) => service.url.clone(),
             Self::Bucket(bucket) => {
                 let endpoint = bucket.endpoint.as_deref().unwrap_or_default();
                 format!("{} {endpoint}", named(bucket))
@@ -53,6 +59,7 @@ impl Place {
     pub const fn kind(&self) -> &'static str {
         match self {
             Self::Folder(_) => "file",
+            Self::Service(_) => "cachix",
             Self::Bucket(bucket) => bucket.storage.word(),
         }
     }
@@ -62,6 +69,7 @@ impl Place {
     pub const fn setting(&self) -> &'static str {
         match self {
             Self::Folder(_) => "path",
+            Self::Service(_) => "url",
             Self::Bucket(_) => "prefix",
         }
     }
@@ -71,7 +79,16 @@ impl Place {
     pub fn folder(&self) -> Option<&Utf8Path> {
         match self {
             Self::Folder(folder) => Some(folder),
-            Self::Bucket(_) => None,
+            Self::Service(_) | Self::Bucket(_) => None,
+        }
+    }
+
+    /// The service that keeps it, if one does.
+    #[must_use]
+    pub const fn service(&self) -> Option<&Service> {
+        match self {
+            Self::Folder(_) | Self::Bucket(_) => None,
+            Self::Service(service) => Some(service),
         }
     }
 }

@@ -36,6 +36,10 @@ pub fn plan(desired: &Desired, observed: &Observed, pushing: &Changes) -> Change
         .iter()
         .any(|top| is_unseen(observed, &top.source));
     for (name, cache) in &desired.caches {
+        if cache.place.service().is_some() {
+            report::advise_service(desired, name, &mut changes);
+            continue;
+        }
         match observed.caches.get(name) {
             Some(Observation::Present(content)) => {
                 let place = Place {

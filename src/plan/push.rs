@@ -1,11 +1,12 @@
 //! The push phase: what each cache lacks of what it should have, and the roots that keep it there.
 
 mod report;
+pub mod service;
 mod target;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::address::{Phase, build_address};
+use super::address::{Address, Phase, build_address};
 use super::change::Changes;
 use super::desired::Desired;
 use super::observed::{CacheContent, Observation, Observed};
@@ -68,6 +69,22 @@ pub fn plan(desired: &Desired, observed: &Observed) -> Changes {
         };
         let steps = target.push_steps(&mut changes);
         target.report(&steps, &mut changes);
+        if let Some(service) = cache.place.service() {
+            let coming = pins::Coming {
+                desired,
+                name,
+                wanted: &wanted,
+                verdicts: &verdicts,
+            };
+            let before = changes.steps.len();
+            pins::service::plan(&coming, cache, content.service.as_ref(), &mut changes);
+            let pins = changes.steps[before..]
+                .iter()
+                .map(|step| step.address.clone());
+            let steps: Vec<Address> = steps.into_iter().chain(pins).collect();
+            service::rights(desired, (name, service), content, steps, &mut changes);
+            continue;
+        }
         let mut pins = pins::steps(desired, name, cache, content, &wanted, &verdicts);
         if changes.unseen.contains(name) {
             pins.retain_mut(pins::only_additions);
@@ -103,32 +120,39 @@ pub fn questions(desired: &Desired, observed: &Observed) -> BTreeSet<HashPart> {
     if desired.extra.adopt.is_some() {
         return hashes;
     }
+    for name in desired.caches.keys() {
+        hashes.extend(questions_of(desired, observed, name).keys());
+    }
+    hashes
+}
+
+/// What is wanted in one cache and not there, with its paths and bytes as far as they are known.
+#[must_use]
+pub fn questions_of(
+    desired: &Desired,
+    observed: &Observed,
+    name: &CacheName,
+) -> BTreeMap<HashPart, (StorePath, u64)> {
+    let mut hashes = BTreeMap::new();
     let empty = CacheContent::default();
-    for name in desired
-        .caches
-        .keys()
-        .filter(|name| desired.config.push.enabled && desired.config.push.to.contains_key(*name))
-    {
+    let takes = desired.config.push.enabled && desired.config.push.to.contains_key(name);
+    if takes && desired.extra.adopt.is_none() {
         let content = match observed.caches.get(name) {
             Some(Observation::Present(content)) => content,
             Some(Observation::Absent) => &empty,
-            Some(Observation::Unknown(_) | Observation::Error(_)) | None => continue,
+            Some(Observation::Unknown(_) | Observation::Error(_)) | None => return hashes,
         };
         let wanted = Wanted::resolve(desired, observed, content);
-        hashes.extend(
-            wanted
-                .paths
-                .rows()
-                .map(|row| wanted.paths.hash(row))
-                .filter(|hash| {
-                    content
-                        .paths
-                        .row(hash)
-                        .is_none_or(|row| content.narinfos[row as usize].nar.is_none())
-                }),
-        );
+        let rows = wanted.paths.rows().filter(|row| {
+            let there = content.paths.row(&wanted.paths.hash(*row));
+            there.is_none_or(|row| content.narinfos[row as usize].nar.is_none())
+        });
+        hashes.extend(rows.map(|row| {
+            let path = (wanted.paths.path(row), wanted.paths.nar_size(row));
+            (wanted.paths.hash(row), path)
+        }));
         let outputs = wanted.builds.iter().flat_map(|build| &build.outputs);
-        hashes.extend(outputs.map(StorePath::hash));
+        hashes.extend(outputs.map(|path| (path.hash(), (path.clone(), 0))));
     }
     hashes
 }

@@ -205,6 +205,11 @@ pub enum Outcome {
         /// Why.
         why: String,
     },
+    /// It failed because a service did, and `cache.yaml` says that this is no failure of the run.
+    Tolerated {
+        /// Why.
+        why: String,
+    },
     /// The world had moved on since the plan; it did not run.
     Stale {
         /// What had moved.
@@ -218,6 +223,12 @@ pub enum Outcome {
 }
 
 impl Outcome {
+    /// Whether it failed, and that is to be no failure of the run.
+    #[must_use]
+    pub const fn is_tolerated(&self) -> bool {
+        matches!(self, Self::Tolerated { .. })
+    }
+
     /// Whether what the step was for is done.
     #[must_use]
     pub const fn is_good(&self) -> bool {
@@ -232,6 +243,10 @@ pub fn promise(op: &Op) -> String {
         Op::WriteFile { path, .. } => format!("write {path}"),
         Op::EditFile { path, .. } => format!("edit {path}"),
         Op::GenerateKey { path, .. } => format!("make the signing key {path}"),
+        Op::WriteLogin { cache, path, .. } => format!("put the token of {cache} into {path}"),
+        Op::CreateCache { cache, folder, .. } if folder.contains("://") => {
+            format!("make the cache {cache} at {folder}")
+        }
         Op::CreateCache { cache, folder, .. } => format!("make the cache {cache} in {folder}"),
         Op::ExportVariable { name, .. } => format!("hand {name} to later steps"),
         Op::Warm { installable, .. } => format!("fetch {installable}"),
@@ -295,9 +310,27 @@ impl Report {
     pub fn is_whole(&self) -> bool {
         self.interrupted.is_none()
             && self.journal.is_none()
-            && self.count(Outcome::is_good) == self.steps.len()
+            && self.count(|one| one.is_good() || one.is_tolerated()) == self.steps.len()
             && self.errors.is_empty()
-            && self.remaining == Remaining::Converged
+            && self.is_converged()
+    }
+
+    /// Whether nothing is left to do, apart from what was tolerated.
+    fn is_converged(&self) -> bool {
+        let tolerated = |step: &&StepOutcome| step.outcome.is_tolerated();
+        match &self.remaining {
+            Remaining::Converged => true,
+            Remaining::Steps { steps } if steps.is_empty() => false,
+            Remaining::Steps { steps } => steps.iter().all(|left| {
+                let mut tolerated = self.steps.iter().filter(tolerated);
+                tolerated.any(|step| step.address == *left)
+            }),
+            Remaining::Unconfirmed { .. } => {
+                let unseen = |step: &&StepOutcome| matches!(step.seen, Some(Seen::Unknown { .. }));
+                let mut unseen = self.steps.iter().filter(unseen).peekable();
+                unseen.peek().is_some() && unseen.all(|step| step.outcome.is_tolerated())
+            }
+        }
     }
 }
 

@@ -33,6 +33,7 @@ pub struct Selection {
 pub const fn cache_of(step: &Step) -> Option<&CacheName> {
     match &step.op {
         Op::GenerateKey { cache, .. }
+        | Op::WriteLogin { cache, .. }
         | Op::CreateCache { cache, .. }
         | Op::Push { cache, .. }
         | Op::Pin { cache, .. }

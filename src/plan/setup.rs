@@ -7,18 +7,21 @@ mod cache;
 mod fragment;
 mod include;
 pub(super) mod key;
+mod login;
 mod overruled;
 pub(super) mod section;
+mod service;
 mod trust;
 
 pub(super) use fragment::substituters;
 pub(super) use include::{added_by_project, is_included, is_tuning_included};
+pub use login::is_private;
 pub(super) use overruled::words as overruled;
 
 use super::address::{Address, Phase};
 use super::change::Changes;
 use super::desired::Desired;
-use super::observed::{FileFacts, Observation, Observed};
+use super::observed::{FileFacts, NixFacts, Observation, Observed};
 use super::plan::{Advice, Refusal, Unknown};
 use super::step::{Because, Effect, Known, Op, Scope, Step};
 
@@ -30,7 +33,15 @@ pub const MARKER: &str = "# Managed by nanna-cache";
 pub fn plan(desired: &Desired, observed: &Observed) -> Changes {
     let mut changes = Changes::default();
     for (name, cache) in &desired.caches {
-        cache::folder(desired, observed, name, cache, &mut changes);
+        match cache.place.service() {
+            Some(service) => {
+                service::plan(desired, observed, (name, cache, service), &mut changes);
+                if is_private(service) {
+                    login::plan(desired, observed, (name, cache, service), &mut changes);
+                }
+            }
+            None => cache::folder(desired, observed, name, cache, &mut changes),
+        }
         if let Some(signing) = &cache.signing {
             key::plan(desired, observed, name, signing, &mut changes);
         }
@@ -42,6 +53,12 @@ pub fn plan(desired: &Desired, observed: &Observed) -> Changes {
         overruled::advise(desired, observed, conf, &mut changes);
     }
     changes
+}
+
+/// The netrc file that whoever downloads for Nix will read; `None`: no nix.conf is managed.
+#[must_use]
+pub fn netrc_file(desired: &Desired, nix: Option<&NixFacts>) -> Option<String> {
+    login::file(desired, nix)
 }
 
 fn step(address: Address, scope: Scope, op: Op, because: Because) -> Step {

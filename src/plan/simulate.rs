@@ -195,6 +195,7 @@ impl World {
             files: files.collect(),
             closed: BTreeSet::new(),
             keys: keys.collect(),
+            logins: BTreeMap::new(),
             environment: self.environment.clone(),
         }
     }
@@ -343,6 +344,8 @@ impl World {
                     self.keys.insert(cache.clone(), key.clone());
                 }
             }
+            // A simulated world has no services.
+            Op::WriteLogin { .. } => {}
             Op::CreateCache { cache, info, .. } => {
                 self.caches.entry(cache.clone()).or_default().info = Some(info.clone());
             }

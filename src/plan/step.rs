@@ -128,6 +128,17 @@ pub enum Op {
         /// Its name.
         name: String,
     },
+    /// Puts the token of a private cache into the netrc file that Nix reads, 0600.
+    WriteLogin {
+        /// Cache that it opens.
+        cache: CacheName,
+        /// The file.
+        path: String,
+        /// Host of the cache.
+        host: String,
+        /// Whether another password goes.
+        replaces: bool,
+    },
     /// Makes the folder of a cache, with `nix-cache-info` and the folders that Nix expects.
     CreateCache {
         /// The cache.

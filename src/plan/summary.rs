@@ -44,7 +44,11 @@ impl Op {
                     Kind::Change
                 }
             }
-            Self::GenerateKey { .. } => Kind::Create,
+            Self::GenerateKey { .. }
+            | Self::WriteLogin {
+                replaces: false, ..
+            } => Kind::Create,
+            Self::WriteLogin { .. } => Kind::Change,
             Self::ExportVariable { before, .. } => {
                 if before.is_empty() {
                     Kind::Create
@@ -229,6 +233,7 @@ impl Summary {
             Op::WriteFile { .. }
             | Op::EditFile { .. }
             | Op::GenerateKey { .. }
+            | Op::WriteLogin { .. }
             | Op::CreateCache { .. }
             | Op::ExportVariable { .. }
             | Op::Warm { .. }

@@ -116,7 +116,10 @@ impl Page {
                 }
             }
             Outcome::Unchanged => {}
-            Outcome::Failed { why } | Outcome::Stale { why } | Outcome::Skipped { why } => {
+            Outcome::Failed { why }
+            | Outcome::Tolerated { why }
+            | Outcome::Stale { why }
+            | Outcome::Skipped { why } => {
                 self.paragraph(&safe(why), 6, role);
                 let planned = amount(&step.promised_effect);
                 let planned = format!("planned: {}{planned}", safe(&step.promised));
@@ -219,6 +222,11 @@ fn look(step: &StepOutcome) -> (&'static str, &'static str, Role) {
         (Outcome::Done { .. }, _) => ("✓", "done", Role::Good),
         (Outcome::Unchanged, _) => ("=", "was done already", Role::Faint),
         (Outcome::Failed { .. }, _) => ("x", "failed", Role::Refusal),
+        (Outcome::Tolerated { .. }, _) => (
+            "!",
+            "failed, which `on-error: warn` lets pass",
+            Role::Advice,
+        ),
         (Outcome::Stale { .. }, _) => ("≠", "stale: did not run", Role::Refusal),
         (Outcome::Skipped { .. }, _) if !step.did.is_nothing() => {
             ("·", "did not end", Role::Advice)
@@ -272,6 +280,7 @@ fn sum(report: &Report) -> String {
             number(|outcome| matches!(outcome, Outcome::Failed { .. })),
             "failed",
         ),
+        (number(Outcome::is_tolerated), "failed and let pass"),
         (
             number(|outcome| matches!(outcome, Outcome::Stale { .. })),
             "stale",

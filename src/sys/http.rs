@@ -6,6 +6,8 @@
 //! connection, a cut) are tried again with growing waits, as long as `Retry-After` says.
 //! Tokens travel in headers that are marked as secret; errors never hold a URL's password.
 
+mod send;
+
 use std::sync::OnceLock;
 use std::time::Duration;
 
@@ -14,6 +16,7 @@ use reqwest::header::{HeaderMap, RETRY_AFTER};
 use reqwest::{Client, Method, StatusCode};
 
 use super::host::Host;
+pub use send::{Patience, Request, run_unless};
 
 /// Longest wait between two tries that a server may ask for.
 const MAX_RETRY_AFTER: Duration = Duration::from_secs(20);

@@ -476,6 +476,8 @@ fn pins(dice: &mut Dice) -> IndexMap<PinName, Pin> {
             Pin {
                 target,
                 revisions: 1 + u32::try_from(dice.below(2)).unwrap(),
+                days: None,
+                artifacts: Vec::new(),
             },
         );
     }

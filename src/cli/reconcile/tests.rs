@@ -221,6 +221,7 @@ push: { to: { dev: all } }
     fn observed(now: Time) -> Observed {
         let why = || Observation::Unknown(Why("not looked at".into()));
         Observed {
+            logins: std::collections::BTreeMap::new(),
             store_dir: crate::nix::store_path::StoreDir::default(),
             now,
             nix: Observation::Absent,

@@ -61,6 +61,11 @@ pub(crate) struct RawPin {
     #[serde(default)]
     #[schemars(extend("default" = {}, "examples" = [{"revisions": 3}]))]
     pub(crate) keep: RawKeep,
+    /// Files inside the path that Cachix offers for download, relative to it; caches of other types have no
+    /// such thing.
+    #[serde(default)]
+    #[schemars(extend("default" = [], "examples" = [["bin/app"]]))]
+    pub(crate) artifacts: Vec<String>,
 }
 
 /// How much of a pin's past stays.
@@ -70,10 +75,21 @@ pub(crate) struct RawKeep {
     /// How many revisions of the pin are kept, the newest first.
     #[schemars(range(min = 1, max = 1000), extend("default" = 1, "examples" = [3]))]
     pub(crate) revisions: u32,
+    /// All revisions are kept, instead of so many.
+    #[schemars(extend("default" = false, "examples" = [true]))]
+    pub(crate) forever: bool,
+    /// For how many days a revision is kept, instead of so many revisions. Only Cachix counts them: in a
+    /// cache of another type, and without it, `revisions` holds.
+    #[schemars(range(min = 1, max = 36500), extend("examples" = [14]))]
+    pub(crate) days: Option<u32>,
 }
 
 impl Default for RawKeep {
     fn default() -> Self {
-        Self { revisions: 1 }
+        Self {
+            revisions: 1,
+            forever: false,
+            days: None,
+        }
     }
 }

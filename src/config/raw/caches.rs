@@ -20,6 +20,7 @@ pub(crate) use bucket::{RawAzure, RawGcs, RawS3};
 #[serde(tag = "type", rename_all = "kebab-case")]
 pub(crate) enum RawCache {
     File(RawFileCache),
+    Cachix(RawCachix),
     S3(RawS3),
     Gcs(RawGcs),
     Azure(RawAzure),
@@ -27,10 +28,14 @@ pub(crate) enum RawCache {
 }
 
 /// The types of cache: word and description.
-pub(crate) const TYPES: [(&str, &str); 5] = [
+pub(crate) const TYPES: [(&str, &str); 6] = [
     (
         "file",
         "a folder that is written: on this machine, or on a disk that machines share",
+    ),
+    (
+        "cachix",
+        "a cache of the service Cachix, or of a server that speaks its interface",
     ),
     (
         "s3",
@@ -81,6 +86,107 @@ pub(crate) struct RawFileCache {
     /// the least important first. Without it the cache may grow.
     #[schemars(regex(pattern = SIZE_PATTERN), extend("examples" = ["20 GiB", "50 GB"]))]
     pub(crate) max_size: Option<String>,
+}
+
+/// A cache of the service Cachix.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub(crate) struct RawCachix {
+    /// Which tier the cache is: `1` shared by all, `2` of one CI job, `3` of one machine (what a
+    /// cache of type `file` is without it). Nix is told to ask the third first, then the second,
+    /// then the first.
+    #[schemars(extend("enum" = [1, 2, 3], "examples" = [1]))]
+    pub(crate) tier: Option<u8>,
+    /// Nix's own priority of the cache: **lower is asked first**. Without it the tier decides:
+    /// tier 3 has 30, tier 2 has 35, tier 1 has 41, an upstream without tier has 40 (as
+    /// cache.nixos.org).
+    #[schemars(range(min = 0, max = 2_147_483_647), extend("examples" = [41]))]
+    pub(crate) nix_priority: Option<u32>,
+    /// Public keys, each `name:base64`, whose signatures Nix accepts from this cache. The public
+    /// half of `signing-key` is always among them.
+    #[serde(default)]
+    #[schemars(extend("default" = [], "examples" = [["cache.nixos.org-1:6NCHdD59X431o0gWypbMrAURkbJ16ZPMQFGspcDShjY="]]))]
+    pub(crate) public_keys: Vec<String>,
+    /// Its name at Cachix; without it the name that it has here.
+    #[schemars(regex(pattern = "^[a-z0-9][a-z0-9-]*$"), extend("examples" = ["nanna-coder"]))]
+    pub(crate) name: Option<String>,
+    /// Where the cache answers, without parameters.
+    #[schemars(length(min = 1), extend("examples" = ["https://nanna-coder.cachix.org"]))]
+    pub(crate) url: Option<String>,
+    /// Where the interface of the service answers, for a server of one's own; without it
+    /// `https://cachix.org/api/v1`.
+    #[schemars(length(min = 1), extend("examples" = ["https://cachix.org/api/v1"]))]
+    pub(crate) api: Option<String>,
+    /// Allow `http://`, where anybody on the way can see and hold back what is fetched.
+    #[serde(default)]
+    #[schemars(extend("default" = false, "examples" = [true]))]
+    pub(crate) insecure: bool,
+    /// Where the token is, never the token itself: one of `env`, `file` and `command`. Without it the
+    /// environment variable `CACHIX_AUTH_TOKEN`, else the file in which the client of Cachix keeps it.
+    #[schemars(extend("examples" = [{"env": "CACHIX_AUTH_TOKEN"}]))]
+    pub(crate) token: Option<RawToken>,
+    /// Who may read the cache. A difference is advice: the service has no call that changes it.
+    #[serde(default)]
+    #[schemars(extend("enumDescriptions" = ["everybody", "who has a token"], "default" = "public", "examples" = ["private"]))]
+    pub(crate) visibility: RawVisibility,
+    /// The key that signs what is pushed: where it is, never the key itself. One of `env`, `file`
+    /// and `command`. For a cache of type `cachix`: without it, the service signs.
+    #[schemars(extend("examples" = [{"env": "CACHIX_SIGNING_KEY"}]))]
+    pub(crate) signing_key: Option<RawSigningKey>,
+    /// How NARs are compressed.
+    #[serde(default)]
+    #[schemars(extend("default" = {"method": "zstd"}, "examples" = [{"method": "zstd", "level": 3}]))]
+    pub(crate) compression: RawCompression,
+    /// Make the cache if the service says that there is none. That needs the token of an account.
+    #[serde(default)]
+    #[schemars(extend("default" = false, "examples" = [true]))]
+    pub(crate) create: bool,
+    /// Only read it: nothing is pushed to it, and nothing pinned.
+    #[serde(default)]
+    #[schemars(extend("default" = false, "examples" = [true]))]
+    pub(crate) read_only: bool,
+    /// What follows when the service fails (no answer, 5xx, 429) in an apply: the run fails, or says so
+    /// and ends well. A refusal, such as for a wrong token, always fails.
+    #[serde(default)]
+    #[schemars(extend("enumDescriptions" = ["the run fails", "the run says so, and ends well"], "default" = "fail", "examples" = ["warn"]))]
+    pub(crate) on_error: RawOnError,
+}
+
+/// Who may read.
+#[derive(Clone, Copy, Debug, Default, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+#[schemars(inline)]
+pub(crate) enum RawVisibility {
+    #[default]
+    Public,
+    Private,
+}
+
+/// What follows a failure of a service.
+#[derive(Clone, Copy, Debug, Default, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+#[schemars(inline)]
+pub(crate) enum RawOnError {
+    #[default]
+    Fail,
+    Warn,
+}
+
+/// Where a token is.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub(crate) struct RawToken {
+    /// Name of the environment variable that holds the token.
+    #[schemars(length(min = 1), extend("examples" = ["CACHIX_AUTH_TOKEN"]))]
+    pub(crate) env: Option<String>,
+    /// The file that holds the token; `~` is the home folder, and a relative path starts at the
+    /// folder of this file.
+    #[schemars(length(min = 1), extend("examples" = ["~/.config/project/cachix-token"]))]
+    pub(crate) file: Option<String>,
+    /// A command, with its arguments, that prints the token. It has 30 seconds; then it is ended, with
+    /// all that it started.
+    #[schemars(length(min = 1), extend("examples" = [["pass", "show", "cachix-token"]]))]
+    pub(crate) command: Option<Vec<String>>,
 }
 
 /// A cache that is only read.
@@ -199,12 +305,18 @@ impl JsonSchema for RawCache {
     fn json_schema(generator: &mut SchemaGenerator) -> Schema {
         let types = [
             ("file", RawFileCache::json_schema(generator)),
+            ("cachix", RawCachix::json_schema(generator)),
             ("s3", RawS3::json_schema(generator)),
             ("gcs", RawGcs::json_schema(generator)),
             ("azure", RawAzure::json_schema(generator)),
             ("upstream", RawUpstream::json_schema(generator)),
         ];
         let of = |schema: &Schema, key: &str| schema.get(key).cloned().unwrap_or_default();
+        // Where nothing is, there is no such keyword.
+        let required = |schema: &Schema| match of(schema, "required") {
+            Json::Null => json!([]),
+            required => required,
+        };
         let keys = |schema: &Schema| match of(schema, "properties") {
             Json::Object(keys) => keys,
             _ => Map::new(),
@@ -226,7 +338,7 @@ impl JsonSchema for RawCache {
                 let of_type: Map<String, Json> = of_type.collect();
                 json!({
                     "if": { "properties": { "type": { "const": name } }, "required": ["type"] },
-                    "then": { "required": of(schema, "required"), "properties": of_type }
+                    "then": { "required": required(schema), "properties": of_type }
                 })
             })
             .collect();

@@ -5,6 +5,7 @@
 
 mod buckets;
 pub(super) mod caches;
+mod cachix;
 pub(super) mod classes;
 pub(super) mod keys;
 pub(super) mod leaks;
@@ -14,3 +15,4 @@ pub(super) mod places;
 pub(super) mod project;
 pub(super) mod prune;
 pub(super) mod push;
+mod written;

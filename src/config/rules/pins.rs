@@ -44,8 +44,24 @@ pub(in crate::config) fn check(check: &mut Check<'_>, raw: &RawConfig) -> IndexM
             check.report(problem.help("give exactly one of `output`, `path` and `paths-from`; a second target is a pin of its own"));
         }
         if let Some((_, target)) = targets.pop() {
-            let revisions = pin.keep.revisions;
-            pins.insert(PinName::new(name), Pin { target, revisions });
+            let keep = &pin.keep;
+            if keep.forever && keep.days.is_some() && check.intact(&pointer) {
+                let message = format!("the pin `{name}` is kept for ever and for some days");
+                let at = check.entry(&below(&below(&pointer, "keep"), "days"));
+                let problem = Problem::new(Code::PinTarget, message).at(at, "");
+                check.report(problem.help("give one of `forever` and `days`"));
+            }
+            let pinned = Pin {
+                target,
+                revisions: if keep.forever {
+                    u32::MAX
+                } else {
+                    keep.revisions
+                },
+                days: keep.days,
+                artifacts: pin.artifacts.clone(),
+            };
+            pins.insert(PinName::new(name), pinned);
         }
     }
     pins

@@ -117,7 +117,7 @@ fn targets(
         if check.known(&pointer, true, "cache", name, &known_caches)
             && matches!(
                 caches.get(&cache).map(|cache| &cache.kind),
-                Some(CacheKind::Upstream { .. })
+                Some(kind) if kind.written().is_none()
             )
         {
             let problem = Problem::new(
@@ -125,9 +125,13 @@ fn targets(
                 format!("the cache `{name}` is only read"),
             );
             let declared = check.entry(&below("/caches", name));
+            let what = match caches.get(&cache).map(|cache| &cache.kind) {
+                Some(CacheKind::Upstream { .. }) => "an upstream",
+                _ => "`read-only`",
+            };
             let problem = problem
                 .at(check.entry(&pointer), "pushed to here")
-                .at(declared, "an upstream");
+                .at(declared, what);
             check.report(problem.help("push to a cache of `type: file`"));
         }
         let classes = match classes {
@@ -184,7 +188,11 @@ fn useful(
         );
     }
     for name in to.keys() {
-        let written = caches.get(name).and_then(|cache| cache.kind.written());
+        // Cachix signs by itself.
+        let file = caches
+            .get(name)
+            .filter(|cache| matches!(cache.kind, CacheKind::File(_)));
+        let written = file.and_then(|cache| cache.kind.written());
         let unsigned = written.is_some_and(|written| written.signing_key.is_none());
         let pointer = below("/caches", name.as_str());
         if unsigned && check.intact(&pointer) {

@@ -44,7 +44,10 @@ impl Target<'_> {
                 because: self.desired.because(format!("{installable} is declared"), "/artifacts"),
             });
         }
-        if self.cache.signing.is_none() && !self.verdicts.pushed.is_empty() {
+        if self.cache.signing.is_none()
+            && self.cache.place.service().is_none()
+            && !self.verdicts.pushed.is_empty()
+        {
             changes.advice.push(Advice {
                 phase: Phase::Push,
                 about: self.name.to_string(),

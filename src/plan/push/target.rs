@@ -173,6 +173,10 @@ impl Target<'_> {
     }
 
     fn roots(&self) -> Vec<(ClassId, RootToWrite)> {
+        // A service holds no records of ours.
+        if self.cache.place.service().is_some() {
+            return Vec::new();
+        }
         let wanted = self.wanted;
         let tops: Vec<(Row, ClassId)> = wanted
             .tops

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::key::{self, State};
-use super::{Own, ask, own_file, section, step};
+use super::{Own, ask, login, own_file, section, step};
 use crate::config::model::CacheName;
 use crate::plan::address::{Address, Phase, fragment_address, key_address};
 use crate::plan::change::Changes;
@@ -18,12 +18,14 @@ pub(super) const TUNING: &str = "nanna-cache-tuning.conf";
 /// Whether no public key of a cache is known, because its signing key is not here: Nix would ask the
 /// cache and trust nothing that it has.
 fn is_keyless(desired: &Desired, observed: &Observed, name: &CacheName, cache: &Cache) -> bool {
-    cache.public_keys.is_empty()
-        && cache.signing.as_ref().is_some_and(|signing| {
-            let state = key::state(desired, observed, name, signing);
-            matches!(state, Some(State::Missing))
-                && section::key_named(desired, observed, &signing.name).is_none()
-        })
+    let managed = cache.place.service().is_some() && cache.signing.is_none();
+    cache.public_keys.is_empty() && managed
+        || cache.public_keys.is_empty()
+            && cache.signing.as_ref().is_some_and(|signing| {
+                let state = key::state(desired, observed, name, signing);
+                matches!(state, Some(State::Missing))
+                    && section::key_named(desired, observed, &signing.name).is_none()
+            })
 }
 
 /// The substituters that we add, with their priorities, in the order of asking.
@@ -133,6 +135,7 @@ fn fragment_text(
     if !words.is_empty() {
         lines.push(format!("extra-trusted-public-keys = {}", words.join(" ")));
     }
+    lines.extend(login::line(desired, observed));
     let last = format!("!include {TUNING}");
     section::with(before, &desired.config.project, &lines, Some(&last))
 }

@@ -21,6 +21,7 @@ const fn cache_of(op: &Op) -> Option<&CacheName> {
         Op::WriteFile { .. }
         | Op::EditFile { .. }
         | Op::GenerateKey { .. }
+        | Op::WriteLogin { .. }
         | Op::CreateCache { .. }
         | Op::ExportVariable { .. }
         | Op::Warm { .. }

@@ -72,6 +72,24 @@ fn fill(plan: &Plan, step: &Step, line: &mut Line, notes: &mut Vec<String>, most
                 safe(cache.as_str())
             ));
         }
+        Op::WriteLogin {
+            cache,
+            path,
+            host,
+            replaces,
+        } => {
+            line.label = safe(path);
+            let what = if *replaces {
+                "another password"
+            } else {
+                "no password"
+            };
+            notes.push(format!(
+                "the token of {} for {}, which has {what} there; not shown",
+                safe(cache.as_str()),
+                safe(host)
+            ));
+        }
         Op::CreateCache {
             cache,
             folder,
@@ -185,6 +203,7 @@ fn fill_of_cache(plan: &Plan, step: &Step, line: &mut Line, notes: &mut Vec<Stri
         Op::WriteFile { .. }
         | Op::EditFile { .. }
         | Op::GenerateKey { .. }
+        | Op::WriteLogin { .. }
         | Op::CreateCache { .. }
         | Op::ExportVariable { .. }
         | Op::Warm { .. }

@@ -27,7 +27,9 @@ impl Subject<'_> {
         let inside = row.map(|row| Inside::new(self, name, content, row));
         let verdict = CacheVerdict {
             cache: name.clone(),
-            present: Some(there && row.is_some()),
+            // A service is asked only for what is wanted.
+            present: (content.service.is_none() || node.is_some() || row.is_some())
+                .then(|| there && row.is_some()),
             need: inside.as_ref().map_or(Need::Unreached, Inside::need),
             priority: inside.as_ref().and_then(Inside::priority),
             verdict: self.verdict(name, content, &wanted, node, inside.as_ref()),

@@ -1,0 +1,452 @@
+//! Caches that a service keeps: looking at them, making them, pushing to them.
+//!
+//! Promise: the token is read when it is needed, goes to the service alone, and is in nothing that is said.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::os::unix::fs::PermissionsExt as _;
+use std::time::Duration;
+
+use camino::Utf8Path;
+
+use super::batch::batch;
+use super::machine::{Machine, sentence};
+use super::secret;
+use super::work::{Applying, Ended, all, failed};
+use crate::config::model::{CacheName, OnError, Visibility};
+use crate::nix::netrc;
+use crate::nix::store_path::{HashPart, StorePath};
+use crate::plan::desired::{Cache, Desired};
+use crate::plan::observed::{CacheContent, Observation, Observed, Upstream, Why};
+use crate::plan::pins::service::wanted as wanted_pin;
+use crate::plan::push::questions_of;
+use crate::plan::push::service::with_present;
+use crate::plan::report::Outcome;
+use crate::plan::service::{Entry, Login, Service};
+use crate::plan::setup::{is_private, netrc_file};
+use crate::plan::step::{Effect, Op, PathToPush, Step};
+use crate::provider::cachix::push::{Batch, Done, Item, bare_key, push};
+use crate::provider::cachix::{CachixError, Client, Token, Use};
+use crate::provider::{nix_conf, upstream};
+use crate::sys::{file, http};
+use crate::transfer::progress::Progress;
+
+/// Largest netrc file that is read, in bytes.
+const NETRC: u64 = 1 << 20;
+
+/// A client; and why there is no token, where it should be there and cannot be read.
+fn client(
+    machine: &Machine,
+    desired: &Desired,
+    service: &Service,
+    (purpose, progress): (Use, &Progress),
+) -> Result<(Client, Option<String>), CachixError> {
+    let (token, why): (Option<Token>, Option<String>) =
+        match secret::token(&machine.host, &desired.site.base, service, progress) {
+            Ok(token) => (token, None),
+            Err(why) => (None, Some(why)),
+        };
+    let mut options = http::Options::of(&machine.host);
+    let patience = patience(machine);
+    if let Some(patience) = patience {
+        options.idle_timeout = options.idle_timeout.min(patience);
+        options.timeout = Some(patience.saturating_mul(3));
+    }
+    let address = (&*service.api, &*service.url, &*service.name);
+    let client = Client::new(address, token, &options, purpose)?;
+    let client = match patience {
+        Some(patience) => client.no_longer_than(patience),
+        None => client,
+    };
+    Ok((client, why))
+}
+
+/// Tests do not wait as long as the service's own client would. Nothing can make it longer.
+fn patience(machine: &Machine) -> Option<Duration> {
+    let seconds: f64 = machine
+        .host
+        .var("NANNA_CACHE_TEST_PATIENCE")?
+        .parse()
+        .ok()?;
+    (0.0..100.0)
+        .contains(&seconds)
+        .then(|| Duration::from_secs_f64(seconds))
+}
+
+/// What a service says of a cache, apart from which paths are there.
+pub(super) fn observe(
+    machine: &Machine,
+    desired: &Desired,
+    service: &Service,
+    progress: &Progress,
+) -> Observation<CacheContent> {
+    let (client, no_token) = match client(machine, desired, service, (Use::Look, progress)) {
+        Ok(client) => client,
+        Err(error) => return Observation::Unknown(Why(format!("failed to {error}"))),
+    };
+    match client.observe() {
+        Observation::Present(mut content) => {
+            content.now = machine.now();
+            if let (Some(facts), Some(why)) = (&mut content.service, no_token) {
+                facts.unseen.push(("token".to_owned(), why));
+            }
+            Observation::Present(content)
+        }
+        Observation::Absent if !service.create => Observation::Error(Why(format!(
+            "the service has no cache {}: make it there, or set `create: true`",
+            service.name
+        ))),
+        Observation::Unknown(why) => Observation::Unknown(match no_token {
+            Some(token) => Why(format!("{}; {token}", why.0)),
+            None => why,
+        }),
+        other => other,
+    }
+}
+
+/// Asks each service which of the paths that are wanted in its cache are there.
+pub(super) fn fill(
+    desired: &Desired,
+    machine: &Machine,
+    observed: &mut Observed,
+    progress: &Progress,
+) {
+    for (name, cache) in &desired.caches {
+        let Some(service) = cache.place.service() else {
+            continue;
+        };
+        let wanted = questions_of(desired, observed, name);
+        let Some(Observation::Present(content)) = observed.caches.get(name) else {
+            continue;
+        };
+        if wanted.is_empty() {
+            continue;
+        }
+        let is_public = content
+            .service
+            .as_ref()
+            .is_some_and(|facts| facts.is_public);
+        let seen = match missing(machine, desired, service, &wanted, (is_public, progress)) {
+            Ok(missing) => {
+                let present = wanted
+                    .into_iter()
+                    .filter(|(hash, _)| !missing.contains(hash));
+                let present = present.map(|(_, path)| path);
+                Observation::Present(with_present(content.clone(), present))
+            }
+            Err(why) => Observation::Unknown(Why(why)),
+        };
+        observed.caches.insert(name.clone(), seen);
+    }
+}
+
+/// Which of the paths a cache lacks. Whom the service does not answer this in one question, a public
+/// cache answers it path by path, as it answers Nix.
+fn missing(
+    machine: &Machine,
+    desired: &Desired,
+    service: &Service,
+    wanted: &BTreeMap<HashPart, (StorePath, u64)>,
+    (is_public, progress): (bool, &Progress),
+) -> Result<BTreeSet<HashPart>, String> {
+    let stopped = || progress.is_stopped();
+    let hashes: BTreeSet<HashPart> = wanted.keys().copied().collect();
+    let fail = |error: CachixError| format!("failed to {error}");
+    let (client, _) = client(machine, desired, service, (Use::Look, progress)).map_err(fail)?;
+    match client.missing(&hashes, &stopped) {
+        Err(CachixError::Refused { .. }) if is_public => {}
+        answer => return answer.map_err(fail),
+    }
+    let settings = upstream::Settings::new(
+        http::Options::of(&machine.host),
+        machine
+            .store
+            .as_ref()
+            .map(|at| at.store.clone())
+            .unwrap_or_default(),
+        None,
+        machine.host.now(),
+    );
+    let known = BTreeSet::new();
+    let Upstream {
+        has,
+        unanswered,
+        why,
+    } = upstream::observe(&service.url, &hashes, &known, &settings, &stopped);
+    if unanswered.is_empty() {
+        return Ok(hashes.difference(&has).copied().collect());
+    }
+    let why = why.map_or_else(|| "it did not answer".to_owned(), |why| why.0);
+    Err(format!(
+        "which of {} paths are missing could not be seen: {why}",
+        unanswered.len()
+    ))
+}
+
+/// What the netrc file of Nix has for the private caches of services.
+pub(super) fn logins(
+    desired: &Desired,
+    machine: &Machine,
+    observed: &Observed,
+    progress: &Progress,
+) -> BTreeMap<CacheName, Observation<Login>> {
+    let private = desired.caches.iter().filter_map(|(name, cache)| {
+        let service = cache
+            .place
+            .service()
+            .filter(|service| is_private(service))?;
+        Some((name, service))
+    });
+    let Some(path) = netrc_file(desired, observed.nix.present()) else {
+        return BTreeMap::new();
+    };
+    private
+        .map(|(name, service)| {
+            let seen = login_of(machine, desired, service, &path, progress);
+            let seen = seen.map_or_else(|why| Observation::Unknown(Why(why)), Observation::Present);
+            (name.clone(), seen)
+        })
+        .collect()
+}
+
+fn login_of(
+    machine: &Machine,
+    desired: &Desired,
+    service: &Service,
+    path: &str,
+    progress: &Progress,
+) -> Result<Login, String> {
+    let host = url::Url::parse(&service.url)
+        .ok()
+        .and_then(|url| Some(url.host_str()?.to_owned()))
+        .ok_or("its address has no host")?;
+    let token = secret::token(&machine.host, &desired.site.base, service, progress)?;
+    let token = token.ok_or("there is no token here")?;
+    let seen = nix_conf::files(&machine.host, [Utf8Path::new(path)]).remove(path);
+    let (text, writable) = match seen {
+        Some(Observation::Present(facts)) => (facts.text, facts.writable),
+        Some(Observation::Absent) => (String::new(), nix_conf::may_create(Utf8Path::new(path))),
+        Some(Observation::Unknown(why) | Observation::Error(why)) => return Err(why.0),
+        None => return Err(format!("{path} was not looked at")),
+    };
+    let entry = match netrc::password(&text, &host) {
+        None => Entry::Missing,
+        Some(password) if token.is(password) => Entry::Same,
+        Some(_) => Entry::Other,
+    };
+    Ok(Login {
+        file: path.to_owned(),
+        host,
+        writable,
+        entry,
+    })
+}
+
+/// Puts the token of a private cache into a netrc file. Only whoever owns it may read it then.
+pub(super) fn login(work: &Applying<'_>, cache: &Cache, path: &str) -> Result<(), Outcome> {
+    let fail = |why: String| Outcome::Failed { why };
+    let service = cache
+        .place
+        .service()
+        .ok_or_else(|| fail("no service keeps it".to_owned()))?;
+    let (machine, desired) = (work.machine, work.desired);
+    let seen = login_of(machine, desired, service, path, work.progress).map_err(fail)?;
+    let token = secret::token(&machine.host, &desired.site.base, service, work.progress);
+    let token = token.map_err(fail)?;
+    let token = token.ok_or_else(|| fail("there is no token here".to_owned()))?;
+    let path = Utf8Path::new(path);
+    let before = file::read_if_there(path.as_std_path(), NETRC);
+    let before = before.map_err(|error| fail(sentence(&error)))?;
+    if before.is_some() {
+        keep_from_others(path)
+            .map_err(|error| fail(format!("its mode cannot be changed: {error}")))?;
+    }
+    let before = String::from_utf8(before.unwrap_or_default());
+    let before = before.map_err(|_| fail(format!("{path} is not UTF-8 text")))?;
+    let after = token.in_netrc(&before, &seen.host);
+    if let Some(folder) = path.parent() {
+        let made = std::fs::create_dir_all(folder);
+        made.map_err(|error| fail(format!("the folder {folder} cannot be made: {error}")))?;
+    }
+    match file::write(path.as_std_path(), after.as_bytes(), 0o600) {
+        Ok(_) => Ok(()),
+        Err(error) => Err(fail(sentence(&error))),
+    }
+}
+
+/// Takes the right to read a file from everybody who is neither its owner nor of its group.
+fn keep_from_others(path: &Utf8Path) -> std::io::Result<()> {
+    let mode = std::fs::metadata(path)?.permissions().mode() & 0o7777;
+    if mode.trailing_zeros() >= 3 {
+        return Ok(());
+    }
+    std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode & !0o007))
+}
+
+/// Makes a cache.
+pub(super) fn create(work: &Applying<'_>, cache: &Cache, service: &Service) -> Result<(), Outcome> {
+    let fail = |why: String| Outcome::Failed { why };
+    let key = match &cache.signing {
+        Some(signing) => {
+            let key = secret::signing_key(
+                &work.machine.host,
+                &work.desired.site.base,
+                signing,
+                work.progress,
+            );
+            let key = key.map_err(|_| fail("the signing key cannot be read".to_owned()))?;
+            Some(bare_key(&key.public()))
+        }
+        None => None,
+    };
+    let made = client(
+        work.machine,
+        work.desired,
+        service,
+        (Use::Write, work.progress),
+    )
+    .and_then(|(client, _)| client.create(service.visibility == Visibility::Public, key));
+    made.map_err(|error| fail(format!("failed to {error}")))
+}
+
+/// Runs the push steps and pins of a cache that a service keeps; one outcome per step.
+pub(super) fn run(
+    work: &Applying<'_>,
+    observed: &Observed,
+    (name, cache, service): (&CacheName, &Cache, &Service),
+    steps: &[&Step],
+) -> Vec<Ended> {
+    let whole = match batch(work, observed, name, cache, steps) {
+        Ok(batch) => batch,
+        Err(why) => return all(steps, |step| failed(step, &why)),
+    };
+    let client = match client(
+        work.machine,
+        work.desired,
+        service,
+        (Use::Write, work.progress),
+    ) {
+        Ok((client, None)) => client,
+        Ok((_, Some(why))) => return all(steps, |step| failed(step, &why)),
+        Err(error) => return all(steps, |step| failed(step, &sentence(&error))),
+    };
+    let mut items = whole.items;
+    items.sort_by_key(|item| item.rank);
+    let items = items.into_iter().map(|item| Item {
+        path: item.path,
+        root: item.root,
+        nar_hash: item.nar_hash,
+        nar_size: item.nar_size,
+        references: item.references,
+        deriver: item.deriver,
+    });
+    let batch = Batch {
+        store_dir: whole.store_dir,
+        items: items.collect(),
+        key: cache.signing.as_ref().map(|_| whole.keys),
+        compression: whole.compression,
+    };
+    let mut done = Done::default();
+    let early = if batch.items.is_empty() {
+        None
+    } else {
+        push(&client, &batch, work.progress, &mut done).err()
+    };
+    let judge = Judge {
+        work,
+        client: &client,
+        service,
+        batch: &batch,
+        done: &done,
+        early,
+    };
+    all(steps, |step| judge.step(step))
+}
+
+/// Turns what a push did into outcomes of steps.
+struct Judge<'a> {
+    work: &'a Applying<'a>,
+    client: &'a Client,
+    service: &'a Service,
+    batch: &'a Batch,
+    done: &'a Done,
+    early: Option<CachixError>,
+}
+
+impl Judge<'_> {
+    fn step(&self, step: &Step) -> Ended {
+        match &step.op {
+            Op::Push { paths, .. } => self.pushed(step, paths),
+            Op::Pin { name, add, .. } => {
+                if let Some(early) = &self.early {
+                    return Ended::new(step, self.outcome(early));
+                }
+                let lost = |path: &&StorePath| self.done.failed.contains_key(&path.hash());
+                if let Some(path) = add.iter().find(lost) {
+                    return failed(step, &format!("{path} could not be pushed"));
+                }
+                let stopped = || self.work.progress.is_stopped();
+                for path in add {
+                    let Some(pin) = wanted_pin(self.work.desired, name, path) else {
+                        return failed(step, "cache.yaml does not have this pin");
+                    };
+                    let full = self.batch.store_dir.display(path).to_string();
+                    if let Err(error) = self.client.pin(&pin, &full, &stopped) {
+                        return Ended::new(step, self.outcome(&error));
+                    }
+                }
+                Ended::done(step)
+            }
+            _ => failed(step, "it is no step of a push"),
+        }
+    }
+
+    fn pushed(&self, step: &Step, paths: &[PathToPush]) -> Ended {
+        let is_done = |path: &&PathToPush| self.done.pushed.contains_key(&path.path.hash());
+        let pushed: Vec<&PathToPush> = paths.iter().filter(is_done).collect();
+        let did = Effect {
+            paths: pushed.len() as u64,
+            bytes: pushed.iter().map(|path| path.nar_size).sum(),
+        };
+        let why = paths.iter().find_map(|path| {
+            let why = self.done.failed.get(&path.path.hash())?;
+            Some(format!("{}: {why}", path.path))
+        });
+        let outcome = match (why, &self.early) {
+            _ if pushed.len() == paths.len() => {
+                let bytes: u64 = pushed
+                    .iter()
+                    .filter_map(|path| self.done.pushed.get(&path.path.hash()))
+                    .sum();
+                let size = crate::config::rough::Rough(bytes);
+                Outcome::Done {
+                    effect: did,
+                    detail: if paths.is_empty() {
+                        String::new()
+                    } else {
+                        format!("uploaded {size}")
+                    },
+                }
+            }
+            (Some(why), _) => Outcome::Failed { why },
+            (None, Some(early)) => self.outcome(early),
+            (None, None) => Outcome::Failed {
+                why: "it was not pushed".to_owned(),
+            },
+        };
+        Ended::new(step, outcome).having_done(did)
+    }
+
+    /// What an error of the service is for a step.
+    fn outcome(&self, error: &CachixError) -> Outcome {
+        let why = format!("failed to {error}");
+        match error {
+            CachixError::Stopped { .. } => Outcome::Skipped {
+                why: "stopped before it was whole; a rerun finishes".to_owned(),
+            },
+            error if error.is_outage() && self.service.on_error == OnError::Warn => {
+                Outcome::Tolerated { why }
+            }
+            _ => Outcome::Failed { why },
+        }
+    }
+}

@@ -1,0 +1,157 @@
+//! Pins that a service holds: one path under one name, with the past that it keeps by itself.
+//!
+//! A service tells nobody who set a pin. So a pin that is not declared counts as somebody else's: it is named,
+//! and stays.
+
+use std::collections::BTreeSet;
+
+use super::{Coming, builds, rule};
+use crate::config::model::{Pin, PinName};
+use crate::nix::store_path::StorePath;
+use crate::plan::address::{
+    Address, Phase, build_address, cache_addresses, pin_address, push_address,
+};
+use crate::plan::change::Changes;
+use crate::plan::desired::{Cache, Desired};
+use crate::plan::observed::Why;
+use crate::plan::plan::{Advice, Unknown};
+use crate::plan::service::{Keep, ServiceFacts, ServicePin};
+use crate::plan::step::{Effect, Known, Op, Step};
+
+/// How long the revisions of a declared pin stay.
+#[must_use]
+pub const fn keep(pin: &Pin) -> Keep {
+    match (pin.days, pin.revisions) {
+        (Some(days), _) => Keep::Days(days),
+        (None, u32::MAX) => Keep::Forever,
+        (None, revisions) => Keep::Revisions(revisions),
+    }
+}
+
+/// The pin that a service should hold for a declared one.
+#[must_use]
+pub fn wanted(desired: &Desired, name: &PinName, path: &StorePath) -> Option<ServicePin> {
+    let pin = desired.config.pins.get(name)?;
+    Some(ServicePin {
+        name: name.to_string(),
+        path: Some(path.clone()),
+        artifacts: pin.artifacts.clone(),
+        keep: Some(keep(pin)),
+    })
+}
+
+/// Plans the pins of a cache that a service keeps.
+pub(in crate::plan) fn plan(
+    coming: &Coming<'_>,
+    cache: &Cache,
+    facts: Option<&ServiceFacts>,
+    changes: &mut Changes,
+) {
+    let (desired, name) = (coming.desired, coming.name);
+    let none = Vec::new();
+    let held = match facts.map(|facts| &facts.pins) {
+        None => &none,
+        Some(Ok(held)) => held,
+        Some(Err(why)) => {
+            changes.unknowns.push(Unknown {
+                what: format!("{name} pins"),
+                why: Why(why.clone()),
+                effect: "nothing is pinned".to_owned(),
+            });
+            return;
+        }
+    };
+    foreign(desired, coming, held, changes);
+    for pin in desired.config.pins.keys() {
+        let current = coming.current(pin);
+        if current.len() > 1 {
+            changes.advice.push(Advice {
+                phase: Phase::Push,
+                about: format!("pin {pin}"),
+                text: format!(
+                    "it names {} paths, and {name} holds one under each name: give each a pin of its own",
+                    current.len()
+                ),
+                lines: Vec::new(),
+                because: desired.because(rule(desired, pin), &format!("/pins/{pin}")),
+            });
+            continue;
+        }
+        let is_held = |path: &StorePath| {
+            let wanted = wanted(desired, pin, path);
+            wanted.is_some_and(|wanted| held.contains(&wanted))
+        };
+        let add: Vec<StorePath> = current.into_iter().filter(|path| !is_held(path)).collect();
+        if !add.is_empty() {
+            changes.steps.push(step(coming, cache, pin, add));
+        }
+    }
+}
+
+/// Names the pins that are not declared.
+fn foreign(desired: &Desired, coming: &Coming<'_>, held: &[ServicePin], changes: &mut Changes) {
+    let declared: BTreeSet<&str> = desired.config.pins.keys().map(PinName::as_str).collect();
+    let others: Vec<&str> = held
+        .iter()
+        .map(|pin| pin.name.as_str())
+        .filter(|name| !declared.contains(name))
+        .collect();
+    if others.is_empty() {
+        return;
+    }
+    let count = match others.len() {
+        1 => "1 pin is".to_owned(),
+        many => format!("{many} pins are"),
+    };
+    changes.advice.push(Advice {
+        phase: Phase::Push,
+        about: coming.name.to_string(),
+        text: format!(
+            "{count} not in cache.yaml, and nobody can tell whose they are, so they stay; remove on the \
+             service's page what is not wanted, or declare it:"
+        ),
+        lines: others.into_iter().map(str::to_owned).collect(),
+        because: desired.because("the pins of the cache", "/pins"),
+    });
+}
+
+fn step(coming: &Coming<'_>, cache: &Cache, pin: &PinName, add: Vec<StorePath>) -> Step {
+    let (desired, name) = (coming.desired, coming.name);
+    let mut waits_for = cache_addresses(name);
+    let classes = desired.config.classes.keys();
+    waits_for.extend(classes.map(|class| push_address(name, class.as_str())));
+    let builds: Vec<Address> = builds(pin, coming.wanted)
+        .map(|build| build_address(&build.installable))
+        .collect();
+    waits_for.extend(builds.iter().cloned());
+    let rule = match desired.config.pins.get(pin).map(keep) {
+        Some(Keep::Days(days)) => format!("{pin} keeps each revision for {days} days"),
+        _ => rule(desired, pin),
+    };
+    Step {
+        address: pin_address(name, pin),
+        phase: Phase::Push,
+        scope: cache.scope,
+        because: desired.because(rule, &format!("/pins/{pin}")),
+        effect: Effect {
+            paths: add.len() as u64,
+            bytes: 0,
+        },
+        known: if builds.is_empty() {
+            Known::Now
+        } else {
+            Known::After {
+                steps: builds,
+                cap: None,
+            }
+        },
+        revision: None,
+        waits_for,
+        op: Op::Pin {
+            cache: name.clone(),
+            name: pin.clone(),
+            add,
+            remove: Vec::new(),
+        },
+    }
+}

@@ -1,0 +1,149 @@
+//! Looking: the cache object, `nix-cache-info`, pins, and which paths are missing. Nothing is written.
+
+use std::collections::BTreeSet;
+
+use reqwest::Method;
+
+use super::wire::{CacheObject, NewCache, NewKey, User};
+use super::{CachixError, Client, QUESTION};
+use crate::nix::store_path::HashPart;
+use crate::plan::observed::{CacheContent, Observation, Why};
+use crate::plan::service::ServiceFacts;
+
+/// Nobody stops a look that has its own short patience.
+fn never() -> bool {
+    false
+}
+
+impl Client {
+    /// What the service says of the cache. `Absent`: it says that there is none, to a caller whom it
+    /// would tell; without a token nobody can tell that from a private one, so that is unknown.
+    #[must_use]
+    pub fn observe(&self) -> Observation<CacheContent> {
+        let what = "look at the cache";
+        let object = self
+            .ask(
+                what,
+                (Method::GET, self.of_cache("")),
+                Vec::new(),
+                self.patience,
+                &never,
+            )
+            .and_then(|answer| self.read::<CacheObject>(what, &answer));
+        let object = match object {
+            Ok(object) => object,
+            Err(CachixError::Absent { .. }) => return Observation::Absent,
+            Err(error) => return Observation::Unknown(Why(format!("failed to {error}"))),
+        };
+        let mut unseen = Vec::new();
+        if object.uri.trim_end_matches('/') != self.url {
+            unseen.push((
+                "address".to_owned(),
+                format!(
+                    "the service says that it is read at another address than {}, which is declared",
+                    self.url
+                ),
+            ));
+        }
+        let info = match self.info() {
+            Ok(info) => Some(info),
+            Err(error) => {
+                unseen.push(("nix-cache-info".to_owned(), format!("failed to {error}")));
+                None
+            }
+        };
+        let may_write = matches!(object.permission.as_deref(), Some("Write" | "Admin"));
+        Observation::Present(CacheContent {
+            info,
+            folders: true,
+            service: Some(ServiceFacts {
+                is_public: object.is_public,
+                keys: object.public_signing_keys,
+                has_token: self.has_token(),
+                may_write,
+                pins: self
+                    .pins(&never)
+                    .map_err(|error| format!("failed to {error}")),
+                unseen,
+            }),
+            ..CacheContent::default()
+        })
+    }
+
+    /// `nix-cache-info`, from where Nix reads it.
+    fn info(&self) -> Result<String, CachixError> {
+        let what = "read nix-cache-info";
+        let url = self.of_cache("/nix-cache-info");
+        let answer = self.ask(what, (Method::GET, url), Vec::new(), self.patience, &never)?;
+        Ok(String::from_utf8_lossy(&answer.body).into_owned())
+    }
+
+    /// Which of these the cache lacks. What an upstream of the cache has does not count as missing.
+    ///
+    /// # Errors
+    /// The service did not answer, or not to us.
+    pub fn missing(
+        &self,
+        hashes: &BTreeSet<HashPart>,
+        is_stopped: &dyn Fn() -> bool,
+    ) -> Result<BTreeSet<HashPart>, CachixError> {
+        let what = "ask which paths are missing";
+        let all: Vec<String> = hashes.iter().map(ToString::to_string).collect();
+        let mut missing = BTreeSet::new();
+        for chunk in all.chunks(QUESTION) {
+            let body = self.body(what, &chunk)?;
+            let to = (Method::POST, self.of_cache("/narinfo"));
+            let answer = self.ask(what, to, body, self.patience, is_stopped)?;
+            let answered: Vec<String> = self.read(what, &answer)?;
+            for text in answered {
+                let hash = text
+                    .parse::<HashPart>()
+                    .ok()
+                    .filter(|hash| hashes.contains(hash));
+                missing.insert(hash.ok_or_else(|| CachixError::Malformed {
+                    what,
+                    host: self.host.clone(),
+                    why: "it names a path that was not asked for".to_owned(),
+                })?);
+            }
+        }
+        Ok(missing)
+    }
+
+    /// Makes the cache, and registers the key of one that signs itself (base64, without its name).
+    ///
+    /// # Errors
+    /// The token is none of an account, or the service refused.
+    pub fn create(&self, is_public: bool, key: Option<String>) -> Result<(), CachixError> {
+        let what = "look whose the token is";
+        let to = (Method::GET, format!("{}/user", self.api));
+        let answer = self.ask(what, to, Vec::new(), self.patience, &never)?;
+        let user: User = self.read(what, &answer)?;
+        let what = "make the cache";
+        let new = NewCache {
+            is_public,
+            generate_signing_key: key.is_none(),
+            account_id: user.id,
+        };
+        let body = self.body(what, &new)?;
+        self.ask(
+            what,
+            (Method::POST, self.of_cache("")),
+            body,
+            self.patience,
+            &never,
+        )?;
+        if let Some(public_key) = key {
+            let what = "register the public key";
+            let body = self.body(what, &NewKey { public_key })?;
+            self.ask(
+                what,
+                (Method::POST, self.of_cache("/key")),
+                body,
+                self.patience,
+                &never,
+            )?;
+        }
+        Ok(())
+    }
+}
