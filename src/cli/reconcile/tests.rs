@@ -238,6 +238,8 @@ push: { to: { dev: all } }
             closed: std::collections::BTreeSet::new(),
             files: [("/nowhere".to_owned(), why())].into(),
             keys: std::collections::BTreeMap::default(),
+            distances: std::collections::BTreeMap::new(),
+            requests: std::collections::BTreeMap::new(),
             environment: Environment::default(),
         }
     }
