@@ -40,6 +40,7 @@ class Bench:
         self.arguments = arguments
         self.lines = []
         self.notes = []
+        self.repository = REPOSITORY
         binary = arguments.nanna_cache or REPOSITORY / "target/release/nanna-cache"
         self.binary = binary.resolve()
         if not self.binary.exists():
@@ -52,11 +53,17 @@ class Bench:
         self.work = self.work.resolve()
         self.work.mkdir(parents=True, exist_ok=True)
         (self.work / "no-programs").mkdir(exist_ok=True)
-        self.floor = self.work / "floor"
-        source = HERE / "floor.rs"
-        if not self.floor.exists() or self.floor.stat().st_mtime < source.stat().st_mtime:
-            self.check(["rustc", "--edition", "2024", "-O", source, "-o", self.floor])
+        self.floor, self.wire = self.built("floor"), None
+        if self.arguments.network:
+            self.wire = self.built("wire")
         return self
+
+    def built(self, name):
+        """One of our own programs."""
+        program, source = self.work / name, HERE / f"{name}.rs"
+        if not program.exists() or program.stat().st_mtime < source.stat().st_mtime:
+            self.check(["rustc", "--edition", "2024", "-O", source, "-o", program])
+        return program
 
     def __exit__(self, *_):
         if not self.kept:
@@ -73,7 +80,9 @@ class Bench:
             "experimental-features = nix-command flakes\nsandbox = false\nbuild-users-group =\nsubstituters =\n"
         )
         path = os.environ["PATH"] if nix else str(self.work / "no-programs")
-        return {"HOME": str(home), "PATH": path, "NIX_CONFIG": settings, "LANG": "C.UTF-8"}
+        # `tests/setup/sid-nix` shows its Nix this folder.
+        share = {"NANNA_SID_SHARE": str(self.work)}
+        return {"HOME": str(home), "PATH": path, "NIX_CONFIG": settings, "LANG": "C.UTF-8", **share}
 
     def check(self, command, **options):
         """Runs something that is not measured."""
@@ -115,23 +124,25 @@ class Bench:
             for name in names[at:] + names[:at]:
                 runs[name].append(contestants[name]())
                 last = runs[name][-1]
-                print(f"  {name:12} {last.wall:8.3f} s  cpu {last.cpu:8.3f} s  {mib(last.peak):>9}", file=sys.stderr)
+                print(f"  {name:20} {last.wall:8.3f} s  cpu {last.cpu:8.3f} s  {mib(last.peak):>9}", file=sys.stderr)
         return {name: Series(found) for name, found in runs.items()}
 
     def begin(self, title):
         print(title, file=sys.stderr)
 
     def ratio(self, row, work, against, ours, theirs, target, peak_target=None):
-        """Adds a line: how our medians compare with theirs."""
-        wall, cpu = ours.wall / theirs.wall, ours.cpu / theirs.cpu
+        """Adds a line: how our medians compare with theirs; without a target where there is none."""
+        wall, cpu, peak = ours.wall / theirs.wall, ours.cpu / theirs.cpu, ours.peak / theirs.peak
+        if target is None:
+            return self.line(row, work, against, f"{wall:.2f}", f"{cpu:.2f}", f"– (memory {peak:.2f})", None)
         self.line(row, work, against, f"{wall:.2f}", f"{cpu:.2f}", f"≤ {target}", wall <= target)
         if peak_target is not None:
-            peak = ours.peak / theirs.peak
             self.line(row, work + ": peak memory", against, f"{peak:.2f}", "", f"≤ {peak_target}", peak <= peak_target)
 
     def peak(self, row, work, size, target):
         """Adds a line: how much memory at the peak, in MiB."""
-        self.line(row, work + ": peak memory", "–", mib(size), "", f"≤ {target} MiB", size <= target << 20)
+        reached = None if target is None else size <= target << 20
+        self.line(row, work + ": peak memory", "–", mib(size), "", "–" if target is None else f"≤ {target} MiB", reached)
 
     def line(self, *cells):
         self.lines.append(cells)
@@ -167,6 +178,6 @@ class Bench:
         print("| # | work | against | wall | processor | target | |")
         print("|---|---|---|---|---|---|---|")
         for *cells, reached in self.lines:
-            print("| " + " | ".join(str(cell) for cell in cells) + f" | {'reached' if reached else 'missed'} |")
+            print("| " + " | ".join(str(cell) for cell in cells) + f" | { {None: '', True: 'reached', False: 'missed'}[reached] } |")
         for note in self.notes:
             print(f"\n{note}")

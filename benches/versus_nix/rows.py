@@ -1,5 +1,6 @@
 """The rows: what is measured, against what, and how good it is to be."""
 
+import os
 import shutil
 
 import worlds
@@ -24,7 +25,10 @@ def nix_copies(bench, query):
     """The Nix programs at hand, as (name, words before the arguments)."""
     found = [(NIX, [bench.nix])] if bench.nix else []
     if bench.arguments.new_nix:
-        found.append((NEW, bench.arguments.new_nix.split()))
+        program, *more = bench.arguments.new_nix.split()
+        # It is started in another folder.
+        program = shutil.which(program) or program
+        found.append((NEW, [os.path.abspath(program) if os.sep in program else program, *more]))
     if not found:
         bench.leave_out(query, "there is no Nix here")
     return found

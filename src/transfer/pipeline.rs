@@ -25,8 +25,8 @@ use out::{FileOut, NarOut};
 /// Bytes that are hashed and compressed at a time.
 const BLOCK: usize = 256 * 1024;
 
-/// Threads that make files durable.
-const FINISHERS: usize = 6;
+/// Threads that make files durable, for what waits for a disk.
+pub const FINISHERS: usize = 6;
 
 /// Something to be made a NAR file of.
 #[derive(Clone, Debug)]
@@ -105,6 +105,8 @@ pub struct Settings<'a> {
     pub compression: Compression,
     /// Worker threads; 0: one per core.
     pub threads: usize,
+    /// How many files are finished at once; as many more may wait for it.
+    pub finishers: usize,
     /// No threads at all: a job is done when its result is asked for.
     pub is_alone: bool,
     /// Opens a place for one file.
@@ -170,7 +172,8 @@ pub fn with_pipeline<R>(
     let abandoned = AtomicBool::new(false);
     let changed = Condvar::new();
     let (results, receiver) = mpsc::channel();
-    let (finished, to_finish) = mpsc::sync_channel::<Finishing>(FINISHERS);
+    let finishers = settings.finishers.clamp(1, jobs.len().max(1));
+    let (finished, to_finish) = mpsc::sync_channel::<Finishing>(finishers);
     let to_finish = Mutex::new(to_finish);
     if settings.is_alone {
         let worker = Worker {
@@ -202,7 +205,7 @@ pub fn with_pipeline<R>(
             };
             scope.spawn(move || worker.work(&finished, &results));
         }
-        for _ in 0..FINISHERS.min(jobs.len()) {
+        for _ in 0..finishers {
             let (results, to_finish) = (results.clone(), &to_finish);
             scope.spawn(move || finish(jobs, to_finish, &results));
         }

@@ -22,11 +22,11 @@ mod upload;
 mod wire;
 
 use std::io::Read;
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 
 use object_store::ObjectStore;
 use object_store::list::PaginatedListStore;
-use tokio::sync::Semaphore;
+use tokio::sync::{OnceCell, Semaphore};
 use tokio::task::JoinSet;
 
 use super::{
@@ -41,8 +41,11 @@ use crate::transfer::sink::Sink;
 use object::meta_of;
 pub use wire::{Patience, Requests};
 
-/// So many requests are under way at once.
-const AT_ONCE: usize = 32;
+/// So many requests about small objects are under way at once.
+const AT_ONCE: usize = 64;
+
+/// So many NAR files are sent at once.
+const NARS_AT_ONCE: usize = 32;
 
 /// So many keys are deleted by one request at most, where a storage can.
 const KEYS_AT_ONCE: usize = 1000;
@@ -65,8 +68,10 @@ struct Inner {
     has_credentials: bool,
     facts: Arc<wire::Facts>,
     /// Whether conditions are honoured, once it was tried.
-    conditions: OnceLock<bool>,
+    conditions: OnceCell<bool>,
     at_once: Arc<Semaphore>,
+    /// Memory for the bytes of NAR files on their way, in KiB.
+    memory: Arc<Semaphore>,
 }
 
 impl BucketStore {
@@ -97,8 +102,9 @@ impl BucketStore {
                 identity,
                 has_credentials: parts.has_credentials,
                 facts: parts.facts,
-                conditions: OnceLock::new(),
+                conditions: OnceCell::new(),
                 at_once: Arc::new(Semaphore::new(AT_ONCE)),
+                memory: Arc::new(Semaphore::new(upload::MEMORY)),
             }),
         }
     }
@@ -230,8 +236,8 @@ impl CacheView for BucketStore {
         self.each("read", keys.iter().map(one))
     }
 
-    fn readers(&self) -> usize {
-        AT_ONCE
+    fn readers(&self, objects: usize) -> usize {
+        AT_ONCE.min(objects)
     }
 
     fn open(&self, key: &str) -> Result<Option<Box<dyn Read + Send>>, StoreError> {
@@ -307,6 +313,10 @@ impl CacheStore for BucketStore {
         meta.ok_or_else(|| {
             StoreError::refused("write", key, "it was not there right after it was written")
         })
+    }
+
+    fn writers(&self) -> usize {
+        NARS_AT_ONCE
     }
 
     fn upload(&self) -> Result<Box<dyn Sink>, StoreError> {

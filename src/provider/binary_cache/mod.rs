@@ -32,6 +32,7 @@ use std::io::Read;
 use crate::nix::store_path::HashPart;
 use crate::plan::observed::{Capabilities, Requests};
 use crate::plan::time::Time;
+use crate::transfer::pipeline::FINISHERS;
 use crate::transfer::sink::Sink;
 
 /// Larger narinfos, records and the like are not read.
@@ -236,9 +237,10 @@ pub trait CacheView: Send + Sync {
         keys.iter().map(|key| self.get(key, limit)).collect()
     }
 
-    /// How many may read at once with profit.
-    fn readers(&self) -> usize {
-        8
+    /// How many may read so many objects at once with profit.
+    fn readers(&self, objects: usize) -> usize {
+        // Starting a thread takes as long as reading some small files.
+        8.min(objects.div_ceil(64))
     }
 
     /// As [`CacheView::head`] if the revision is `known`, else as [`CacheView::get`], with the
@@ -369,6 +371,11 @@ pub trait CacheStore: CacheView {
     /// # Errors
     /// As [`CacheStore::put`].
     fn put_record(&self, key: &str, bytes: Vec<u8>) -> Result<Meta, StoreError>;
+
+    /// How many NAR files may be finished at once with profit.
+    fn writers(&self) -> usize {
+        FINISHERS
+    }
 
     /// Begins to write a NAR file of which neither hash nor size is known yet.
     ///

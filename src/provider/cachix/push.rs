@@ -19,7 +19,7 @@ use crate::nix::hash::Sha256;
 use crate::nix::key::SecretKey;
 use crate::nix::narinfo::fingerprint;
 use crate::nix::store_path::{HashPart, StoreDir, StorePath};
-use crate::transfer::pipeline::{Job, JobError, Settings, Stored, with_pipeline};
+use crate::transfer::pipeline::{FINISHERS, Job, JobError, Settings, Stored, with_pipeline};
 use crate::transfer::progress::Progress;
 
 /// NARs that are made and sent at once: most of the time they wait for the network.
@@ -99,6 +99,7 @@ pub fn push(
     let settings = Settings {
         compression: batch.compression,
         threads: most.min(jobs.len().max(1)),
+        finishers: FINISHERS,
         is_alone: false,
         open: &open,
         progress,

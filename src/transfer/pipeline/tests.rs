@@ -61,6 +61,7 @@ fn run(jobs: &[Job], method: Method, room: usize) -> (Results, Files, usize) {
     let settings = Settings {
         compression: Compression { method, level: 1 },
         threads: 3,
+        finishers: FINISHERS,
         is_alone: false,
         open: &make,
         progress: &progress,
@@ -156,6 +157,7 @@ fn giving_up_does_not_wait_for_what_is_queued() {
             level: 1,
         },
         threads: 0,
+        finishers: FINISHERS,
         is_alone: false,
         open: &make,
         progress: &progress,

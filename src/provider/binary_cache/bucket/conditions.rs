@@ -36,15 +36,17 @@ fn finding(bytes: &[u8]) -> Option<bool> {
 }
 
 impl Inner {
-    /// Whether conditions are honoured, tried out once in a process.
+    /// Whether conditions are honoured, tried out once in a process: who asks meanwhile waits.
     ///
     /// # Errors
     /// The storage cannot be written.
     pub(super) async fn are_conditions_honoured(&self) -> Result<bool, StoreError> {
         debug_assert!(KEY.starts_with(FOLDER), "it is one of our records");
-        if let Some(honoured) = self.conditions.get() {
-            return Ok(*honoured);
-        }
+        let tried = || self.try_conditions();
+        self.conditions.get_or_try_init(tried).await.copied()
+    }
+
+    async fn try_conditions(&self) -> Result<bool, StoreError> {
         let path = self.path(KEY)?;
         let create = |finding: &'static str, mode: PutMode| {
             let path = path.clone();
@@ -60,7 +62,7 @@ impl Inner {
         if honoured && said == Some(false) {
             create(HONOURED, PutMode::Overwrite).await?;
         }
-        Ok(*self.conditions.get_or_init(|| honoured))
+        Ok(honoured)
     }
 }
 

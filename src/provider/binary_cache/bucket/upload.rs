@@ -1,23 +1,29 @@
 //! A NAR file on its way into the bucket.
 //!
 //! Its name is the hash of its bytes, which is known at their end: until then they are kept, small
-//! ones in memory, others in a temporary file without a name, which goes with the process. So
-//! memory is bounded whatever the size; the disk needs room for the files that are made at once.
+//! ones in memory, others in a temporary file without a name, which goes with the process. What is
+//! sent of these is in memory, all of it together no more than [`MEMORY`]. So memory is bounded whatever
+//! the sizes; the disk needs room for the files that are made and sent at once.
 
-use std::io::{Read as _, Seek as _, SeekFrom, Write as _};
+use std::io::{Read, Seek as _, SeekFrom, Write as _};
 use std::sync::Arc;
 
 use futures_util::StreamExt as _;
 use object_store::path::Path;
-use object_store::{GetOptions, ObjectStoreExt as _, PutMode, WriteMultipart};
-use tempfile::SpooledTempFile;
+use object_store::{GetOptions, MultipartUpload, ObjectStoreExt as _, PutMode};
+use tempfile::{SpooledData, SpooledTempFile};
+use tokio::sync::OwnedSemaphorePermit;
+use tokio::task::JoinSet;
 
 use super::{BucketStore, Inner};
 use crate::provider::binary_cache::{StoreError, nar_key};
 use crate::transfer::sink::{FileFacts, Sink, SinkError};
 
-/// Bytes of a file that are kept in memory.
-const IN_MEMORY: usize = 4 << 20;
+/// Bytes of a file that are kept in memory. Many files are on their way at once.
+const IN_MEMORY: usize = 256 << 10;
+
+/// KiB of all files together that are in memory because they are being sent.
+pub(super) const MEMORY: usize = 40 << 10;
 
 /// Larger files are sent in parts.
 const WHOLE: u64 = 16 << 20;
@@ -62,10 +68,7 @@ impl Sink for BucketSink {
         BucketStore::run("write", &key, async move {
             let path = inner.path(&owned)?;
             if size <= WHOLE {
-                let mut bytes = Vec::with_capacity(usize::try_from(size).unwrap_or(0));
-                spool
-                    .read_to_end(&mut bytes)
-                    .map_err(|error| StoreError::refused("read", "a temporary file", error))?;
+                let (bytes, _room) = inner.all_of(spool, size).await?;
                 // Over an equal file too: it is then as young as a new one.
                 inner
                     .put_as(&owned, &path, bytes, PutMode::Overwrite)
@@ -92,44 +95,110 @@ impl Inner {
         size: u64,
         spool: &mut SpooledTempFile,
     ) -> Result<(), StoreError> {
-        let part = PART.max(size.div_ceil(PARTS));
-        let part = usize::try_from(part).unwrap_or(usize::MAX);
         let failed = |error: &object_store::Error| self.write_fault("write", key, error);
         let begun = self.store.put_multipart(path).await;
-        let upload = begun.map_err(|error| failed(&error))?;
-        let mut writer = WriteMultipart::new_with_chunk_size(upload, part);
-        let mut sent = 0;
-        while sent < size {
-            let mut bytes = Vec::new();
-            let limit = (size - sent).min(part as u64);
-            if let Err(error) = spool.take(limit).read_to_end(&mut bytes) {
-                let _ = writer.abort().await;
-                return Err(StoreError::refused("read", "a temporary file", error));
-            }
-            if bytes.is_empty() {
-                let _ = writer.abort().await;
-                return Err(StoreError::refused(
-                    "read",
-                    "a temporary file",
-                    "it is short",
-                ));
-            }
-            if let Err(error) = writer.wait_for_capacity(AT_ONCE).await {
-                let _ = writer.abort().await;
-                return Err(failed(&error));
-            }
-            sent += bytes.len() as u64;
-            writer.put(bytes.into());
+        let mut upload = begun.map_err(|error| failed(&error))?;
+        let mut tasks = JoinSet::new();
+        if let Err(why) = self.parts(&mut *upload, &mut tasks, size, spool).await {
+            // What is on its way must not arrive behind the end.
+            tasks.shutdown().await;
+            let _ = upload.abort().await;
+            return Err(match why {
+                Cut::Storage(error) => failed(&error),
+                Cut::Here(error) => error,
+            });
         }
-        match writer.finish().await {
+        match upload.complete().await {
             Ok(_) => Ok(()),
             // An answer may have been lost after it took effect; the same name is the same bytes.
             Err(error) => match self.head(key).await {
                 Ok(Some(there)) if there.size == size => Ok(()),
-                _ => Err(failed(&error)),
+                _ => {
+                    let _ = upload.abort().await;
+                    Err(failed(&error))
+                }
             },
         }
     }
+
+    /// Sends all parts of a file, some of them at once.
+    async fn parts(
+        &self,
+        upload: &mut dyn MultipartUpload,
+        tasks: &mut JoinSet<object_store::Result<()>>,
+        size: u64,
+        spool: &mut SpooledTempFile,
+    ) -> Result<(), Cut> {
+        let part = PART.max(size.div_ceil(PARTS));
+        let mut sent = 0;
+        while sent < size {
+            while tasks.len() >= AT_ONCE {
+                ended(tasks.join_next().await)?;
+            }
+            let len = (size - sent).min(part);
+            let room = self.room(len).await;
+            let bytes = read(spool, len).map_err(Cut::Here)?;
+            let sending = upload.put_part(bytes.into());
+            tasks.spawn(async move {
+                let _room = room;
+                sending.await
+            });
+            sent += len;
+        }
+        while !tasks.is_empty() {
+            ended(tasks.join_next().await)?;
+        }
+        Ok(())
+    }
+
+    /// Room in memory for so many bytes that are sent; waits for it. `None` never comes: the semaphore
+    /// is never closed.
+    async fn room(&self, bytes: u64) -> Option<OwnedSemaphorePermit> {
+        let kib = usize::try_from(bytes.div_ceil(1024)).unwrap_or(MEMORY);
+        let kib = u32::try_from(kib.min(MEMORY)).unwrap_or(u32::MAX);
+        Arc::clone(&self.memory).acquire_many_owned(kib).await.ok()
+    }
+
+    /// The bytes of a whole file, and the room that they take up.
+    async fn all_of(
+        &self,
+        spool: SpooledTempFile,
+        size: u64,
+    ) -> Result<(Vec<u8>, Option<OwnedSemaphorePermit>), StoreError> {
+        match spool.into_inner() {
+            SpooledData::InMemory(bytes) => Ok((bytes.into_inner(), None)),
+            SpooledData::OnDisk(mut file) => {
+                let room = self.room(size).await;
+                Ok((read(&mut file, size)?, room))
+            }
+        }
+    }
+}
+
+/// Why parts were not all sent.
+enum Cut {
+    Storage(object_store::Error),
+    Here(StoreError),
+}
+
+fn ended(one: Option<Result<object_store::Result<()>, tokio::task::JoinError>>) -> Result<(), Cut> {
+    match one {
+        None | Some(Ok(Ok(()))) => Ok(()),
+        Some(Ok(Err(error))) => Err(Cut::Storage(error)),
+        Some(Err(_)) => Err(Cut::Here(StoreError::refused(
+            "write",
+            "a part",
+            "a task died",
+        ))),
+    }
+}
+
+/// The next bytes of what was kept.
+fn read(spool: &mut impl Read, len: u64) -> Result<Vec<u8>, StoreError> {
+    let failed = |error| StoreError::refused("read", "a temporary file", error);
+    let mut bytes = vec![0; usize::try_from(len).unwrap_or(usize::MAX)];
+    let done = spool.read_exact(&mut bytes);
+    done.map(|()| bytes).map_err(failed)
 }
 
 /// Writes an object again with its own bytes.
@@ -155,8 +224,7 @@ pub(super) async fn again(inner: &Inner, key: &str, path: &Path) -> Result<bool,
     }
     spool.seek(SeekFrom::Start(0)).map_err(kept)?;
     if size <= WHOLE {
-        let mut bytes = Vec::new();
-        spool.read_to_end(&mut bytes).map_err(kept)?;
+        let (bytes, _room) = inner.all_of(spool, size).await?;
         inner.put_as(key, path, bytes, PutMode::Overwrite).await?;
     } else {
         inner.send_parts(key, path, size, &mut spool).await?;

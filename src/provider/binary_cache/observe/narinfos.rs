@@ -81,10 +81,10 @@ impl Narinfos {
         let threads = match look.threads {
             // What is remembered needs no waiting for the disk.
             0 if listing.same => 2,
-            0 => view.readers().max(1),
+            0 => view.readers(work.slots.hashes.len()),
             threads => threads,
         };
-        let threads = threads.min(work.slots.hashes.len().div_ceil(64)).max(1);
+        let threads = threads.clamp(1, SEGMENTS);
         let mut all = Self {
             table: Table::default(),
             damages: Vec::new(),
@@ -95,7 +95,7 @@ impl Narinfos {
         let mut unchanged = Vec::new();
         let mut taken = 0;
         // Whoever reads too far ahead waits.
-        let (send, receive) = mpsc::sync_channel::<(usize, Segment)>(threads);
+        let (send, receive) = mpsc::sync_channel::<(usize, Segment)>(1);
         std::thread::scope(|scope| {
             for _ in 0..threads {
                 let send = send.clone();

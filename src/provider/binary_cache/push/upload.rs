@@ -4,14 +4,14 @@
 //! NAR is in its place and all that it refers to is visible or goes before it; what is ready is
 //! published in waves, so that looking at prunes and syncing folders is done once for many.
 
-use std::collections::{HashMap, HashSet, VecDeque};
+use std::collections::{BTreeSet, HashMap, HashSet, VecDeque};
 use std::time::Duration;
 
 use super::batch::Order;
 use super::look::Presence;
 use super::{Early, Failed, Item, Push, PushError};
 use crate::nix::narinfo::NarInfo;
-use crate::nix::store_path::HashPart;
+use crate::nix::store_path::{HashPart, StorePath};
 use crate::provider::binary_cache::lease::Held;
 use crate::provider::binary_cache::records::Trace;
 use crate::provider::binary_cache::terms::Rule;
@@ -77,10 +77,8 @@ impl Push<'_> {
             uploads.states[at] = State::Making;
         }
         let hashes: HashSet<HashPart> = items.iter().map(|item| item.path.hash()).collect();
-        for &at in &presence.absent {
-            if let Some(why) = self.obstacle(&items[at], &hashes)? {
-                self.fail(&mut uploads, at, &why);
-            }
+        for (at, why) in self.obstacles(&presence.absent, &hashes)? {
+            self.fail(&mut uploads, at, &why);
         }
         let jobs: Vec<Job> = items
             .iter()
@@ -95,6 +93,7 @@ impl Push<'_> {
         let settings = Settings {
             compression: self.batch.compression,
             threads: self.batch.threads,
+            finishers: self.store.writers(),
             is_alone: self.clock.is_alone(),
             open: &open,
             progress: self.progress,
@@ -109,24 +108,35 @@ impl Push<'_> {
         })
     }
 
-    /// Why an item cannot be pushed whatever its NAR is.
-    fn obstacle(
+    /// The items that cannot be pushed whatever their NARs are, and why.
+    fn obstacles(
         &self,
-        item: &Item,
+        absent: &[usize],
         hashes: &HashSet<HashPart>,
-    ) -> Result<Option<String>, StoreError> {
-        for reference in &item.references {
+    ) -> Result<Vec<(usize, String)>, StoreError> {
+        let is_asked = |reference: &&StorePath| {
             let hash = reference.hash();
-            if !hashes.contains(&hash)
-                && !self.batch.upstream.contains(&hash)
-                && self.store.view().head(&narinfo_key(hash))?.is_none()
-            {
-                return Ok(Some(format!(
-                    "it refers to `{reference}`, which is neither in the cache nor pushed with it"
-                )));
+            !hashes.contains(&hash) && !self.batch.upstream.contains(&hash)
+        };
+        let items = &self.batch.items;
+        let references = absent.iter().flat_map(|&at| &items[at].references);
+        let asked: BTreeSet<HashPart> = references.filter(is_asked).map(StorePath::hash).collect();
+        let asked: Vec<HashPart> = asked.into_iter().collect();
+        let keys: Vec<String> = asked.iter().map(|hash| narinfo_key(*hash)).collect();
+        let mut missing = HashSet::new();
+        for (hash, found) in asked.iter().zip(self.store.view().head_many(&keys)) {
+            if found?.is_none() {
+                missing.insert(*hash);
             }
         }
-        Ok(None)
+        let why = |&at: &usize| {
+            let mut references = items[at].references.iter();
+            let first = references.find(|reference| missing.contains(&reference.hash()))?;
+            let why =
+                format!("it refers to `{first}`, which is neither in the cache nor pushed with it");
+            Some((at, why))
+        };
+        Ok(absent.iter().filter_map(why).collect())
     }
 
     fn ask(&self, uploads: &mut Uploads, pipeline: &Pipeline<'_>, at: usize) {
@@ -342,8 +352,8 @@ impl Push<'_> {
             return Err(Early::stopped());
         };
         if (unended || now != *trace) && self.terms.keeps(Rule::NarsOnceMore) {
-            for (&at, key) in wave.iter().zip(&keys) {
-                if !lost.contains(&at) && self.store.view().head(key)?.is_none() {
+            for (&at, found) in wave.iter().zip(self.store.view().head_many(&keys)) {
+                if found?.is_none() && !lost.contains(&at) {
                     lost.push(at);
                 }
             }
