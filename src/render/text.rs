@@ -359,7 +359,9 @@ impl Page {
             };
             self.put(&format!("{bar} {sign} {about}{place}"));
             let mut body = wrap(&notice.text, self.layout.width.saturating_sub(6));
-            if !notice.help.is_empty() && self.detail != Detail::Concise {
+            // The way out of a refusal is never left out: without it nothing can be applied.
+            let is_refusal = notice.symbol == super::view::Symbol::Refusal;
+            if !notice.help.is_empty() && (self.detail != Detail::Concise || is_refusal) {
                 body.extend(wrap(
                     &format!("→ {}", notice.help),
                     self.layout.width.saturating_sub(6),

@@ -46,6 +46,7 @@ fn report(outcomes: &[Outcome], remaining: Remaining) -> Report {
         second_look: None,
         busy: false,
         journal: None,
+        unreached: Vec::new(),
         errors: Vec::new(),
         interrupted: None,
     }
