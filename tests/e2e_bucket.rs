@@ -183,7 +183,7 @@ fn a_replica_has_what_the_cache_has_and_is_healed() {
         apply.stdout.contains("x team could not be looked at"),
         "{apply}"
     );
-    let plan = shop.run("push --plan").success();
+    let plan = shop.run("push").success();
     assert!(plan.stdout.contains("? team"), "{plan}");
     shop.assert_whole();
 }
