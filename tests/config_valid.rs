@@ -265,7 +265,7 @@ fn every_key_and_form_is_understood() {
     let place = config.places.nearest("/artifacts/one/match/1").unwrap();
     assert_eq!(
         (place.line, config.places.file.as_str()),
-        (50, "tests/fixtures/valid/everything.yaml")
+        (53, "tests/fixtures/valid/everything.yaml")
     );
 }
 
