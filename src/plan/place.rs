@@ -192,6 +192,26 @@ mod tests {
     }
 
     #[test]
+    fn each_kind_has_its_words() {
+        let desired = crate::plan::testing::desired(
+            "caches:
+  team: { type: cachix, public-keys: ['team.cachix.org-1:6NCHdD59X431o0gWypbMrAURkbJ16ZPMQFGspcDShjY='] }
+",
+        );
+        let service = &desired.caches[&crate::plan::testing::cache("team")].place;
+        assert_eq!((service.kind(), service.setting()), ("cachix", "url"));
+        assert_eq!(service.service().map(|one| one.name.as_str()), Some("team"));
+        assert_eq!(service.folder(), None);
+        let folder = Place::Folder("/c".into());
+        assert_eq!((folder.kind(), folder.setting()), ("file", "path"));
+        assert_eq!(folder.folder(), Some(Utf8Path::new("/c")));
+        assert_eq!(folder.service(), None);
+        let s3 = Place::Bucket(bucket(Storage::S3));
+        assert_eq!((s3.kind(), s3.setting()), ("s3", "prefix"));
+        assert_eq!((s3.folder(), s3.service()), (None, None));
+    }
+
+    #[test]
     fn one_bucket_at_two_addresses_is_two_places() {
         let here = bucket(Storage::S3);
         let there = Bucket {

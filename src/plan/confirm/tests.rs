@@ -75,6 +75,22 @@ fn what_came_up_meanwhile_is_another_change() {
     assert_eq!(pending.look.others, 0);
 }
 
+/// Each alone: a path that did not arrive, and a record that was not written for one that did.
+#[test]
+fn a_push_is_pending_while_a_part_of_it_lacks() {
+    let (desired, first) = start();
+    let mut done = first.clone();
+    apply(&mut done, &desired);
+    let seen = |later: &World| judged(&desired, &first, &later.observe(&desired)).seen;
+    assert_eq!(seen(&done), [Seen::Settled]);
+    let mut unrecorded = done.clone();
+    unrecorded.cache("dev").roots.clear();
+    assert_eq!(seen(&unrecorded), [Seen::Pending]);
+    let mut lost = done;
+    lost.cache("dev").narinfos.clear();
+    assert_eq!(seen(&lost), [Seen::Pending]);
+}
+
 #[test]
 fn a_cache_that_cannot_be_seen_confirms_nothing() {
     let (desired, first) = start();

@@ -167,3 +167,37 @@ fn the_home_folder_is_shown_as_one_would_write_it() {
     site.home = "".into();
     assert_eq!(site.shown("x"), "x", "without a home nothing is in it");
 }
+
+#[test]
+fn what_asks_for_an_output_is_what_the_plan_says_of_it() {
+    let desired = desired(
+        "artifacts: { apps: { priority: 50, outputs: ['.#a'], default: true } }
+optimize: { warm: ['.#shell'] }
+push: { to: { dev: all } }
+",
+    );
+    let because = |output: &str| desired.because_of_output(output);
+    assert_eq!(because(".#a"), desired.tops[0].because);
+    assert!(because(".#a").setting.starts_with("/artifacts/apps/"));
+    assert_eq!(because(".#shell").rule, ".#shell is warmed");
+    assert_eq!(because(".#shell").setting, "/optimize/warm");
+}
+
+/// A service has a priority of its own: what was not written here is not put in its place.
+#[test]
+fn a_service_is_given_the_priority_that_was_written() {
+    let substituter = |more: &str| {
+        let desired = desired(&format!(
+            "caches:
+  team: {{ type: cachix, public-keys: ['team.cachix.org-1:6NCHdD59X431o0gWypbMrAURkbJ16ZPMQFGspcDShjY=']{more} }}
+"
+        ));
+        let place = &desired.caches[&cache("team")].place;
+        place.service().expect("a service").substituter.clone()
+    };
+    assert_eq!(substituter(""), "https://team.cachix.org");
+    assert_eq!(
+        substituter(", nix-priority: 12"),
+        "https://team.cachix.org?priority=12"
+    );
+}

@@ -47,6 +47,24 @@ fn the_newest_revisions_stay() {
     assert_eq!(pin(&one, &world, "v1").unwrap().1, of(&["r1", "r2", "r3"]));
 }
 
+#[test]
+fn a_pin_says_which_rule_ended_a_revision() {
+    let world = built()
+        .with_cached(9, &["r1", "r2"])
+        .with_pin(2, "demo", "v1", "r2")
+        .with_pin(1, "demo", "v1", "r1");
+    let rule = |sections: &str| {
+        let plan = world.plan(&desired(sections));
+        find(&plan.steps, "push/dev/pin-v1").because.rule.clone()
+    };
+    assert_eq!(rule(V1), "v1 keeps its 2 newest revisions");
+    let one = V1.replace("revisions: 2", "revisions: 1");
+    assert_eq!(rule(&one), "v1 keeps its newest revision alone");
+    let all = "pins: { v1: { output: '.#v1', keep: { forever: true } } }";
+    assert_eq!(rule(all), "v1 keeps all its revisions");
+    assert_eq!(rule(""), "cache.yaml no longer has the pin v1");
+}
+
 /// A record of what does not come would pin nothing, and what it replaces would go.
 #[test]
 fn what_is_not_pushed_is_not_pinned() {
