@@ -268,8 +268,9 @@ impl Nars {
 }
 
 /// The number of a file below the start of its hash.
-fn number_in(one: u64) -> usize {
-    (one & u64::from(u32::MAX)) as usize
+const fn number_in(one: u64) -> usize {
+    let [.., a, b, c, d] = one.to_be_bytes();
+    u32::from_be_bytes([a, b, c, d]) as usize
 }
 
 impl Extend<Nar> for Nars {
