@@ -309,6 +309,7 @@ fn service(config: &Config, name: &CacheName, cachix: &CachixCache, site: &Site)
         visibility: cachix.visibility,
         create: cachix.create,
         on_error: cachix.on_error,
+        records: cachix.records,
     }
 }
 
