@@ -281,42 +281,52 @@ fn who_signs_himself_makes_the_cache_registers_the_key_and_signs_what_he_pushes(
     let Some(mut team) = Team::new(|cache| cache) else {
         return;
     };
-    let key = team.world.nix.generate_key("own.cachix.org-1");
-    let secret = std::fs::read_to_string(&key.secret_file).unwrap();
-    // As the client of Cachix keeps it: without the name.
-    let bare = secret.trim().split_once(':').unwrap().1.to_owned();
-    team.world.bed.set("CACHIX_SIGNING_KEY", &bare);
-    team.world.whole_config(&format!(
-        "version: 1
+    // As the client of Cachix keeps a key: without the name. And as Nix does, by whatever name.
+    for (cache, is_bare) in [("own", true), ("named", false)] {
+        let key = team.world.nix.generate_key("some-key-1");
+        let secret = std::fs::read_to_string(&key.secret_file).unwrap();
+        let bare = secret.trim().split_once(':').unwrap().1.to_owned();
+        let given = if is_bare { &*bare } else { secret.trim() };
+        team.world.bed.set("CACHIX_SIGNING_KEY", given);
+        team.world.whole_config(&format!(
+            "version: 1
 project: e2e
 caches:
-  own:
+  {cache}:
     type: cachix
     api: {}
-    url: {}/own
+    url: {}/{cache}
     insecure: true
     create: true
     signing-key: {{ env: CACHIX_SIGNING_KEY }}
     compression: {{ method: xz, level: 1 }}
 artifacts: {{ apps: {{ priority: 50, outputs: ['.#app'], default: true }} }}
 ",
-        team.standin.api(),
-        team.standin.url(),
-    ));
-    team.world.converge();
-    assert_eq!(
-        team.standin.cache("own").public_keys(),
-        [key.public.as_str()]
-    );
-    let other = team.world.nix.another();
-    let _ = team
-        .world
-        .with_nix_in(
-            &other,
-            "nix build --no-link .#app --max-jobs 0 --option require-sigs true",
-        )
-        .success();
-    assert_eq!(holding(team.world.bed.root(), &bare), [""; 0]);
+            team.standin.api(),
+            team.standin.url(),
+        ));
+        team.world.converge();
+        let public = key
+            .public
+            .replace("some-key-1:", &format!("{cache}.cachix.org-1:"));
+        assert_eq!(team.standin.cache(cache).public_keys(), [public]);
+        let other = team.world.nix.another();
+        let _ = team
+            .world
+            .with_nix_in(
+                &other,
+                "nix build --no-link .#app --max-jobs 0 --option require-sigs true",
+            )
+            .success();
+        let found = holding(team.world.bed.root(), &bare);
+        assert!(
+            found
+                .iter()
+                .all(|file| *file == key.secret_file.display().to_string()),
+            "{found:?}"
+        );
+        std::fs::remove_file(&key.secret_file).unwrap();
+    }
     team.assert_no_token();
 }
 
