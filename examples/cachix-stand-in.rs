@@ -99,7 +99,7 @@ fn cache_yaml(standin: &StandIn, arguments: &Arguments, token: &str) -> String {
     text
 }
 
-/// Writes a project with two directories to push, one of them pinned; its nix.conf is its own.
+/// Writes a project with two directories to push; its nix.conf is its own.
 fn write_project(folder: &Path, standin: &StandIn, arguments: &Arguments) -> std::io::Result<()> {
     for (file, content) in [("greeting", "hello\n"), ("answer", "42\n")] {
         let directory = folder.join("models").join(file);
