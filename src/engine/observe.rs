@@ -235,7 +235,7 @@ fn caches(
 ) -> BTreeMap<CacheName, Observation<CacheContent>> {
     let one = |name: &CacheName, declared: &Cache| {
         if let Some(service) = declared.place.service() {
-            return service::observe(machine, desired, service, progress);
+            return service::observe(machine, desired, service, store, progress);
         }
         let cache = match machine.view(declared) {
             Ok(cache) => cache,
