@@ -98,11 +98,17 @@ pub(super) fn observe(
             "the service has no cache {}: make it there, or set `create: true`",
             service.name
         ))),
-        Observation::Unknown(why) => Observation::Unknown(match no_token {
-            Some(token) => Why(format!("{}; {token}", why.0)),
-            None => why,
-        }),
+        Observation::Unknown(why) => Observation::Unknown(with_token(why, no_token)),
+        Observation::Error(why) => Observation::Error(with_token(why, no_token)),
         other => other,
+    }
+}
+
+/// Why something could not be seen, and why there was no token to ask with.
+fn with_token(why: Why, no_token: Option<String>) -> Why {
+    match no_token {
+        Some(token) => Why(format!("{}; {token}", why.0)),
+        None => why,
     }
 }
 

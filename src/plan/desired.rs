@@ -286,10 +286,11 @@ impl Desired {
 }
 
 fn because(config: &Config, rule: impl Into<String>, pointer: &str) -> Because {
+    let setting = config.setting(pointer);
     Because {
         rule: rule.into(),
-        setting: pointer.to_owned(),
-        line: config.places.nearest(pointer).map(|place| place.line),
+        line: config.places.nearest(&setting).map(|place| place.line),
+        setting,
     }
 }
 

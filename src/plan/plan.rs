@@ -6,7 +6,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::address::{Address, Phase};
-use super::observed::Why;
+use super::observed::{Requests, Why};
 use super::step::{Because, Step};
 use super::time::Time;
 use crate::config::model::{CacheName, ClassName};
@@ -43,6 +43,9 @@ pub struct Plan {
     pub order: Option<AskingOrder>,
     /// How full each cache is and would be.
     pub caches: Vec<CacheBudget>,
+    /// Requests that the looks at caches in object storage took.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub requests: Vec<CacheRequests>,
     /// What was asked for and is in error, so that it could not be planned.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub errors: Vec<PlanError>,
@@ -135,6 +138,16 @@ pub struct CacheBudget {
     pub must_stay: Option<u64>,
 }
 
+/// What a look at a cache took: what was really sent for this plan, which differs from look to look.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct CacheRequests {
+    /// The cache.
+    pub cache: CacheName,
+    /// How many requests of which kind.
+    #[serde(flatten)]
+    pub requests: Requests,
+}
+
 /// In which order Nix asks the caches.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct AskingOrder {
@@ -142,6 +155,9 @@ pub struct AskingOrder {
     pub before: Vec<Asked>,
     /// After the plan.
     pub after: Vec<Asked>,
+    /// Why a cache and its replicas stand so, one sentence for each.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub because: Vec<String>,
 }
 
 /// A cache that Nix asks.

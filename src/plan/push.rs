@@ -3,6 +3,7 @@
 mod report;
 pub mod service;
 mod target;
+pub mod unreached;
 
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -148,6 +148,8 @@ impl Selection {
                 .retain(|held| self.caches.contains(&held.cache));
             plan.caches
                 .retain(|budget| self.caches.contains(&budget.cache));
+            plan.requests
+                .retain(|sent| self.caches.contains(&sent.cache));
         }
         (plan, left)
     }

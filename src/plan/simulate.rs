@@ -196,6 +196,8 @@ impl World {
             closed: BTreeSet::new(),
             keys: keys.collect(),
             logins: BTreeMap::new(),
+            distances: BTreeMap::new(),
+            requests: BTreeMap::new(),
             environment: self.environment.clone(),
         }
     }

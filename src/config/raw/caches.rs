@@ -13,7 +13,7 @@ use serde_json::{Map, Value as Json, json};
 
 use super::NAME_PATTERN;
 use crate::config::units::SIZE_PATTERN;
-pub(crate) use bucket::{RawAzure, RawGcs, RawS3};
+pub(crate) use bucket::{RawAzure, RawGcs, RawReplica, RawS3};
 
 /// One cache, by its `type`.
 #[derive(Clone, Debug, Deserialize)]

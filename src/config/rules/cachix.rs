@@ -94,6 +94,7 @@ pub(super) fn check(
             &raw.public_keys,
             seen,
         ),
+        replica: None,
         kind: CacheKind::Cachix(CachixCache {
             name,
             url: own,

@@ -193,9 +193,8 @@ impl Place<'_> {
                 Size(room.limit)
             ),
             help: format!(
-                "raise caches.{}.max-size, or end some of this; or pass --allow max-size={} to leave it \
-                 so this once",
-                self.name,
+                "raise {}, or end some of this; or pass --allow max-size={} to leave it so this once",
+                self.desired.config.words(&format!("/caches/{}/max-size", self.name)),
                 compact(total),
             ),
         });

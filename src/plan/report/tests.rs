@@ -43,6 +43,7 @@ fn report<const N: usize>(outcomes: [Outcome; N]) -> Report {
         steps: steps.into(),
         phases: Vec::new(),
         remaining: Remaining::Converged,
+        unreached: Vec::new(),
         errors: Vec::new(),
         second_look: None,
         busy: false,

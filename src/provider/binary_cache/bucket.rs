@@ -33,7 +33,7 @@ use super::{
     Area, CacheStore, CacheView, IfThere, Listed, Meta, Object, Outcome, Put, SMALL_OBJECT,
     StoreError,
 };
-use crate::plan::observed::Capabilities;
+use crate::plan::observed::{Capabilities, Requests as Sent};
 use crate::plan::time::Time;
 use crate::sys::clock;
 use crate::sys::http;
@@ -250,6 +250,11 @@ impl CacheView for BucketStore {
             self.head("nix-cache-info")?;
         }
         Ok(self.inner.facts.now().unwrap_or(Time(clock::unix())))
+    }
+
+    fn sent(&self) -> Option<Sent> {
+        let Requests { lists, reads, .. } = self.requests();
+        Some(Sent { lists, reads })
     }
 
     fn has_folders(&self) -> Result<bool, StoreError> {

@@ -35,7 +35,10 @@ impl Client {
         let object = match object {
             Ok(object) => object,
             Err(CachixError::Absent { .. }) => return Observation::Absent,
-            Err(error) => return Observation::Unknown(Why(format!("failed to {error}"))),
+            Err(error) if error.is_outage() => {
+                return Observation::Unknown(Why(format!("failed to {error}")));
+            }
+            Err(error) => return Observation::Error(Why(format!("failed to {error}"))),
         };
         let mut unseen = Vec::new();
         if object.uri.trim_end_matches('/') != self.url {

@@ -75,6 +75,12 @@ pub(super) fn phase(
     (!groups.is_empty() || order.is_some()).then_some(PhaseView {
         phase,
         groups,
+        order_because: if order.is_some() {
+            let because = plan.order.iter().flat_map(|order| &order.because);
+            because.map(|text| safe(text)).collect()
+        } else {
+            Vec::new()
+        },
         order,
     })
 }
