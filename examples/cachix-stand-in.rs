@@ -94,7 +94,8 @@ fn cache_yaml(standin: &StandIn, arguments: &Arguments, token: &str) -> String {
         standin.cache(name).public_keys()
     };
     if !keys.is_empty() {
-        text.push_str(&format!("    public-keys: [{}]\n", keys.join(", ")));
+        let line = format!("    public-keys: [{}]\n", keys.join(", "));
+        text.push_str(&line);
     }
     text
 }

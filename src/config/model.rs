@@ -197,6 +197,10 @@ pub struct FileCache {
 
 /// A cache that Cachix keeps.
 #[derive(Clone, Debug)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is a setting of its own"
+)]
 pub struct CachixCache {
     /// Its name there.
     pub name: String,

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use crate::plan::change::Changes;
 use crate::plan::desired::{Adopt, Cache, Desired};
-use crate::plan::observed::{Observation, Observed};
+use crate::plan::observed::{CacheContent, Observation, Observed};
 use crate::plan::pins::service::foreign;
 use crate::plan::plan::{Refusal, Unknown};
 use crate::plan::push::service::{record_step, rights};
@@ -86,13 +86,29 @@ pub(super) fn plan(
             );
         }
     }
-    if found.is_empty() {
-        return;
+    if !found.is_empty() {
+        let step = step(desired, (adopt, cache, service), content, found);
+        let address = step.address.clone();
+        changes.steps.push(step);
+        rights(desired, (name, service), content, vec![address], changes);
     }
+}
+
+/// The record that takes these pins as ours, with those that are already.
+fn step(
+    desired: &Desired,
+    (adopt, cache, service): (&Adopt, &Cache, &Service),
+    content: &CacheContent,
+    found: Vec<(String, Claim)>,
+) -> Step {
+    let name = &adopt.cache;
+    let facts = content.service.as_ref();
+    let ours = facts.map(|facts| owned(facts, &desired.config.project));
     let count = found.len();
     let things = if count == 1 { "pin" } else { "pins" };
     let adopted = found.into_iter().map(|(name, claim)| (name, claim, true));
     let carried = ours
+        .unwrap_or_default()
         .into_iter()
         .map(|(name, owned)| (name.to_owned(), owned.claim.clone(), false));
     let pins = carried
@@ -110,15 +126,12 @@ pub(super) fn plan(
     );
     let rule =
         format!("adopted: {count} foreign {things}, which a prune ends unless cache.yaml has them");
-    let step = Step {
+    Step {
         because: Because {
             rule,
             ..desired.because("", "/pins")
         },
         effect: Effect::default(),
         ..step
-    };
-    let address = step.address.clone();
-    changes.steps.push(step);
-    rights(desired, (name, service), content, vec![address], changes);
+    }
 }

@@ -255,7 +255,7 @@ fn record(line: &mut Line, notes: &mut Vec<String>, pins: &[PinToRecord], is_pub
         bytes: String::new(),
         note: String::new(),
     };
-    line.items = adopted.iter().chain(&ours).map(|pin| item(pin)).collect();
+    line.items = adopted.iter().chain(&ours).map(item).collect();
 }
 
 impl Line {
