@@ -47,7 +47,7 @@ fn defaults_of_the_schema_are_written_out() {
     // Of a bucket: `config_valid` looks at those.
     missing.retain(|path| path != "caches.*.replicas");
     // Of a cache of Cachix: `config_valid` looks at those.
-    let of_cachix = ["visibility", "create", "read-only", "on-error"];
+    let of_cachix = ["visibility", "create", "read-only", "on-error", "records"];
     missing.retain(|path| {
         !of_cachix
             .iter()

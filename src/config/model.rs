@@ -197,6 +197,10 @@ pub struct FileCache {
 
 /// A cache that Cachix keeps.
 #[derive(Clone, Debug)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is a setting of its own"
+)]
 pub struct CachixCache {
     /// Its name there.
     pub name: String,
@@ -216,6 +220,8 @@ pub struct CachixCache {
     pub read_only: bool,
     /// What follows when the service fails.
     pub on_error: OnError,
+    /// Whether what runs push and pin is written down in it.
+    pub records: bool,
     /// What it has as a cache that we write; its signing key is that of a cache which signs itself.
     pub written: Written,
 }

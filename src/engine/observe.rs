@@ -243,7 +243,10 @@ fn caches(
 ) {
     let one = |name: &CacheName, declared: &Cache| {
         if let Some(service) = declared.place.service() {
-            return (service::observe(machine, desired, service, progress), None);
+            return (
+                service::observe(machine, desired, service, store, progress),
+                None,
+            );
         }
         let cache = match machine.view(declared) {
             Ok(cache) => cache,

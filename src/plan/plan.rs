@@ -126,6 +126,13 @@ pub struct CacheBudget {
     pub bytes_after: u64,
     /// What it may hold.
     pub max_size: Option<u64>,
+    /// Whether numbers are an estimate, from what our records say was pushed in the last days: its service
+    /// tells neither paths nor sizes.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub estimated: bool,
+    /// How many pins a service holds there, without those of our records.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pins: Option<u64>,
     /// Bytes that nothing may end, where that is more than it may hold.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub must_stay: Option<u64>,

@@ -256,6 +256,8 @@ pub fn promise(op: &Op) -> String {
         Op::Build { installable, .. } => format!("build {installable}"),
         Op::Push { cache, class, .. } => format!("push {class} to {cache}"),
         Op::Pin { cache, name, .. } => format!("pin {name} in {cache}"),
+        Op::Record { cache, .. } => format!("write a record into {cache}"),
+        Op::Unpin { cache, name, .. } => format!("end the pin {name} in {cache}"),
         Op::Prune { cache, class, .. } => format!("prune {class} from {cache}"),
         Op::Sweep { cache, .. } => format!("sweep unnamed files from {cache}"),
     }

@@ -347,7 +347,7 @@ impl World {
                 }
             }
             // A simulated world has no services.
-            Op::WriteLogin { .. } => {}
+            Op::WriteLogin { .. } | Op::Record { .. } | Op::Unpin { .. } => {}
             Op::CreateCache { cache, info, .. } => {
                 self.caches.entry(cache.clone()).or_default().info = Some(info.clone());
             }

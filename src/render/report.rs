@@ -235,6 +235,9 @@ fn look(step: &StepOutcome) -> (&'static str, &'static str, Role) {
         (Outcome::Done { .. }, _) => ("✓", "done", Role::Good),
         (Outcome::Unchanged, _) => ("=", "was done already", Role::Faint),
         (Outcome::Failed { .. }, _) => ("x", "failed", Role::Refusal),
+        (Outcome::Tolerated { .. }, _) if step.address.is_in("prune") => {
+            ("!", "failed, and is let pass", Role::Advice)
+        }
         (Outcome::Tolerated { .. }, _) => (
             "!",
             "failed, which `on-error: warn` lets pass",

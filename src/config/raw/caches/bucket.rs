@@ -54,7 +54,8 @@ macro_rules! bucket {
             #[schemars(extend("default" = {"method": "zstd"}, "examples" = [{"method": "zstd", "level": 3}]))]
             pub(crate) compression: RawCompression,
             /// How many bytes the compressed NARs of the cache may have together. Over that, prune
-            /// deletes the least important first. Without it the cache may grow.
+            /// deletes the least important first. Without it the cache may grow. Of a cache of type `cachix`, whose
+            /// service tells no sizes, our records give an estimate, and prune only advises.
             #[schemars(regex(pattern = SIZE_PATTERN), extend("examples" = ["20 GiB", "50 GB"]))]
             pub(crate) max_size: Option<String>,
             /// The same cache in other places, so that everybody has one nearby. Each is written as the

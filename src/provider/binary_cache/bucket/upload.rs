@@ -23,13 +23,13 @@ use crate::transfer::sink::{FileFacts, Sink, SinkError};
 const IN_MEMORY: usize = 256 << 10;
 
 /// KiB of all files together that are in memory because they are being sent.
-pub(super) const MEMORY: usize = 40 << 10;
+pub(super) const MEMORY: usize = 24 << 10;
 
 /// Larger files are sent in parts.
 const WHOLE: u64 = 16 << 20;
 
 /// Bytes of a part, unless the file would have too many of them.
-const PART: u64 = 8 << 20;
+const PART: u64 = 6 << 20;
 
 /// A storage takes 10,000 parts (50,000 on Azure).
 const PARTS: u64 = 9_000;
