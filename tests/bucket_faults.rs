@@ -65,7 +65,7 @@ const CASES: &[Case] = &[
     Case {
         name: "a bucket that is not there, when applied",
         line: APPLY,
-        code: 0,
+        code: 1,
         says: "there is no bucket `cache`",
         fault: |_, _| say(404, "NoSuchBucket"),
     },
