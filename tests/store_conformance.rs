@@ -20,6 +20,7 @@ use suite::{Able, suite};
 const SOON: Patience = Patience {
     tries: 3,
     first_wait: Duration::from_millis(20),
+    answer: Duration::from_secs(30),
 };
 
 fn open(server: &Server, prefix: &str) -> BucketStore {

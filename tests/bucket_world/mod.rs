@@ -23,6 +23,7 @@ use crate::stores::proxy::Proxy;
 use crate::stores::{ACCESS_KEY, SECRET_KEY, Server};
 use crate::support::bed::Output;
 use crate::support::checker::Checker;
+use crate::support::planted::Planted;
 use crate::support::real_nix::{Population, RealNix};
 
 pub struct Shop {
@@ -208,52 +209,19 @@ push: {{ paths: [{top}] }}
         store.verify();
     }
 
-    /// Nothing that was written or said holds the secret of the storage, plain or encoded.
+    /// Nothing that was written, here or in the storage, holds its secret, plain or encoded.
     #[track_caller]
     pub fn assert_no_secret(&self) {
-        let mut found = Vec::new();
         let copy = tempfile::tempdir().unwrap();
         self.copy_to(copy.path());
-        for folder in [
-            self.world.bed.home(),
-            self.world.bed.work(),
-            copy.path().to_owned(),
-        ] {
-            holders(&folder, &mut found);
-        }
-        assert!(found.is_empty(), "{found:?}");
+        let mut found = planted().found_below(copy.path());
+        found.extend(planted().found_below(&self.server.dir.path().join("data")));
+        found.extend(planted().found_below(self.world.bed.root()));
+        assert_eq!(found, [""; 0]);
     }
 }
 
-/// The secret in the forms in which it could be written.
-pub fn forms() -> Vec<String> {
-    let bytes = SECRET_KEY.as_bytes();
-    vec![
-        SECRET_KEY.to_owned(),
-        data_encoding::BASE64
-            .encode(bytes)
-            .trim_end_matches('=')
-            .to_owned(),
-        data_encoding::HEXLOWER.encode(bytes),
-    ]
-}
-
-fn holders(folder: &Path, found: &mut Vec<String>) {
-    let Ok(entries) = std::fs::read_dir(folder) else {
-        return;
-    };
-    for entry in entries.flatten() {
-        let path = entry.path();
-        if path.is_symlink() {
-            continue;
-        }
-        if path.is_dir() {
-            holders(&path, found);
-        } else if let Ok(bytes) = std::fs::read(&path) {
-            let text = String::from_utf8_lossy(&bytes).into_owned();
-            if forms().iter().any(|form| text.contains(form.as_str())) {
-                found.push(path.display().to_string());
-            }
-        }
-    }
+/// The secret of the storage.
+pub fn planted() -> Planted {
+    Planted::of([SECRET_KEY])
 }

@@ -22,7 +22,7 @@ use nanna_cache::config::model::{Bucket, Storage};
 
 /// Names of the keys that the servers know; long enough for all of them.
 pub const ACCESS_KEY: &str = "TESTACCESSKEY";
-pub const SECRET_KEY: &str = "planted-secret-of-a-storage";
+pub const SECRET_KEY: &str = "planted/secret+of=a-storage";
 
 /// The account of azurite and its key, which everybody knows.
 pub const AZURITE: &str = "devstoreaccount1";

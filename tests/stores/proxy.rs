@@ -49,12 +49,16 @@ pub enum Fault {
     Say(u16, Vec<(&'static str, String)>, String),
     /// It is cut before the storage sees it.
     Reset,
+    /// It is cut after so many bytes of its body, and the storage never sees it.
+    Break(usize),
     /// The storage does it, but the answer is lost.
     Lost,
     /// The answer is cut after so many bytes of its body.
     Cut(usize),
     /// The answer begins, and then nothing comes for so long.
     Stall(Duration),
+    /// The body of the answer comes byte by byte, with so long between two.
+    Drip(Duration),
     /// The answer is changed.
     Change(fn(&mut Answer)),
 }
@@ -154,8 +158,6 @@ impl Shared {
                 head.extend_from_slice(line.as_bytes());
             }
         }
-        let mut body = vec![0; length];
-        reader.read_exact(&mut body)?;
         let mut words = first.split(' ');
         let request = Request {
             method: words.next().unwrap_or_default().to_owned(),
@@ -165,6 +167,12 @@ impl Shared {
         let number = self.asked.fetch_add(1, Ordering::SeqCst);
         let rule = Arc::clone(&self.rule.lock().unwrap());
         let fault = rule(&request, number);
+        if let Fault::Break(bytes) = fault {
+            reader.read_exact(&mut vec![0; bytes.min(length)])?;
+            return Ok(());
+        }
+        let mut body = vec![0; length];
+        reader.read_exact(&mut body)?;
         match &fault {
             Fault::Reset => return Ok(()),
             Fault::Say(status, headers, text) => {
@@ -198,6 +206,7 @@ impl Shared {
                 std::thread::sleep(time);
                 Ok(())
             }
+            Fault::Drip(pause) => drip(stream, &answer, pause),
             Fault::Change(change) => {
                 change(&mut answer);
                 send(stream, &request, &answer, usize::MAX)
@@ -242,6 +251,24 @@ impl Shared {
         }
         answer.body = changed.into_bytes();
     }
+}
+
+fn drip(stream: &TcpStream, answer: &Answer, pause: Duration) -> io::Result<()> {
+    let mut stream = stream.try_clone()?;
+    let length = answer.body.len();
+    stream.write_all(format!("HTTP/1.1 {} Such\r\nContent-Length: {length}\r\n", answer.status).as_bytes())?;
+    for (name, value) in &answer.headers {
+        if ["etag", "last-modified", "content-type"].contains(&&*name.to_ascii_lowercase()) {
+            stream.write_all(format!("{name}: {value}\r\n").as_bytes())?;
+        }
+    }
+    stream.write_all(b"\r\n")?;
+    for byte in &answer.body {
+        stream.write_all(&[*byte])?;
+        stream.flush()?;
+        std::thread::sleep(pause);
+    }
+    Ok(())
 }
 
 fn parse(raw: &[u8]) -> Option<Answer> {

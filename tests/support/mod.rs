@@ -17,6 +17,7 @@
 
 pub mod bed;
 pub mod checker;
+pub mod planted;
 pub mod real_nix;
 
 use std::io::Write;

@@ -64,6 +64,8 @@ struct Inner {
     identity: String,
     has_credentials: bool,
     facts: Arc<wire::Facts>,
+    /// Time for a small answer as a whole.
+    whole: std::time::Duration,
     /// Whether conditions are honoured, once it was tried.
     conditions: OnceLock<bool>,
     at_once: Arc<Semaphore>,
@@ -79,6 +81,7 @@ impl BucketStore {
             pages: None,
             has_credentials: true,
             facts: Arc::default(),
+            whole: Patience::default().whole(),
         };
         Self::new(parts, prefix, "memory", "memory://".to_owned())
     }
@@ -97,6 +100,7 @@ impl BucketStore {
                 identity,
                 has_credentials: parts.has_credentials,
                 facts: parts.facts,
+                whole: parts.whole,
                 conditions: OnceLock::new(),
                 at_once: Arc::new(Semaphore::new(AT_ONCE)),
             }),

@@ -141,6 +141,11 @@ impl Refusal {
                 "the storage is too busy ({self}), also after several tries; run again later"
             );
         }
+        if self.status >= 500 {
+            return format!(
+                "{self}, also after several tries; the fault is its own, or that of a proxy before it: run again later"
+            );
+        }
         self.to_string()
     }
 }
@@ -239,10 +244,21 @@ fn transport(error: &HttpError) -> Option<String> {
         innermost = inner;
     }
     Some(match error.kind() {
-        HttpErrorKind::Timeout => "the storage did not answer in time".to_owned(),
-        HttpErrorKind::Connect => format!("the storage cannot be reached: {innermost}"),
-        _ => format!("the connection to the storage broke: {innermost}"),
+        HttpErrorKind::Timeout => late(),
+        HttpErrorKind::Connect => {
+            format!("the storage cannot be reached: {innermost}; check `endpoint`, and the network")
+        }
+        _ => format!(
+            "the connection to the storage broke, also after several tries: {innermost}; check `endpoint`, and \
+             what is between, or run again later"
+        ),
     })
+}
+
+/// The words for a storage that is silent, or slower than anything that works.
+pub(super) fn late() -> String {
+    "the storage did not answer in time; check `endpoint`, and what is between, or run again later"
+        .to_owned()
 }
 
 #[cfg(test)]
@@ -336,7 +352,8 @@ mod tests {
     #[test]
     fn a_page_that_is_no_xml_and_control_characters_do_no_harm() {
         let words = Refusal::read(502, "<html>\x1b[31m<b>Bad Gateway", None, None).words(&ASKED);
-        assert_eq!(words, "the storage answered 502");
+        assert!(words.starts_with("the storage answered 502, also"), "{words}");
+        assert!(!words.contains(['<', '\x1b']), "{words}");
         let body = "<Error><Code>X</Code><Message>a\x1b]0;b\nc</Message></Error>";
         let words = Refusal::read(400, body, None, None).words(&ASKED);
         assert!(!words.contains(['\x1b', '\n']), "{words:?}");
