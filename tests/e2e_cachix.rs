@@ -210,7 +210,10 @@ artifacts: {{ apps: {{ priority: 50, outputs: ['.#app'], default: true }} }}
             "nix build --no-link .#app --max-jobs 0 --option require-sigs true",
         )
         .success();
-    assert_eq!(Planted::of([&*bare]).found_below(team.world.bed.root()), [""; 0]);
+    assert_eq!(
+        Planted::of([&*bare]).found_below(team.world.bed.root()),
+        [""; 0]
+    );
     team.assert_no_token();
 }
 

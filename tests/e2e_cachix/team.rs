@@ -106,9 +106,13 @@ artifacts: {{ apps: {{ priority: 50, outputs: ['.#app'], default: true }} }}
         std::fs::write(folder.join("nix-cache-info"), "StoreDir: /nix/store\n").unwrap();
         for path in cache.paths() {
             let hash = &path[..32];
-            let Some(narinfo) = cache.narinfo(hash) else {
+            let Some(mut narinfo) = cache.narinfo(hash) else {
                 continue;
             };
+            // The service leaves an empty one out, which readers take for empty.
+            if !narinfo.contains("References: ") {
+                narinfo.push_str("References: \n");
+            }
             let url = narinfo.lines().find_map(|line| line.strip_prefix("URL: "));
             std::fs::write(folder.join(url.unwrap()), cache.file(hash).unwrap()).unwrap();
             std::fs::write(folder.join(format!("{hash}.narinfo")), narinfo).unwrap();

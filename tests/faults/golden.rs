@@ -38,9 +38,16 @@ fn messages(said: &Output) -> Vec<String> {
             ["? ", "! ", "x "].iter().any(|sign| text.starts_with(sign))
         } else {
             let is_step = line.starts_with("  x ") || line.starts_with("  ! ");
-            is_step || line.starts_with("error:") || line.starts_with(" help:") || line.starts_with("failed")
+            is_step
+                || line.starts_with("error:")
+                || line.starts_with(" help:")
+                || line.starts_with("failed")
         };
-        let is_more = if is_boxed { line.starts_with("┃   ") } else { line.starts_with("      ") };
+        let is_more = if is_boxed {
+            line.starts_with("┃   ")
+        } else {
+            line.starts_with("      ")
+        };
         if starts {
             messages.push(text.to_owned());
             goes_on = true;
@@ -71,15 +78,25 @@ fn steady(message: &str) -> String {
                 word = format!("{before}HOST{rest}");
             }
         }
-        let is_digit = |c: char| c.is_ascii_digit() || (c.is_ascii_lowercase() && !"eotu".contains(c));
+        let is_digit =
+            |c: char| c.is_ascii_digit() || (c.is_ascii_lowercase() && !"eotu".contains(c));
         let parts: Vec<String> = word
             .split_inclusive(|c: char| !is_digit(c))
             .map(|part| {
                 let hash = part.trim_end_matches(|c: char| !is_digit(c));
-                if hash.len() >= 20 { part.replace(hash, "HASH") } else { part.to_owned() }
+                if hash.len() >= 20 {
+                    part.replace(hash, "HASH")
+                } else {
+                    part.to_owned()
+                }
             })
             .collect();
         let word = parts.concat();
+        if word.starts_with("tries")
+            && let Some(last) = words.last_mut()
+        {
+            "(N".clone_into(last);
+        }
         let is_number = word.chars().all(|c| c.is_ascii_digit() || c == '.') && word.contains('.');
         words.push(if is_number { "N".to_owned() } else { word });
     }

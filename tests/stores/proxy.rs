@@ -227,36 +227,55 @@ impl Shared {
             }
         }
         let text = String::from_utf8_lossy(&answer.body).into_owned();
+        if text.contains("<Last-Modified>") {
+            answer.body = old_times(&text, "Last-Modified", |time| {
+                let parsed = jiff::fmt::rfc2822::parse(time).unwrap().timestamp();
+                old(parsed, before).map(|old| old.strftime("%a, %d %b %Y %H:%M:%S GMT").to_string())
+            });
+            return;
+        }
         if !text.contains("<LastModified>") {
             return;
         }
-        let mut changed = String::new();
-        for (at, part) in text.split("<LastModified>").enumerate() {
-            if at == 0 {
-                changed.push_str(part);
-                continue;
-            }
-            let (time, rest) = part.split_once("</LastModified>").unwrap();
-            let parsed: jiff::Timestamp = time.parse().unwrap();
-            let shown = if parsed.as_second() < before {
-                let old = jiff::Timestamp::from_second(parsed.as_second() - OLD).unwrap();
-                old.strftime("%Y-%m-%dT%H:%M:%S.000Z").to_string()
-            } else {
-                time.to_owned()
-            };
-            changed.push_str("<LastModified>");
-            changed.push_str(&shown);
-            changed.push_str("</LastModified>");
-            changed.push_str(rest);
-        }
-        answer.body = changed.into_bytes();
+        answer.body = old_times(&text, "LastModified", |time| {
+            let old = old(time.parse().unwrap(), before)?;
+            Some(old.strftime("%Y-%m-%dT%H:%M:%S.000Z").to_string())
+        });
     }
+}
+
+/// What is shown of the time of an object; `None`: what it is.
+fn old(time: jiff::Timestamp, before: i64) -> Option<jiff::Timestamp> {
+    let is_old = time.as_second() < before;
+    is_old.then(|| jiff::Timestamp::from_second(time.as_second() - OLD).unwrap())
+}
+
+/// Changes each time in a listing.
+fn old_times(text: &str, element: &str, change: impl Fn(&str) -> Option<String>) -> Vec<u8> {
+    let (opens, closes) = (format!("<{element}>"), format!("</{element}>"));
+    let mut changed = String::new();
+    for (at, part) in text.split(&opens).enumerate() {
+        if at == 0 {
+            changed.push_str(part);
+            continue;
+        }
+        let (time, rest) = part.split_once(&closes).unwrap();
+        let shown = change(time).unwrap_or_else(|| time.to_owned());
+        changed.push_str(&format!("{opens}{shown}{closes}{rest}"));
+    }
+    changed.into_bytes()
 }
 
 fn drip(stream: &TcpStream, answer: &Answer, pause: Duration) -> io::Result<()> {
     let mut stream = stream.try_clone()?;
     let length = answer.body.len();
-    stream.write_all(format!("HTTP/1.1 {} Such\r\nContent-Length: {length}\r\n", answer.status).as_bytes())?;
+    stream.write_all(
+        format!(
+            "HTTP/1.1 {} Such\r\nContent-Length: {length}\r\n",
+            answer.status
+        )
+        .as_bytes(),
+    )?;
     for (name, value) in &answer.headers {
         if ["etag", "last-modified", "content-type"].contains(&&*name.to_ascii_lowercase()) {
             stream.write_all(format!("{name}: {value}\r\n").as_bytes())?;

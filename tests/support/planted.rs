@@ -27,7 +27,11 @@ impl Planted {
         for path in entries.flatten().map(|entry| entry.path()) {
             let name = path.file_name().unwrap_or_default().to_string_lossy();
             let in_name = self.found(name.as_bytes());
-            found.extend(in_name.iter().map(|form| format!("{} (its name: {form})", path.display())));
+            found.extend(
+                in_name
+                    .iter()
+                    .map(|form| format!("{} (its name: {form})", path.display())),
+            );
             if path.is_symlink() {
                 continue;
             }
@@ -35,7 +39,11 @@ impl Planted {
                 found.extend(self.found_below(&path));
             } else if let Ok(bytes) = std::fs::read(&path) {
                 let forms = self.found(&bytes);
-                found.extend(forms.iter().map(|form| format!("{} ({form})", path.display())));
+                found.extend(
+                    forms
+                        .iter()
+                        .map(|form| format!("{} ({form})", path.display())),
+                );
             }
         }
         found
@@ -47,7 +55,9 @@ fn forms(secret: &str) -> Vec<(&'static str, Vec<u8>)> {
     let hex = data_encoding::HEXLOWER.encode(bytes);
     let percent = |lower: bool, all: bool| -> String {
         let one = |byte: &u8| match byte {
-            b if !all && (b.is_ascii_alphanumeric() || b"-_.~".contains(b)) => char::from(*b).to_string(),
+            b if !all && (b.is_ascii_alphanumeric() || b"-_.~".contains(b)) => {
+                char::from(*b).to_string()
+            }
             b if lower => format!("%{b:02x}"),
             b => format!("%{b:02X}"),
         };
@@ -61,12 +71,27 @@ fn forms(secret: &str) -> Vec<(&'static str, Vec<u8>)> {
         ("HEX", hex.to_uppercase().into_bytes()),
         ("hex", hex.into_bytes()),
         ("percent", percent(false, false).into_bytes()),
-        ("percent in small letters", percent(true, false).into_bytes()),
+        (
+            "percent in small letters",
+            percent(true, false).into_bytes(),
+        ),
         ("percent of everything", percent(false, true).into_bytes()),
         ("JSON", json.as_bytes().to_vec()),
         ("JSON with slashes", json.replace('/', "\\/").into_bytes()),
-        ("a list of numbers", format!("{:?}", bytes).trim_matches(['[', ']']).replace(", ", ",").into_bytes()),
-        ("a list of numbers, spaced", format!("{:?}", bytes).trim_matches(['[', ']']).as_bytes().to_vec()),
+        (
+            "a list of numbers",
+            format!("{:?}", bytes)
+                .trim_matches(['[', ']'])
+                .replace(", ", ",")
+                .into_bytes(),
+        ),
+        (
+            "a list of numbers, spaced",
+            format!("{:?}", bytes)
+                .trim_matches(['[', ']'])
+                .as_bytes()
+                .to_vec(),
+        ),
     ];
     // Base64 goes by threes: what stands before it, such as the name of a user, shifts it.
     for before in 0..3 {

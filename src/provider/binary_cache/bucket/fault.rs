@@ -86,6 +86,11 @@ impl Refusal {
                 "there is no bucket `{bucket}`; make it with the storage's own tools, or mend the name in cache.yaml"
             );
         }
+        if self.status == 404 {
+            return format!(
+                "nothing is known there of `{bucket}` (404); check `bucket`, `prefix` and `endpoint` in cache.yaml"
+            );
+        }
         if self.is_region() {
             return match &self.region {
                 Some(region) => format!(
@@ -352,7 +357,10 @@ mod tests {
     #[test]
     fn a_page_that_is_no_xml_and_control_characters_do_no_harm() {
         let words = Refusal::read(502, "<html>\x1b[31m<b>Bad Gateway", None, None).words(&ASKED);
-        assert!(words.starts_with("the storage answered 502, also"), "{words}");
+        assert!(
+            words.starts_with("the storage answered 502, also"),
+            "{words}"
+        );
         assert!(!words.contains(['<', '\x1b']), "{words}");
         let body = "<Error><Code>X</Code><Message>a\x1b]0;b\nc</Message></Error>";
         let words = Refusal::read(400, body, None, None).words(&ASKED);

@@ -163,8 +163,16 @@ impl Inner {
             let prefix = Some(prefix.as_str()).filter(|prefix| !prefix.is_empty());
             let page = pages.list_paginated(prefix, options);
             let Ok(page) = tokio::time::timeout(self.whole, page).await else {
-                let what = if part.below.is_empty() { &self.bucket } else { &part.below };
-                return Err(StoreError::refused("list", what.clone(), super::fault::late()));
+                let what = if part.below.is_empty() {
+                    &self.bucket
+                } else {
+                    &part.below
+                };
+                return Err(StoreError::refused(
+                    "list",
+                    what.clone(),
+                    super::fault::late(),
+                ));
             };
             match page {
                 Ok(page) => return Ok(page),

@@ -266,7 +266,8 @@ impl Wire {
         let refusal = Refusal::read(status, &text, region, code);
         let answer = |body: HttpResponseBody| Next::Answer(HttpResponse::from_parts(parts, body));
         Ok(match status {
-            404 if !refusal.is_of_bucket() => answer(body.into()),
+            // A listing of nothing is an empty one: what is not there is the bucket, or the whole storage.
+            404 if !refusal.is_of_bucket() && kind != Kind::List => answer(body.into()),
             // Another writer is at it right now; what exists already is another matter.
             409 if refusal.is_conflict() => Next::Again(refusal, after),
             409 => answer(body.into()),
