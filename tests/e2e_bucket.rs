@@ -80,7 +80,7 @@ fn what_nothing_needs_any_more_goes_and_the_rest_stays_whole() {
 
 /// Plan, apply, empty plan, prune.
 fn from_end_to_end(server: Option<Server>) {
-    let Some(shop) = server.and_then(|server| Shop::at(server, "", 8)) else {
+    let Some(shop) = server.and_then(|server| Shop::at(server, "", 12)) else {
         return;
     };
     let plan = shop.run("reconcile --plan").success();

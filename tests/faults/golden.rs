@@ -59,8 +59,8 @@ fn messages(said: &Output) -> Vec<String> {
             goes_on = false;
         }
     }
-    let sum = said.stdout.lines().rfind(|line| !line.trim().is_empty());
-    messages.extend(sum.map(str::to_owned));
+    let sum = said.stdout.trim_end().rsplit("\n\n").next();
+    messages.extend(sum.map(|sum| sum.split_whitespace().collect::<Vec<_>>().join(" ")));
     // What follows from the kind of cache, not from the fault.
     messages.retain(|message| !message.contains("retention and priority do not act there"));
     messages.dedup();
@@ -78,6 +78,10 @@ fn steady(message: &str) -> String {
                 word = format!("{before}HOST{rest}");
             }
         }
+        if let Some((before, rest)) = word.clone().split_once("/tmp/") {
+            let rest = rest.split_once('/').map_or("", |(_, rest)| rest);
+            word = format!("{before}FOLDER/{rest}");
+        }
         let is_digit =
             |c: char| c.is_ascii_digit() || (c.is_ascii_lowercase() && !"eotu".contains(c));
         let parts: Vec<String> = word
@@ -94,6 +98,7 @@ fn steady(message: &str) -> String {
         let word = parts.concat();
         if word.starts_with("tries")
             && let Some(last) = words.last_mut()
+            && last.starts_with('(')
         {
             "(N".clone_into(last);
         }

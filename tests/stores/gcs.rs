@@ -69,6 +69,13 @@ fn serve(stream: &TcpStream, world: &Mutex<World>) -> io::Result<()> {
     while let Some(request) = read(&mut reader)? {
         let answer = world.lock().unwrap().answer(&request);
         send(&mut stream.try_clone()?, &request, &answer)?;
+        if request
+            .headers
+            .get("connection")
+            .is_some_and(|how| how == "close")
+        {
+            break;
+        }
     }
     Ok(())
 }
@@ -96,10 +103,9 @@ fn read(reader: &mut BufReader<TcpStream>) -> io::Result<Option<Request>> {
     let method = words.next().unwrap_or_default().to_owned();
     let target = words.next().unwrap_or_default();
     let url = url::Url::parse(&format!("http://storage{target}")).unwrap();
-    let plain = |text: &str| percent_encoding(text);
     Ok(Some(Request {
         method,
-        path: plain(url.path()),
+        path: without_percents(url.path()),
         query: url.query_pairs().into_owned().collect(),
         headers,
         body,
@@ -107,7 +113,7 @@ fn read(reader: &mut BufReader<TcpStream>) -> io::Result<Option<Request>> {
 }
 
 /// Takes the percent signs out of a path.
-fn percent_encoding(text: &str) -> String {
+fn without_percents(text: &str) -> String {
     let mut bytes = Vec::new();
     let mut rest = text.as_bytes();
     while let Some((first, after)) = rest.split_first() {
@@ -252,7 +258,7 @@ impl World {
                 body: Vec::new(),
             };
         };
-        let source = percent_encoding(source);
+        let source = without_percents(source);
         let Some(object) = source
             .strip_prefix("cache/")
             .and_then(|from| self.objects.get(from))

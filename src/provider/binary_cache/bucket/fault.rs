@@ -211,6 +211,11 @@ pub(super) fn fault(error: &object_store::Error, asked: &Asked<'_>) -> StoreErro
         innermost = one.to_string();
         cause = one.source();
     }
+    if innermost.contains("ETag Header missing") {
+        innermost = "the storage, or a proxy before it, answered without an ETag, by which alone what was sent \
+                     is known to be whole; check `endpoint`, and what is between"
+            .to_owned();
+    }
     StoreError::refused(asked.action, asked.key, Words(plain(&innermost)))
 }
 
