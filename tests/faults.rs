@@ -24,6 +24,8 @@ mod stores;
 mod support;
 #[path = "e2e_cachix/team.rs"]
 mod team;
+#[path = "faults/wrong.rs"]
+mod wrong;
 
 /// What has to have a test, by the names of the strategy.
 const FAULTS: [&str; 18] = [

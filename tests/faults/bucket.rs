@@ -10,6 +10,7 @@ use crate::stores::{self, SECRET_KEY};
 use crate::support::bed::Output;
 use crate::support::planted::Planted;
 use crate::support::skew;
+use crate::wrong::{other, problem, repeat, say, skip, writes, xml};
 
 const APPLY: &str = "reconcile --apply";
 const PLAN: &str = "reconcile --plan";
@@ -17,20 +18,6 @@ const PRUNE: &str = "prune --apply --allow share=100%";
 
 fn shop() -> Option<Shop> {
     Shop::with("", 5)
-}
-
-fn xml(code: &str) -> String {
-    format!("<?xml version=\"1.0\"?><Error><Code>{code}</Code><Message>so it is</Message></Error>")
-}
-
-fn say(status: u16, code: &str) -> Fault {
-    Fault::Say(status, Vec::new(), xml(code))
-}
-
-/// A write of a NAR or a narinfo.
-fn writes(request: &Request) -> bool {
-    request.method == "PUT"
-        && (request.target.contains("/nar/") || request.target.contains(".narinfo"))
 }
 
 /// A command during a fault.
@@ -122,15 +109,6 @@ pub(crate) fn busy_503() {
         _ => Fault::Pass,
     });
     stays("busy_503__bucket", PLAN, 0, |_, _| say(503, "SlowDown"));
-}
-
-fn problem() -> Fault {
-    let kind = vec![("Content-Type", "application/problem+json".into())];
-    Fault::Say(
-        502,
-        kind,
-        "{\"title\":\"bad gateway\",\"retry_after\":1}".into(),
-    )
 }
 
 pub(crate) fn problem_502() {
@@ -299,16 +277,6 @@ pub(crate) fn redirect() {
     assert!(stranger.accept().is_err(), "nobody went there");
 }
 
-/// Makes a narinfo be about another path.
-fn other(answer: &mut Answer) {
-    let text = String::from_utf8_lossy(&answer.body).into_owned();
-    let text = text.replace(
-        "StorePath: /nix/store/",
-        "StorePath: /nix/store/00000000000000000000000000000000-x-",
-    );
-    answer.body = text.into_bytes();
-}
-
 pub(crate) fn other_narinfo() {
     let Some(shop) = shop() else { return };
     let _ = shop.run(APPLY).success();
@@ -325,28 +293,6 @@ pub(crate) fn other_narinfo() {
     golden("other_narinfo__bucket", &[(PRUNE, &said)]);
     shop.assert_whole_with(&shop.population.paths);
     over(&shop);
-}
-
-/// Says that the listing goes on where it began.
-fn repeat(answer: &mut Answer) {
-    let text = String::from_utf8_lossy(&answer.body).into_owned();
-    let text = text.replace(
-        "<IsTruncated>false</IsTruncated>",
-        "<IsTruncated>true</IsTruncated><NextContinuationToken>again</NextContinuationToken>",
-    );
-    answer.body = text.into_bytes();
-}
-
-/// Leaves every other narinfo out.
-fn skip(answer: &mut Answer) {
-    let text = String::from_utf8_lossy(&answer.body).into_owned();
-    let mut count = 0;
-    let kept = text.split("<Contents>").filter(|part| {
-        let is_narinfo = part.contains(".narinfo</Key>") && !part.contains("</ListBucketResult>");
-        count += usize::from(is_narinfo);
-        !is_narinfo || count % 2 == 0
-    });
-    answer.body = kept.collect::<Vec<_>>().join("<Contents>").into_bytes();
 }
 
 pub(crate) fn listing() {

@@ -214,7 +214,8 @@ pub(crate) fn redirect() {
     let Some(team) = team() else { return };
     let to = |status| Fault::new("*", "/api/*", Kind::Redirect { status });
     let found = during(&team, to(302), PLAN, 0);
-    let moved = during(&team, to(307), APPLY, 6);
+    let moved = Fault::new("POST", NARS, Kind::Redirect { status: 307 });
+    let moved = during(&team, moved, APPLY, 6);
     golden("redirect__service", &[(PLAN, &found), (APPLY, &moved)]);
     assert!(team.standin.requests().at(Place::Stranger).is_empty());
     over(&team);

@@ -11,11 +11,24 @@ impl Planted {
         Self(secrets.into_iter().flat_map(forms).collect())
     }
 
-    /// The forms of it that these bytes hold.
+    /// The forms of it that these bytes hold. One pass over them, for they may be many.
     pub fn found(&self, bytes: &[u8]) -> Vec<&'static str> {
-        let holds = |needle: &[u8]| bytes.windows(needle.len()).any(|part| part == needle);
-        let found = self.0.iter().filter(|(_, needle)| holds(needle));
-        found.map(|(form, _)| *form).collect()
+        let pair = |two: &[u8]| usize::from(two[0]) << 8 | usize::from(two[1]);
+        let mut begins = vec![false; 1 << 16];
+        for (_, needle) in &self.0 {
+            begins[pair(needle)] = true;
+        }
+        let mut found: Vec<&'static str> = Vec::new();
+        for (at, two) in bytes.windows(2).enumerate() {
+            if begins[pair(two)] {
+                let rest = &bytes[at..];
+                let here = self.0.iter().filter(|(_, needle)| rest.starts_with(needle));
+                found.extend(here.map(|(form, _)| *form));
+            }
+        }
+        found.sort_unstable();
+        found.dedup();
+        found
     }
 
     /// The files below a folder that hold it, and in which form. Links are not followed.

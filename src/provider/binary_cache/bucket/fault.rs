@@ -5,7 +5,7 @@ use object_store::client::{HttpError, HttpErrorKind};
 use crate::provider::binary_cache::StoreError;
 
 /// Characters of a server's own words that are repeated.
-const MAX_WORDS: usize = 200;
+const MAX_WORDS: usize = 240;
 
 /// A refusal of the storage.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -211,12 +211,13 @@ pub(super) fn fault(error: &object_store::Error, asked: &Asked<'_>) -> StoreErro
         innermost = one.to_string();
         cause = one.source();
     }
-    if innermost.contains("ETag Header missing") {
-        innermost = "the storage, or a proxy before it, answered without an ETag, by which alone what was sent \
-                     is known to be whole; check `endpoint`, and what is between"
-            .to_owned();
-    }
-    StoreError::refused(asked.action, asked.key, Words(plain(&innermost)))
+    let words = if innermost.contains("ETag Header missing") {
+        "the storage, or a proxy before it, answered without an ETag, by which alone what was sent is known to be whole; \
+         check `endpoint`, and what is between"
+    } else {
+        &innermost
+    };
+    StoreError::refused(asked.action, asked.key, Words(plain(words)))
 }
 
 /// Whether an answer broke off on its way, so that asking again may help.
