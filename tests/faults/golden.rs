@@ -1,5 +1,7 @@
 //! What of an output is a message, in a form that does not change from run to run.
 
+use std::fmt::Write as _;
+
 use crate::support::bed::Output;
 
 /// Compares what was said with what is kept for this fault. `what` tells several moments of a test apart.
@@ -7,9 +9,9 @@ use crate::support::bed::Output;
 pub(crate) fn golden(name: &str, moments: &[(&str, &Output)]) {
     let mut text = String::new();
     for (moment, said) in moments {
-        text.push_str(&format!("$ {moment}: exit {}\n", said.code.unwrap_or(-1)));
+        writeln!(text, "$ {moment}: exit {}", said.code.unwrap_or(-1)).unwrap();
         for message in messages(said) {
-            text.push_str(&format!("{}\n", steady(&message)));
+            writeln!(text, "{}", steady(&message)).unwrap();
         }
         text.push('\n');
     }

@@ -133,10 +133,10 @@ fn send(stream: &mut TcpStream, request: &Request, answer: &Answer) -> io::Resul
     let date = Timestamp::now().strftime("%a, %d %b %Y %H:%M:%S GMT");
     let mut head = format!("HTTP/1.1 {} Such\r\nDate: {date}\r\n", answer.status);
     for (name, value) in &answer.headers {
-        head.push_str(&format!("{name}: {value}\r\n"));
+        head.extend([name, ": ", value, "\r\n"]);
     }
     if answer.status != 204 {
-        head.push_str(&format!("Content-Length: {}\r\n", answer.body.len()));
+        head.extend(["Content-Length: ", &answer.body.len().to_string(), "\r\n"]);
     }
     head.push_str("\r\n");
     let mut bytes = head.into_bytes();
@@ -437,8 +437,11 @@ impl World {
             }
             count += 1;
             last.clone_from(name);
-            text.push_str(&match &folder {
-                Some(folder) => format!("<CommonPrefixes><Prefix>{}</Prefix></CommonPrefixes>", escaped(folder)),
+            let shown = match &folder {
+                Some(folder) => format!(
+                    "<CommonPrefixes><Prefix>{}</Prefix></CommonPrefixes>",
+                    escaped(folder)
+                ),
                 None => format!(
                     "<Contents><Key>{}</Key><Generation>{}</Generation><MetaGeneration>1</MetaGeneration>\
                      <LastModified>{}</LastModified><ETag>{}</ETag><Size>{}</Size></Contents>",
@@ -448,7 +451,8 @@ impl World {
                     object.etag,
                     object.bytes.len()
                 ),
-            });
+            };
+            text.push_str(&shown);
         }
         let next = if more {
             format!(

@@ -261,7 +261,7 @@ fn old_times(text: &str, element: &str, change: impl Fn(&str) -> Option<String>)
         }
         let (time, rest) = part.split_once(&closes).unwrap();
         let shown = change(time).unwrap_or_else(|| time.to_owned());
-        changed.push_str(&format!("{opens}{shown}{closes}{rest}"));
+        changed.extend([opens.as_str(), shown.as_str(), closes.as_str(), rest]);
     }
     changed.into_bytes()
 }

@@ -93,14 +93,14 @@ fn forms(secret: &str) -> Vec<(&'static str, Vec<u8>)> {
         ("JSON with slashes", json.replace('/', "\\/").into_bytes()),
         (
             "a list of numbers",
-            format!("{:?}", bytes)
+            format!("{bytes:?}")
                 .trim_matches(['[', ']'])
                 .replace(", ", ",")
                 .into_bytes(),
         ),
         (
             "a list of numbers, spaced",
-            format!("{:?}", bytes)
+            format!("{bytes:?}")
                 .trim_matches(['[', ']'])
                 .as_bytes()
                 .to_vec(),
