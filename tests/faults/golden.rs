@@ -98,11 +98,24 @@ fn steady(message: &str) -> String {
             })
             .collect();
         let word = parts.concat();
-        if word.starts_with("tries")
-            && let Some(last) = words.last_mut()
-            && last.starts_with('(')
+        // Whether there was a second try is a matter of chance, as is which of several paths fails first.
+        let word = match word.split_once("HASH-") {
+            Some((before, rest)) => {
+                let is_name = |c: char| c.is_ascii_alphanumeric() || "-._+".contains(c);
+                format!("{before}HASH-NAME{}", rest.trim_start_matches(is_name))
+            }
+            None => word,
+        };
+        if let Some(rest) = word.strip_prefix("tries)")
+            && let Some(last) = words.pop()
         {
-            "(N".clone_into(last);
+            if !last.starts_with('(') {
+                words.push(last);
+            }
+            if let Some(before) = words.last_mut() {
+                before.push_str(rest);
+            }
+            continue;
         }
         let is_number = word.chars().all(|c| c.is_ascii_digit() || c == '.') && word.contains('.');
         words.push(if is_number { "N".to_owned() } else { word });
