@@ -5,7 +5,7 @@ use object_store::{
     Error, GetOptions, ObjectMeta, ObjectStoreExt as _, PutMode, PutOptions, PutPayload,
 };
 
-use super::fault::{Asked, fault};
+use super::fault::{Asked, fault, late};
 use super::{Inner, upload};
 use crate::nix::hash::Sha256;
 use crate::plan::time::Time;
@@ -67,15 +67,16 @@ impl Inner {
                     limit,
                 });
             }
-            match found.bytes().await {
-                Ok(bytes) => {
+            match tokio::time::timeout(self.whole, found.bytes()).await {
+                Ok(Ok(bytes)) => {
                     return Ok(Some(Object {
                         meta,
                         bytes: bytes.into(),
                     }));
                 }
-                Err(_) if tries < READS => {}
-                Err(error) => return Err(self.read_fault("read", key, &error)),
+                Ok(Err(_)) if tries < READS => {}
+                Ok(Err(error)) => return Err(self.read_fault("read", key, &error)),
+                Err(_) => return Err(StoreError::refused("read", key, late())),
             }
         }
     }

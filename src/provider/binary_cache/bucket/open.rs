@@ -5,6 +5,7 @@
 //! Where there are none the requests are not signed: what is public can still be read.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use camino::Utf8Path;
 use object_store::ObjectStore;
@@ -26,7 +27,7 @@ use crate::sys::http::{Http, Options};
 const MAX: u64 = 1 << 20;
 
 /// Time without a byte, in which also a whole part has to go out.
-const IDLE: std::time::Duration = std::time::Duration::from_mins(2);
+const IDLE: Duration = Duration::from_mins(2);
 
 /// What a store is made of.
 pub(super) struct Parts {
@@ -34,6 +35,8 @@ pub(super) struct Parts {
     pub(super) pages: Option<Arc<dyn PaginatedListStore>>,
     pub(super) has_credentials: bool,
     pub(super) facts: Arc<Facts>,
+    /// Time for a small answer as a whole.
+    pub(super) whole: Duration,
 }
 
 impl BucketStore {
@@ -42,7 +45,11 @@ impl BucketStore {
     /// # Errors
     /// The credentials that were found are of no use, or no client can be made.
     pub fn open(bucket: &Bucket, identity: String, host: &Host) -> Result<Self, StoreError> {
-        Self::open_with(bucket, identity, host, Patience::default())
+        let patience = match host.test_patience() {
+            Some(answer) => Patience::default().no_longer_than(answer),
+            None => Patience::default(),
+        };
+        Self::open_with(bucket, identity, host, patience)
     }
 
     /// As [`BucketStore::open`], with another patience.
@@ -97,14 +104,16 @@ fn once() -> RetryConfig {
 fn parts<S: ObjectStore + PaginatedListStore>(
     store: S,
     has_credentials: bool,
-    facts: Arc<Facts>,
+    of: (Arc<Facts>, Duration),
 ) -> Parts {
+    let (facts, whole) = of;
     let store = Arc::new(store);
     Parts {
         pages: Some(Arc::<S>::clone(&store)),
         store,
         has_credentials,
         facts,
+        whole,
     }
 }
 
@@ -125,7 +134,7 @@ fn s3(bucket: &Bucket, host: &Host, wire: Wire) -> object_store::Result<Parts> {
         let given = host.filled(variable).map(str::to_owned);
         given.or_else(|| profile.as_ref().and_then(|profile| profile.get(entry)))
     };
-    let facts = Arc::clone(&wire.facts);
+    let facts = (Arc::clone(&wire.facts), wire.patience.whole());
     let mut builder = AmazonS3Builder::new()
         .with_bucket_name(&bucket.name)
         .with_retry(once())
@@ -158,9 +167,11 @@ fn s3(bucket: &Bucket, host: &Host, wire: Wire) -> object_store::Result<Parts> {
     if let Some(id) = take("AWS_ACCESS_KEY_ID", "aws_access_key_id") {
         builder = builder.with_access_key_id(id);
         if let Some(secret) = take("AWS_SECRET_ACCESS_KEY", "aws_secret_access_key") {
+            host.hide(&secret);
             builder = builder.with_secret_access_key(secret);
         }
         if let Some(token) = take("AWS_SESSION_TOKEN", "aws_session_token") {
+            host.hide(&token);
             builder = builder.with_token(token);
         }
     } else {
@@ -246,7 +257,7 @@ fn section(text: &str, name: &str) -> Vec<(String, String)> {
 }
 
 fn gcs(bucket: &Bucket, host: &Host, wire: Wire) -> object_store::Result<Parts> {
-    let facts = Arc::clone(&wire.facts);
+    let facts = (Arc::clone(&wire.facts), wire.patience.whole());
     let mut builder = GoogleCloudStorageBuilder::new()
         .with_bucket_name(&bucket.name)
         .with_retry(once())
@@ -271,6 +282,9 @@ fn gcs(bucket: &Bucket, host: &Host, wire: Wire) -> object_store::Result<Parts> 
         ),
     ] {
         if let Some(value) = host.filled(name).filter(|_| !given) {
+            if name == "GOOGLE_SERVICE_ACCOUNT_KEY" {
+                host.hide(value);
+            }
             builder = builder.with_config(key, value);
             given = true;
         }
@@ -293,7 +307,7 @@ fn gcs(bucket: &Bucket, host: &Host, wire: Wire) -> object_store::Result<Parts> 
 
 fn azure(bucket: &Bucket, host: &Host, wire: Wire) -> object_store::Result<Parts> {
     use AzureConfigKey as Key;
-    let facts = Arc::clone(&wire.facts);
+    let facts = (Arc::clone(&wire.facts), wire.patience.whole());
     let connection = host.filled("AZURE_STORAGE_CONNECTION_STRING");
     let in_connection = |name: &str| {
         let mut pairs = connection?
@@ -324,10 +338,12 @@ fn azure(bucket: &Bucket, host: &Host, wire: Wire) -> object_store::Result<Parts
         .filter(|_| is_ours);
     let has = match (key, token) {
         (Some(key), _) => {
+            host.hide(&key);
             builder = builder.with_access_key(key);
             true
         }
         (None, Some(token)) => {
+            host.hide(&token);
             builder = builder.with_config(Key::SasKey, token);
             true
         }
@@ -342,6 +358,9 @@ fn azure(bucket: &Bucket, host: &Host, wire: Wire) -> object_store::Result<Parts
                 ("IDENTITY_ENDPOINT", Key::MsiEndpoint),
             ] {
                 if let Some(value) = host.filled(name) {
+                    if name == "AZURE_CLIENT_SECRET" {
+                        host.hide(value);
+                    }
                     builder = builder.with_config(key, value);
                     services += 1;
                 }

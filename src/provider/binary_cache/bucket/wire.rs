@@ -31,14 +31,35 @@ pub struct Patience {
     pub tries: u32,
     /// The first wait.
     pub first_wait: Duration,
+    /// Time until the answer to a question begins; a listing's page and a small object have four times as
+    /// long to come whole. Uploads and NARs are only to go on, however slowly.
+    pub answer: Duration,
 }
+
+/// A question that got no answer in time is asked so often at most: it takes long enough.
+const LATE_TRIES: u32 = 2;
 
 impl Default for Patience {
     fn default() -> Self {
         Self {
             tries: 5,
             first_wait: Duration::from_millis(200),
+            answer: Duration::from_secs(30),
         }
+    }
+}
+
+impl Patience {
+    /// The same with less patience for answers, if it has more.
+    #[must_use]
+    pub fn no_longer_than(mut self, answer: Duration) -> Self {
+        self.answer = self.answer.min(answer);
+        self
+    }
+
+    /// Time for a whole page of a listing, or a whole small object.
+    pub(super) fn whole(self) -> Duration {
+        self.answer.saturating_mul(4)
     }
 }
 
@@ -181,7 +202,7 @@ impl HttpService for Wire {
             tries += 1;
             let is_last = tries >= self.patience.tries.max(1);
             self.facts.count(kind);
-            let (error, pause) = match self.client.call(request.clone()).await {
+            let (error, pause) = match self.send(kind, request.clone()).await {
                 Ok(response) => match self.judge(kind, response).await? {
                     Next::Answer(response) => return Ok(response),
                     Next::Refused(refusal) => {
@@ -203,7 +224,8 @@ impl HttpService for Wire {
                     (error, None)
                 }
             };
-            if is_last {
+            let is_late = error.kind() == HttpErrorKind::Timeout && tries >= LATE_TRIES;
+            if is_last || is_late {
                 return Err(error);
             }
             tokio::time::sleep(pause.unwrap_or(wait).min(MAX_WAIT)).await;
@@ -213,6 +235,17 @@ impl HttpService for Wire {
 }
 
 impl Wire {
+    /// Sends it once. Who begins an answer and does not go on with it is not waited for.
+    async fn send(&self, kind: Kind, request: HttpRequest) -> Result<HttpResponse, HttpError> {
+        let sent = self.client.call(request);
+        match kind {
+            Kind::List | Kind::Read => tokio::time::timeout(self.patience.answer, sent)
+                .await
+                .unwrap_or_else(|late| Err(HttpError::new(HttpErrorKind::Timeout, late))),
+            Kind::Write | Kind::Delete => sent.await,
+        }
+    }
+
     async fn judge(&self, kind: Kind, response: HttpResponse) -> Result<Next, HttpError> {
         self.facts.note_time(&response);
         let status = response.status().as_u16();
@@ -233,7 +266,8 @@ impl Wire {
         let refusal = Refusal::read(status, &text, region, code);
         let answer = |body: HttpResponseBody| Next::Answer(HttpResponse::from_parts(parts, body));
         Ok(match status {
-            404 if !refusal.is_of_bucket() => answer(body.into()),
+            // A listing of nothing is an empty one: what is not there is the bucket, or the whole storage.
+            404 if !refusal.is_of_bucket() && kind != Kind::List => answer(body.into()),
             // Another writer is at it right now; what exists already is another matter.
             409 if refusal.is_conflict() => Next::Again(refusal, after),
             409 => answer(body.into()),
