@@ -87,7 +87,7 @@ pub(super) fn observe(
         ))),
         Observation::Unknown(why) => Observation::Unknown(with_token(why, no_token)),
         Observation::Error(why) => Observation::Error(with_token(why, no_token)),
-        other => other,
+        Observation::Absent => Observation::Absent,
     }
 }
 
