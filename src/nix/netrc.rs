@@ -18,16 +18,37 @@ fn words(text: &str) -> Vec<(Range<usize>, &str)> {
         if in_macro || line.trim_start().starts_with('#') {
             continue;
         }
-        for word in line.split_whitespace() {
+        let mut rest = line.trim_start();
+        while !rest.is_empty() {
+            let word = &rest[..end_of_word(rest)];
             let offset = word.as_ptr() as usize - line.as_ptr() as usize;
             if word == "macdef" {
                 in_macro = true;
                 break;
             }
             words.push((start + offset..start + offset + word.len(), word));
+            rest = rest[word.len()..].trim_start();
         }
     }
     words
+}
+
+/// Where the first word of a line ends. A quoted one may hold blanks, and quotes behind backslashes.
+fn end_of_word(line: &str) -> usize {
+    let blank = || line.find(char::is_whitespace).unwrap_or(line.len());
+    let Some(quoted) = line.strip_prefix('"') else {
+        return blank();
+    };
+    let mut is_escaped = false;
+    for (at, byte) in quoted.bytes().enumerate() {
+        match byte {
+            _ if is_escaped => is_escaped = false,
+            b'\\' => is_escaped = true,
+            b'"' => return at + 2,
+            _ => {}
+        }
+    }
+    blank()
 }
 
 /// The place of the password of a host: of the first entry that names it, as curl looks.
@@ -43,7 +64,8 @@ fn place(text: &str, host: &str) -> Option<Range<usize>> {
                 }
                 is_it = named.eq_ignore_ascii_case(host);
             }
-            "default" if is_it => return None,
+            // Whoever gets here is given what stands behind it, whatever comes later.
+            "default" => return None,
             "login" | "account" => drop(words.next()),
             "password" => {
                 let (place, _) = words.next()?;
@@ -57,10 +79,14 @@ fn place(text: &str, host: &str) -> Option<Range<usize>> {
     None
 }
 
-/// The password of a host. Never print it.
+/// The password of a host, without quotes around it. Never print it.
 #[must_use]
 pub fn password<'t>(text: &'t str, host: &str) -> Option<&'t str> {
-    text.get(place(text, host)?)
+    let word = text.get(place(text, host)?)?;
+    let inner = word
+        .strip_prefix('"')
+        .and_then(|rest| rest.strip_suffix('"'));
+    Some(inner.unwrap_or(word))
 }
 
 /// The text with this password for a host. A new entry stands in front, for the first one counts, and an
@@ -91,6 +117,14 @@ mod tests {
             Some("x")
         );
         assert_eq!(password("machine a\nmachine b password x", "a"), None);
+        assert_eq!(
+            password("default password x machine a password y", "a"),
+            None
+        );
+        let quoted = "machine a password \"x \\\" y\" machine b password \"z\"";
+        assert_eq!(password(quoted, "a"), Some("x \\\" y"));
+        assert_eq!(password(quoted, "b"), Some("z"));
+        assert_eq!(password("machine a password \"x y", "a"), Some("\"x"));
         for broken in ["", "machine", "machine a", "machine a password", "password"] {
             assert_eq!(password(broken, "a"), None, "{broken}");
         }
@@ -109,5 +143,14 @@ mod tests {
         );
         assert_eq!(password(&added, "d.example"), Some("new"));
         assert_eq!(with_password(&added, "d.example", "new"), added);
+        assert_eq!(
+            with_password("machine a password \"x y\" # z", "a", "new"),
+            "machine a password new # z"
+        );
+        let behind = "default login any password rest\nmachine a password old\n";
+        assert_eq!(
+            with_password(behind, "a", "new"),
+            format!("machine a login cachix password new\n{behind}")
+        );
     }
 }

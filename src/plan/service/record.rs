@@ -145,15 +145,24 @@ pub struct Owned<'a> {
 }
 
 /// The pins that are the project's, by name: a record of the project lists them, and what the service shows
-/// is what the newest such record says. A pin that somebody has changed since is somebody else's.
+/// is what the newest such record says. A pin that somebody has changed since is somebody else's. Of records of
+/// one second the one counts that says what is shown.
 #[must_use]
 pub fn owned<'a>(facts: &'a ServiceFacts, project: &str) -> BTreeMap<&'a str, Owned<'a>> {
+    let held = facts.pins.as_deref().unwrap_or_default();
+    let is_shown = |name: &str, claim: &Claim| {
+        let pin = held.iter().find(|pin| pin.name == name);
+        pin.and_then(|pin| pin.path.as_ref()) == Some(&claim.path)
+    };
     let mut newest: BTreeMap<&str, Owned<'_>> = BTreeMap::new();
     let ours = facts.records.read.iter();
     for record in ours.filter(|record| record.body.project == project) {
         for (name, claim) in &record.body.pins {
             let found = Owned { claim, record };
-            let age = |it: &Owned<'_>| (it.claim.pinned, it.record.body.written);
+            let age = |it: &Owned<'_>| {
+                let shown = is_shown(name, it.claim);
+                (it.claim.pinned, it.record.body.written, shown)
+            };
             newest
                 .entry(name)
                 .and_modify(|known| {
@@ -164,12 +173,7 @@ pub fn owned<'a>(facts: &'a ServiceFacts, project: &str) -> BTreeMap<&'a str, Ow
                 .or_insert(found);
         }
     }
-    let held = facts.pins.as_deref().unwrap_or_default();
-    newest.retain(|name, owned| {
-        let is_it = |pin: &&ServicePin| pin.name == **name;
-        let shown = held.iter().find(is_it).and_then(|pin| pin.path.as_ref());
-        !is_record(name) && shown == Some(&owned.claim.path)
-    });
+    newest.retain(|name, owned| !is_record(name) && is_shown(name, owned.claim));
     newest
 }
 

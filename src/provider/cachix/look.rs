@@ -34,7 +34,13 @@ impl Client {
             .and_then(|answer| self.read::<CacheObject>(what, &answer));
         let object = match object {
             Ok(object) => object,
-            Err(CachixError::Absent { .. }) => return Observation::Absent,
+            Err(CachixError::Absent { .. }) if self.has_token() => return Observation::Absent,
+            Err(CachixError::Absent { .. }) => {
+                return Observation::Unknown(Why(format!(
+                    "{} knows no public cache `{}`, and a private one is only shown to who has its token",
+                    self.host, self.name
+                )));
+            }
             Err(error) if error.is_outage() => {
                 return Observation::Unknown(Why(format!("failed to {error}")));
             }

@@ -72,14 +72,21 @@ impl Client {
         };
         let body = self.body(what, &new)?;
         let mut tries = 0;
+        let mut set = Ok(());
+        let mut is_set = false;
         loop {
             tries += 1;
-            let to = (Method::POST, self.of_cache("/pin"));
-            let set = self.ask(what, to, body.clone(), Patience::NONE, is_stopped);
-            if let Err(error) = &set
-                && !error.is_outage()
-            {
-                return set.map(drop);
+            // Each request that is answered makes a revision; the list may only be behind.
+            if !is_set {
+                let to = (Method::POST, self.of_cache("/pin"));
+                set = self
+                    .ask(what, to, body.clone(), Patience::NONE, is_stopped)
+                    .map(drop);
+                match &set {
+                    Ok(()) => is_set = true,
+                    Err(error) if error.is_outage() => {}
+                    Err(_) => return set,
+                }
             }
             if self.pins(is_stopped)?.contains(wanted) {
                 return Ok(());

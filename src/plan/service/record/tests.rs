@@ -101,6 +101,22 @@ fn a_pin_is_ours_while_it_is_what_our_newest_record_of_it_says() {
     );
 }
 
+/// Two runs of one second: which of them came last is what the service shows.
+#[test]
+fn of_records_of_one_second_the_one_counts_that_says_what_is_shown() {
+    let mut records = vec![
+        record("demo", 1, &[("a", claim("one", 1))]),
+        record("demo", 1, &[("a", claim("two", 1))]),
+    ];
+    for _ in 0..2 {
+        for path in ["one", "two"] {
+            assert_eq!(ours(&facts(records.clone(), &[("a", path)])).len(), 1);
+        }
+        assert!(ours(&facts(records.clone(), &[("a", "three")])).is_empty());
+        records.reverse();
+    }
+}
+
 #[test]
 fn a_pin_of_a_record_is_nobodys() {
     let name = format!("{PIN}7");
