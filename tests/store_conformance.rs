@@ -131,13 +131,7 @@ fn a_second_look_lists_and_reads_no_narinfo() {
     let key = key.unwrap();
     let mut object = store.get(&key, 10_000).unwrap().unwrap();
     object.bytes.extend(b"Deriver: unknown-deriver\n");
-    store
-        .put(nanna_cache::provider::binary_cache::Put {
-            key,
-            bytes: object.bytes,
-            if_there: nanna_cache::provider::binary_cache::IfThere::Replace,
-        })
-        .unwrap();
+    store.write(&key, object.bytes).unwrap();
     assert_eq!(look().reads, second.reads + 1);
 }
 

@@ -259,11 +259,7 @@ impl CacheView for BucketStore {
 
 impl CacheStore for BucketStore {
     fn create(&self, info: &str) -> Result<(), StoreError> {
-        self.put(Put {
-            key: "nix-cache-info".to_owned(),
-            bytes: info.as_bytes().to_vec(),
-            if_there: IfThere::Replace,
-        })?;
+        self.write("nix-cache-info", info.as_bytes().to_vec())?;
         let inner = Arc::clone(&self.inner);
         Self::run("write", conditions::KEY, async move {
             inner.are_conditions_honoured().await.map(drop)
@@ -298,12 +294,7 @@ impl CacheStore for BucketStore {
     }
 
     fn put_record(&self, key: &str, bytes: Vec<u8>) -> Result<Meta, StoreError> {
-        let put = Put {
-            key: key.to_owned(),
-            bytes,
-            if_there: IfThere::Replace,
-        };
-        CacheStore::put(self, put)?;
+        self.write(key, bytes)?;
         let meta = self.head(key)?;
         meta.ok_or_else(|| {
             StoreError::refused("write", key, "it was not there right after it was written")
@@ -354,3 +345,6 @@ impl CacheStore for BucketStore {
         self
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -3,7 +3,6 @@
 //! What is found is written into the cache ([`KEY`]), by the very request that tries it out, so that
 //! a plan, which only reads, can say what protection is lost.
 
-use object_store::PutMode;
 use serde_json::json;
 
 use super::{BucketStore, Inner, StoreError};
@@ -48,19 +47,20 @@ impl Inner {
 
     async fn try_conditions(&self) -> Result<bool, StoreError> {
         let path = self.path(KEY)?;
-        let create = |finding: &'static str, mode: PutMode| {
-            let path = path.clone();
-            async move { self.put_as(KEY, &path, body(finding), mode).await }
+        let create = async |finding: &'static str| {
+            let created = self.create(&path, body(finding)).await;
+            created.map_err(|error| self.write_fault("write", KEY, &error))
         };
         let written = self.get(KEY, SMALL_OBJECT).await?;
         if written.is_none() {
-            create(HONOURED, PutMode::Create).await?;
+            // Somebody else's is as good.
+            let _ = create(HONOURED).await?;
         }
         // There is one now: whoever writes over it says what is so.
-        let honoured = create(IGNORED, PutMode::Create).await? == Outcome::Kept;
+        let honoured = create(IGNORED).await? == Outcome::Kept;
         let said = written.and_then(|object| finding(&object.bytes));
         if honoured && said == Some(false) {
-            create(HONOURED, PutMode::Overwrite).await?;
+            self.write(KEY, &path, body(HONOURED)).await?;
         }
         Ok(honoured)
     }

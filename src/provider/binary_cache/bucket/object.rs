@@ -1,9 +1,7 @@
 //! Single objects: asked for, read, written, made young, deleted.
 
 use object_store::path::Path;
-use object_store::{
-    Error, GetOptions, ObjectMeta, ObjectStoreExt as _, PutMode, PutOptions, PutPayload,
-};
+use object_store::{Error, GetOptions, ObjectMeta, ObjectStoreExt as _, PutMode, PutOptions};
 
 use super::fault::{Asked, fault};
 use super::{Inner, upload};
@@ -82,32 +80,59 @@ impl Inner {
 
     pub(super) async fn put(&self, put: Put) -> Result<Outcome, StoreError> {
         let path = self.path(&put.key)?;
-        let mode = match put.if_there {
-            IfThere::Replace => PutMode::Overwrite,
-            IfThere::Keep if self.are_conditions_honoured().await? => PutMode::Create,
-            IfThere::Keep => {
-                if self.head(&put.key).await?.is_some() {
-                    return Ok(Outcome::Kept);
-                }
-                PutMode::Overwrite
+        if put.if_there == IfThere::Keep {
+            if self.are_conditions_honoured().await? {
+                let created = self.create(&path, put.bytes).await;
+                return created.map_err(|error| self.write_fault("write", &put.key, &error));
             }
-        };
-        self.put_as(&put.key, &path, put.bytes, mode).await
+            if self.head(&put.key).await?.is_some() {
+                return Ok(Outcome::Kept);
+            }
+        }
+        self.write(&put.key, &path, put.bytes).await?;
+        Ok(Outcome::Written)
     }
 
-    pub(super) async fn put_as(
+    /// Writes an object, whatever is there. Nothing but a yes of the storage is success: it may say
+    /// for reasons of its own (another writer, a lease, a rule) that something is there already.
+    pub(super) async fn write(
         &self,
         key: &str,
         path: &Path,
         bytes: Vec<u8>,
-        mode: PutMode,
-    ) -> Result<Outcome, StoreError> {
-        let payload = PutPayload::from(bytes);
-        let options = PutOptions::from(mode);
-        match self.store.put_opts(path, payload, options).await {
-            Ok(_) => Ok(Outcome::Written),
-            Err(Error::AlreadyExists { .. } | Error::Precondition { .. }) => Ok(Outcome::Kept),
-            Err(error) => Err(self.write_fault("write", key, &error)),
+    ) -> Result<(), StoreError> {
+        let options = PutOptions::from(PutMode::Overwrite);
+        let written = self.store.put_opts(path, bytes.into(), options).await;
+        let failed = |error| self.write_fault("write", key, &error);
+        written.map(drop).map_err(failed)
+    }
+
+    /// Writes an object if there is none, by a condition.
+    pub(super) async fn create(
+        &self,
+        path: &Path,
+        bytes: Vec<u8>,
+    ) -> object_store::Result<Outcome> {
+        let options = PutOptions::from(PutMode::Create);
+        let error = match self.store.put_opts(path, bytes.into(), options).await {
+            Ok(_) => return Ok(Outcome::Written),
+            Err(error) => error,
+        };
+        let by_condition = match &error {
+            Error::Precondition { .. } => true,
+            // Any conflict is called so, and not each is that the object is there.
+            Error::AlreadyExists { source, .. } => {
+                matches!(
+                    source.downcast_ref(),
+                    Some(Error::Precondition { .. } | Error::NotModified { .. })
+                ) || self.store.head(path).await.is_ok()
+            }
+            _ => false,
+        };
+        if by_condition {
+            Ok(Outcome::Kept)
+        } else {
+            Err(error)
         }
     }
 

@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use futures_util::StreamExt as _;
 use object_store::path::Path;
-use object_store::{GetOptions, MultipartUpload, ObjectStoreExt as _, PutMode};
+use object_store::{GetOptions, MultipartUpload, ObjectStoreExt as _};
 use tempfile::{SpooledData, SpooledTempFile};
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::task::JoinSet;
@@ -70,10 +70,7 @@ impl Sink for BucketSink {
             if size <= WHOLE {
                 let (bytes, _room) = inner.all_of(spool, size).await?;
                 // Over an equal file too: it is then as young as a new one.
-                inner
-                    .put_as(&owned, &path, bytes, PutMode::Overwrite)
-                    .await?;
-                return Ok(());
+                return inner.write(&owned, &path, bytes).await;
             }
             // The same name is the same bytes: they need not be sent again.
             if inner.head(&owned).await?.is_some_and(|it| it.size == size)
@@ -225,7 +222,7 @@ pub(super) async fn again(inner: &Inner, key: &str, path: &Path) -> Result<bool,
     spool.seek(SeekFrom::Start(0)).map_err(kept)?;
     if size <= WHOLE {
         let (bytes, _room) = inner.all_of(spool, size).await?;
-        inner.put_as(key, path, bytes, PutMode::Overwrite).await?;
+        inner.write(key, path, bytes).await?;
     } else {
         inner.send_parts(key, path, size, &mut spool).await?;
     }

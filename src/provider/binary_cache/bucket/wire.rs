@@ -69,6 +69,13 @@ impl Kind {
     }
 }
 
+/// Whether a request is to do something only if the object is, or is not, as it says.
+fn is_conditional(request: &HttpRequest) -> bool {
+    ["if-none-match", "if-match", "x-goog-if-generation-match"]
+        .iter()
+        .any(|name| request.headers().contains_key(*name))
+}
+
 /// How many requests were sent.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Requests {
@@ -175,6 +182,8 @@ enum Next {
 impl HttpService for Wire {
     async fn call(&self, request: HttpRequest) -> Result<HttpResponse, HttpError> {
         let kind = Kind::of(&request);
+        // No change without a condition fails by one, whatever number an answer has.
+        let by_condition = !kind.changes() || is_conditional(&request);
         let mut wait = self.patience.first_wait;
         let mut tries = 0;
         loop {
@@ -182,7 +191,7 @@ impl HttpService for Wire {
             let is_last = tries >= self.patience.tries.max(1);
             self.facts.count(kind);
             let (error, pause) = match self.client.call(request.clone()).await {
-                Ok(response) => match self.judge(kind, response).await? {
+                Ok(response) => match self.judge(kind, by_condition, response).await? {
                     Next::Answer(response) => return Ok(response),
                     Next::Refused(refusal) => {
                         return Err(HttpError::new(HttpErrorKind::Unknown, refusal));
@@ -213,10 +222,15 @@ impl HttpService for Wire {
 }
 
 impl Wire {
-    async fn judge(&self, kind: Kind, response: HttpResponse) -> Result<Next, HttpError> {
+    async fn judge(
+        &self,
+        kind: Kind,
+        by_condition: bool,
+        response: HttpResponse,
+    ) -> Result<Next, HttpError> {
         self.facts.note_time(&response);
         let status = response.status().as_u16();
-        if response.status().is_success() || matches!(status, 304 | 412) {
+        if response.status().is_success() || (by_condition && matches!(status, 304 | 412)) {
             return Ok(Next::Answer(response));
         }
         let header = |name: &str| {
@@ -236,7 +250,8 @@ impl Wire {
             404 if !refusal.is_of_bucket() => answer(body.into()),
             // Another writer is at it right now; what exists already is another matter.
             409 if refusal.is_conflict() => Next::Again(refusal, after),
-            409 => answer(body.into()),
+            409 if by_condition => answer(body.into()),
+            409 if kind == Kind::Write => Next::Again(refusal, after),
             // It says that it did nothing.
             429 | 503 => Next::Again(refusal, after),
             408 | 500 | 502 | 504 => {

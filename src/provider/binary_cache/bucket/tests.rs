@@ -1,0 +1,123 @@
+//! What a storage may answer, and what must never be made of it.
+#![expect(
+    clippy::cast_precision_loss,
+    clippy::format_push_string,
+    reason = "a storage of a test may be plain"
+)]
+
+mod storage;
+
+use std::time::Duration;
+
+use self::storage::{Storage, say};
+use super::*;
+use crate::config::model::{Bucket, Storage as Kind};
+use crate::sys::host::Host;
+
+const SOON: Patience = Patience {
+    tries: 3,
+    first_wait: Duration::from_millis(5),
+};
+
+fn bucket(storage: &Storage) -> Bucket {
+    Bucket {
+        storage: Kind::S3,
+        name: "cache".into(),
+        account: None,
+        prefix: String::new(),
+        region: Some("us-east-1".into()),
+        endpoint: Some(format!("http://127.0.0.1:{}", storage.port)),
+        url: None,
+    }
+}
+
+fn open(storage: &Storage) -> BucketStore {
+    let host = Host::made_up([
+        ("AWS_ACCESS_KEY_ID", "id"),
+        ("AWS_SECRET_ACCESS_KEY", "secret"),
+    ]);
+    BucketStore::open_with(&bucket(storage), "x".into(), &host, SOON).unwrap()
+}
+
+/// An error with its causes.
+fn told(error: &StoreError) -> String {
+    use std::error::Error as _;
+    let cause = error.source().map(ToString::to_string);
+    format!("{error}: {}", cause.unwrap_or_default())
+}
+
+fn create(store: &BucketStore, key: &str) -> Result<Outcome, StoreError> {
+    store.put(Put {
+        key: key.into(),
+        bytes: b"x".to_vec(),
+        if_there: IfThere::Keep,
+    })
+}
+
+/// Sends a NAR file of these bytes; its key.
+fn send(store: &BucketStore, bytes: &[u8]) -> Result<String, crate::transfer::sink::SinkError> {
+    let mut sink = store.upload().unwrap();
+    sink.write(bytes).unwrap();
+    sink.finish(&crate::transfer::sink::FileFacts {
+        hash: crate::nix::hash::Sha256::of(bytes),
+        size: bytes.len() as u64,
+        suffix: "",
+    })
+}
+
+#[test]
+fn a_write_that_must_happen_did_not_if_the_storage_says_that_something_is_there() {
+    for (status, code) in [(409, "ObjectExists"), (412, "LeaseIdMissing")] {
+        let storage = Storage::new();
+        let store = open(&storage);
+        storage.put("roots/r", b"old", 1000);
+        storage.rule(move |request| {
+            let asks = request.method == "PUT" && !request.headers.contains_key("if-none-match");
+            if asks { say(status, code) } else { None }
+        });
+        let error = store.write("roots/r", b"new".to_vec()).unwrap_err();
+        assert!(told(&error).contains(code), "{}", told(&error));
+        assert!(store.put_record("intents/i", b"{}".to_vec()).is_err());
+        assert!(send(&store, b"a small NAR").is_err());
+        let level = vec![Put {
+            key: "roots/r".into(),
+            bytes: b"new".to_vec(),
+            if_there: IfThere::Replace,
+        }];
+        assert!(store.put_levels(vec![level])[0].is_err());
+        assert_eq!(storage.text("roots/r").as_deref(), Some("old"));
+    }
+}
+
+#[test]
+fn two_that_write_one_key_at_once_are_told_so_and_write_again() {
+    let storage = Storage::new();
+    let store = open(&storage);
+    let count = std::sync::atomic::AtomicUsize::new(0);
+    storage.rule(move |request| {
+        let is_first =
+            request.is("PUT", "/r") && count.fetch_add(1, std::sync::atomic::Ordering::SeqCst) == 0;
+        if is_first { say(409, "Busy") } else { None }
+    });
+    store.write("r", b"new".to_vec()).unwrap();
+    assert_eq!(storage.text("r").as_deref(), Some("new"));
+}
+
+#[test]
+fn a_conflict_is_that_the_object_is_there_only_if_it_is() {
+    let storage = Storage::new();
+    let store = open(&storage);
+    assert_eq!(create(&store, "a").unwrap(), Outcome::Written);
+    assert_eq!(create(&store, "a").unwrap(), Outcome::Kept);
+    storage.rule(|request| {
+        let asks = request.headers.contains_key("if-none-match");
+        if asks {
+            say(409, "ContainerBeingDeleted")
+        } else {
+            None
+        }
+    });
+    assert_eq!(create(&store, "a").unwrap(), Outcome::Kept);
+    assert!(create(&store, "b").is_err());
+    assert_eq!(storage.text("b"), None);
+}
