@@ -58,6 +58,8 @@ pub struct BucketStore {
 
 struct Inner {
     store: Arc<dyn ObjectStore>,
+    /// The same, for copies of objects onto themselves.
+    copying: Arc<dyn ObjectStore>,
     /// The same, for listings page by page; `None`: it has no pages.
     pages: Option<Arc<dyn PaginatedListStore>>,
     /// Empty, or ending in `/`.
@@ -79,8 +81,10 @@ impl BucketStore {
     #[doc(hidden)]
     #[must_use]
     pub fn in_memory(prefix: &str) -> Self {
+        let store: Arc<dyn ObjectStore> = Arc::new(object_store::memory::InMemory::new());
         let parts = open::Parts {
-            store: Arc::new(object_store::memory::InMemory::new()),
+            copying: Arc::clone(&store),
+            store,
             pages: None,
             has_credentials: true,
             facts: Arc::default(),
@@ -96,6 +100,7 @@ impl BucketStore {
         Self {
             inner: Arc::new(Inner {
                 store: parts.store,
+                copying: parts.copying,
                 pages: parts.pages,
                 prefix,
                 bucket: bucket.to_owned(),

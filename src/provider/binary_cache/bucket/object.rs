@@ -142,15 +142,27 @@ impl Inner {
         let Some(before) = self.head(key).await? else {
             return Ok(false);
         };
-        // Some storages refuse this, some answer well and do nothing: only the time tells.
-        let copied = self.store.copy(&path, &path).await.is_ok();
-        if copied
-            && let Some(after) = self.head(key).await?
-            && after.last_modified.timestamp() > before.last_modified.timestamp()
-        {
+        if self.copy_onto_itself(key, &path, &before).await? {
             return Ok(true);
         }
         upload::again(self, key, &path).await
+    }
+
+    /// Makes an object young without its bytes; `false`: it is as old as it was, or gone.
+    pub(super) async fn copy_onto_itself(
+        &self,
+        key: &str,
+        path: &Path,
+        before: &ObjectMeta,
+    ) -> Result<bool, StoreError> {
+        // Some storages refuse this, some answer well and do nothing: only the time tells.
+        if self.copying.copy(path, path).await.is_err() {
+            return Ok(false);
+        }
+        let after = self.head(key).await?;
+        Ok(after.is_some_and(|after| {
+            after.last_modified.timestamp() > before.last_modified.timestamp()
+        }))
     }
 
     /// Deletes at most as many keys as one request takes; one answer for each.

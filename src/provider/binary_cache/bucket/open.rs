@@ -7,12 +7,12 @@
 use std::sync::Arc;
 
 use camino::Utf8Path;
-use object_store::ObjectStore;
-use object_store::RetryConfig;
 use object_store::aws::{AmazonS3Builder, AmazonS3ConfigKey, S3ConditionalPut};
 use object_store::azure::{AzureConfigKey, MicrosoftAzureBuilder};
 use object_store::gcp::{GoogleCloudStorageBuilder, GoogleConfigKey};
 use object_store::list::PaginatedListStore;
+use object_store::{ClientOptions, ObjectStore, RetryConfig};
+use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
 
 use super::fault::{Asked, fault};
 use super::wire::{Facts, Patience, Wire};
@@ -31,6 +31,8 @@ const IDLE: std::time::Duration = std::time::Duration::from_mins(2);
 /// What a store is made of.
 pub(super) struct Parts {
     pub(super) store: Arc<dyn ObjectStore>,
+    /// Copies an object onto itself, which makes it young.
+    pub(super) copying: Arc<dyn ObjectStore>,
     pub(super) pages: Option<Arc<dyn PaginatedListStore>>,
     pub(super) has_credentials: bool,
     pub(super) facts: Arc<Facts>,
@@ -102,6 +104,7 @@ fn parts<S: ObjectStore + PaginatedListStore>(
     let store = Arc::new(store);
     Parts {
         pages: Some(Arc::<S>::clone(&store)),
+        copying: Arc::<S>::clone(&store),
         store,
         has_credentials,
         facts,
@@ -192,7 +195,19 @@ fn s3(bucket: &Bucket, host: &Host, wire: Wire) -> object_store::Result<Parts> {
         has = services > 0 || (metadata && runs_in("Amazon EC2"));
         builder = builder.with_skip_signature(!has);
     }
-    Ok(parts(builder.build()?, has, facts))
+    let store = builder.clone().build()?;
+    // The credentials are asked for once, whoever uses them.
+    let builder = builder.with_credentials(Arc::clone(store.credentials()));
+    // AWS copies nothing onto itself but where it is told to write the headers anew.
+    let mut replace = HeaderMap::new();
+    let directive = HeaderName::from_static("x-amz-metadata-directive");
+    replace.insert(directive, HeaderValue::from_static("REPLACE"));
+    let options = ClientOptions::new().with_default_headers(replace);
+    let copying = Arc::new(builder.with_client_options(options).build()?);
+    Ok(Parts {
+        copying,
+        ..parts(store, has, facts)
+    })
 }
 
 /// The profile that is in effect, of `~/.aws/credentials` and `~/.aws/config`.

@@ -121,3 +121,67 @@ fn a_conflict_is_that_the_object_is_there_only_if_it_is() {
     assert!(create(&store, "b").is_err());
     assert_eq!(storage.text("b"), None);
 }
+
+const WEEK: i64 = 7 * 86_400;
+
+/// The bytes of a NAR file that goes in parts.
+fn large() -> Vec<u8> {
+    (0..20_000_000_u32)
+        .map(|n| (n.wrapping_mul(2_654_435_761) >> 24) as u8)
+        .collect()
+}
+
+#[test]
+fn a_copy_onto_itself_makes_an_object_young_where_aws_would_refuse_a_plain_one() {
+    let storage = Storage::new();
+    let store = open(&storage);
+    storage.put("nar/n.nar", b"some bytes", WEEK);
+    assert!(store.touch("nar/n.nar").unwrap());
+    assert!(storage.age("nar/n.nar").unwrap() < 60);
+    assert_eq!(storage.seen("PUT").len(), 1);
+    assert!(storage.seen("GET").is_empty(), "its bytes are not fetched");
+    assert!(!store.touch("nar/none.nar").unwrap());
+    // What is there goes not over the wire again.
+    let bytes = large();
+    let key = nar_key(&bytes);
+    storage.put(&key, &bytes, WEEK);
+    assert_eq!(send(&store, &bytes).unwrap(), key);
+    assert!(storage.age(&key).unwrap() < 60);
+    assert!(storage.seen("uploads").is_empty());
+}
+
+fn nar_key(bytes: &[u8]) -> String {
+    super::super::nar_key(&crate::nix::hash::Sha256::of(bytes), "")
+}
+
+#[test]
+fn what_could_not_be_made_young_is_no_success() {
+    let storage = Storage::new();
+    let store = open(&storage);
+    let bytes = large();
+    let key = nar_key(&bytes);
+    storage.put(&key, &bytes, WEEK);
+    // No copies, and no upload comes to its end.
+    storage.rule(|request| match () {
+        () if request.headers.contains_key("x-amz-copy-source") => say(400, "InvalidRequest"),
+        () if request.is("POST", "uploadId") => say(403, "AccessDenied"),
+        () => None,
+    });
+    assert!(store.touch(&key).is_err());
+    assert!(send(&store, &bytes).is_err());
+    assert!(storage.age(&key).unwrap() > WEEK - 60);
+    // No copies: the bytes are sent anew.
+    storage.rule(|request| {
+        let copies = request.headers.contains_key("x-amz-copy-source");
+        if copies {
+            say(400, "InvalidRequest")
+        } else {
+            None
+        }
+    });
+    assert_eq!(send(&store, &bytes).unwrap(), key);
+    assert!(storage.age(&key).unwrap() < 60);
+    storage.put(&key, &bytes, WEEK);
+    assert!(store.touch(&key).unwrap());
+    assert!(storage.age(&key).unwrap() < 60);
+}

@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use futures_util::StreamExt as _;
 use object_store::path::Path;
-use object_store::{GetOptions, MultipartUpload, ObjectStoreExt as _};
+use object_store::{GetOptions, MultipartUpload, ObjectMeta, ObjectStoreExt as _};
 use tempfile::{SpooledData, SpooledTempFile};
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::task::JoinSet;
@@ -72,25 +72,30 @@ impl Sink for BucketSink {
                 // Over an equal file too: it is then as young as a new one.
                 return inner.write(&owned, &path, bytes).await;
             }
-            // The same name is the same bytes: they need not be sent again.
-            if inner.head(&owned).await?.is_some_and(|it| it.size == size)
-                && inner.touch(&owned).await?
+            // The same name is the same bytes: they need not be sent again, if what is there can be
+            // made young.
+            let before = inner.head(&owned).await?;
+            if let Some(before) = before.as_ref().filter(|before| before.size == size)
+                && inner.copy_onto_itself(&owned, &path, before).await?
             {
                 return Ok(());
             }
-            inner.send_parts(&owned, &path, size, &mut spool).await
+            let sent = inner.send_parts(&owned, &path, size, &mut spool, before.as_ref());
+            sent.await
         })?;
         Ok(key)
     }
 }
 
 impl Inner {
+    /// Sends a file in parts, over what was there `before`.
     async fn send_parts(
         &self,
         key: &str,
         path: &Path,
         size: u64,
         spool: &mut SpooledTempFile,
+        before: Option<&ObjectMeta>,
     ) -> Result<(), StoreError> {
         let failed = |error: &object_store::Error| self.write_fault("write", key, error);
         let begun = self.store.put_multipart(path).await;
@@ -107,9 +112,10 @@ impl Inner {
         }
         match upload.complete().await {
             Ok(_) => Ok(()),
-            // An answer may have been lost after it took effect; the same name is the same bytes.
+            // An answer may have been lost after it took effect; the same name is the same bytes. What
+            // was there before, and is as old as it was, is no effect.
             Err(error) => match self.head(key).await {
-                Ok(Some(there)) if there.size == size => Ok(()),
+                Ok(Some(there)) if there.size == size && is_new(&there, before) => Ok(()),
                 _ => {
                     let _ = upload.abort().await;
                     Err(failed(&error))
@@ -172,6 +178,13 @@ impl Inner {
     }
 }
 
+/// Whether an object was written since it was asked for before.
+fn is_new(there: &ObjectMeta, before: Option<&ObjectMeta>) -> bool {
+    before.is_none_or(|before| {
+        there.last_modified > before.last_modified || there.e_tag != before.e_tag
+    })
+}
+
 /// Why parts were not all sent.
 enum Cut {
     Storage(object_store::Error),
@@ -206,7 +219,8 @@ pub(super) async fn again(inner: &Inner, key: &str, path: &Path) -> Result<bool,
         Err(object_store::Error::NotFound { .. }) => return Ok(false),
         Err(error) => return Err(failed(&error)),
     };
-    let size = found.meta.size;
+    let before = found.meta.clone();
+    let size = before.size;
     let mut spool = SpooledTempFile::new(IN_MEMORY);
     let kept = |error| StoreError::refused("keep", "a temporary file", error);
     let mut stream = found.into_stream();
@@ -224,7 +238,13 @@ pub(super) async fn again(inner: &Inner, key: &str, path: &Path) -> Result<bool,
         let (bytes, _room) = inner.all_of(spool, size).await?;
         inner.write(key, path, bytes).await?;
     } else {
-        inner.send_parts(key, path, size, &mut spool).await?;
+        // The answer with the bytes names another tag than one without may.
+        let before = ObjectMeta {
+            e_tag: inner.head(key).await?.and_then(|it| it.e_tag),
+            ..before
+        };
+        let sent = inner.send_parts(key, path, size, &mut spool, Some(&before));
+        sent.await?;
     }
     Ok(true)
 }
