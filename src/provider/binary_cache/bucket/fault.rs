@@ -65,6 +65,14 @@ impl Refusal {
         )
     }
 
+    /// Whether the storage does not know such requests at all, or not their headers.
+    pub(super) fn is_unknown_to_it(&self) -> bool {
+        let code = self.code.as_str();
+        matches!(self.status, 405 | 501)
+            || code == "NotImplemented"
+            || (self.status == 400 && matches!(code, "" | "InvalidArgument" | "InvalidRequest"))
+    }
+
     fn is_region(&self) -> bool {
         matches!(
             self.code.as_str(),
@@ -202,6 +210,18 @@ pub(super) fn fault(error: &object_store::Error, asked: &Asked<'_>) -> StoreErro
         cause = one.source();
     }
     StoreError::refused(asked.action, asked.key, Words(plain(&innermost)))
+}
+
+/// The refusal that an error of the library is made of.
+pub(super) fn refusal(error: &object_store::Error) -> Option<&Refusal> {
+    let mut cause: Option<&(dyn std::error::Error + 'static)> = Some(error);
+    while let Some(one) = cause {
+        if let Some(refusal) = one.downcast_ref::<Refusal>() {
+            return Some(refusal);
+        }
+        cause = one.source();
+    }
+    None
 }
 
 /// Whether an answer broke off on its way, so that asking again may help.

@@ -185,3 +185,37 @@ fn what_could_not_be_made_young_is_no_success() {
     assert!(store.touch(&key).unwrap());
     assert!(storage.age(&key).unwrap() < 60);
 }
+
+#[test]
+fn a_storage_that_refuses_conditions_is_one_without_them() {
+    for (status, code) in [(501, "NotImplemented"), (400, "InvalidArgument")] {
+        let storage = Storage::new();
+        let store = open(&storage);
+        storage.rule(move |request| {
+            let asks = request.headers.contains_key("if-none-match");
+            if asks { say(status, code) } else { None }
+        });
+        store.create("StoreDir: /nix/store\n").unwrap();
+        let said = storage.text(conditions::KEY).unwrap();
+        assert!(said.contains("\"create-only\":\"ignored\""), "{said}");
+        assert!(open(&storage).capabilities().unconditional);
+        assert_eq!(create(&store, "a.narinfo").unwrap(), Outcome::Written);
+        assert_eq!(create(&store, "a.narinfo").unwrap(), Outcome::Kept);
+        // It learnt them: the next process says so.
+        storage.rule(|_| None);
+        let store = open(&storage);
+        assert_eq!(create(&store, "b.narinfo").unwrap(), Outcome::Written);
+        assert!(!open(&storage).capabilities().unconditional);
+    }
+}
+
+#[test]
+fn another_refusal_of_a_condition_is_an_error() {
+    let storage = Storage::new();
+    storage.rule(|request| {
+        let asks = request.headers.contains_key("if-none-match");
+        if asks { say(403, "AccessDenied") } else { None }
+    });
+    assert!(open(&storage).create("StoreDir: /nix/store\n").is_err());
+    assert_eq!(storage.text(conditions::KEY), None);
+}
