@@ -23,6 +23,7 @@ mod wire;
 
 use std::io::Read;
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
 use object_store::ObjectStore;
 use object_store::list::PaginatedListStore;
@@ -60,6 +61,10 @@ struct Inner {
     store: Arc<dyn ObjectStore>,
     /// The same, for copies of objects onto themselves.
     copying: Arc<dyn ObjectStore>,
+    /// The same, for deletes of one object by one request; `None`: it knows no others.
+    deleting_plainly: Option<Arc<dyn ObjectStore>>,
+    /// A request that deletes many objects was refused.
+    has_no_bulk: AtomicBool,
     /// The same, for listings page by page; `None`: it has no pages.
     pages: Option<Arc<dyn PaginatedListStore>>,
     /// Empty, or ending in `/`.
@@ -84,6 +89,7 @@ impl BucketStore {
         let store: Arc<dyn ObjectStore> = Arc::new(object_store::memory::InMemory::new());
         let parts = open::Parts {
             copying: Arc::clone(&store),
+            deleting_plainly: None,
             store,
             pages: None,
             has_credentials: true,
@@ -101,6 +107,8 @@ impl BucketStore {
             inner: Arc::new(Inner {
                 store: parts.store,
                 copying: parts.copying,
+                deleting_plainly: parts.deleting_plainly,
+                has_no_bulk: AtomicBool::new(false),
                 pages: parts.pages,
                 prefix,
                 bucket: bucket.to_owned(),

@@ -73,6 +73,11 @@ impl Refusal {
             || (self.status == 400 && matches!(code, "" | "InvalidArgument" | "InvalidRequest"))
     }
 
+    /// Whether it is of the kind of the request, so that another may be taken.
+    pub(super) fn is_of_request(&self) -> bool {
+        matches!(self.status, 400 | 405 | 501)
+    }
+
     fn is_region(&self) -> bool {
         matches!(
             self.code.as_str(),

@@ -1,9 +1,15 @@
 //! Single objects: asked for, read, written, made young, deleted.
 
-use object_store::path::Path;
-use object_store::{Error, GetOptions, ObjectMeta, ObjectStoreExt as _, PutMode, PutOptions};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
-use super::fault::{Asked, fault};
+use futures_util::StreamExt as _;
+use object_store::path::Path;
+use object_store::{
+    Error, GetOptions, ObjectMeta, ObjectStore, ObjectStoreExt as _, PutMode, PutOptions,
+};
+
+use super::fault::{Asked, Refusal, fault, refusal};
 use super::{Inner, upload};
 use crate::nix::hash::Sha256;
 use crate::plan::time::Time;
@@ -167,7 +173,6 @@ impl Inner {
 
     /// Deletes at most as many keys as one request takes; one answer for each.
     pub(super) async fn delete(&self, keys: &[String]) -> Vec<Result<(), StoreError>> {
-        use futures_util::StreamExt as _;
         let mut paths = Vec::with_capacity(keys.len());
         for key in keys {
             match self.path(key) {
@@ -175,9 +180,7 @@ impl Inner {
                 Err(_) => return bad_keys(self, keys),
             }
         }
-        let asked = futures_util::stream::iter(paths.into_iter().map(Ok)).boxed();
-        let answers: Vec<object_store::Result<Path>> =
-            self.store.delete_stream(asked).collect().await;
+        let answers = self.delete_paths(paths).await;
         let answer = |key: &String, answer: &object_store::Result<Path>| match answer {
             Ok(_) | Err(Error::NotFound { .. }) => Ok(()),
             Err(error) => Err(self.write_fault("delete", key, error)),
@@ -196,6 +199,36 @@ impl Inner {
             })
             .collect()
     }
+}
+
+impl Inner {
+    async fn delete_paths(&self, paths: Vec<Path>) -> Vec<object_store::Result<Path>> {
+        let Some(plainly) = &self.deleting_plainly else {
+            return deleted(&self.store, paths).await;
+        };
+        if paths.len() == 1 || self.has_no_bulk.load(Ordering::Relaxed) {
+            return deleted(plainly, paths).await;
+        }
+        let answers = deleted(&self.store, paths.clone()).await;
+        let whole = match answers.as_slice() {
+            [Err(error)] => refusal(error).is_some_and(Refusal::is_of_request),
+            _ => false,
+        };
+        if !whole {
+            return answers;
+        }
+        // Some storages have no request that deletes many. It was refused, so nothing was deleted.
+        self.has_no_bulk.store(true, Ordering::Relaxed);
+        deleted(plainly, paths).await
+    }
+}
+
+async fn deleted(
+    store: &Arc<dyn ObjectStore>,
+    paths: Vec<Path>,
+) -> Vec<object_store::Result<Path>> {
+    let asked = futures_util::stream::iter(paths.into_iter().map(Ok)).boxed();
+    store.delete_stream(asked).collect().await
 }
 
 /// Answers for keys of which some are none: nothing is deleted.

@@ -33,6 +33,8 @@ pub(super) struct Parts {
     pub(super) store: Arc<dyn ObjectStore>,
     /// Copies an object onto itself, which makes it young.
     pub(super) copying: Arc<dyn ObjectStore>,
+    /// Deletes each object by a request of its own, where the store would take one for many.
+    pub(super) deleting_plainly: Option<Arc<dyn ObjectStore>>,
     pub(super) pages: Option<Arc<dyn PaginatedListStore>>,
     pub(super) has_credentials: bool,
     pub(super) facts: Arc<Facts>,
@@ -105,6 +107,7 @@ fn parts<S: ObjectStore + PaginatedListStore>(
     Parts {
         pages: Some(Arc::<S>::clone(&store)),
         copying: Arc::<S>::clone(&store),
+        deleting_plainly: None,
         store,
         has_credentials,
         facts,
@@ -198,6 +201,7 @@ fn s3(bucket: &Bucket, host: &Host, wire: Wire) -> object_store::Result<Parts> {
     let store = builder.clone().build()?;
     // The credentials are asked for once, whoever uses them.
     let builder = builder.with_credentials(Arc::clone(store.credentials()));
+    let plainly = builder.clone().with_disable_bulk_delete(true).build()?;
     // AWS copies nothing onto itself but where it is told to write the headers anew.
     let mut replace = HeaderMap::new();
     let directive = HeaderName::from_static("x-amz-metadata-directive");
@@ -206,6 +210,7 @@ fn s3(bucket: &Bucket, host: &Host, wire: Wire) -> object_store::Result<Parts> {
     let copying = Arc::new(builder.with_client_options(options).build()?);
     Ok(Parts {
         copying,
+        deleting_plainly: Some(Arc::new(plainly)),
         ..parts(store, has, facts)
     })
 }

@@ -219,3 +219,47 @@ fn another_refusal_of_a_condition_is_an_error() {
     assert!(open(&storage).create("StoreDir: /nix/store\n").is_err());
     assert_eq!(storage.text(conditions::KEY), None);
 }
+
+#[test]
+fn objects_are_deleted_one_by_one_where_many_at_once_are_refused() {
+    for status in [400, 405, 501] {
+        let storage = Storage::new();
+        let store = open(&storage);
+        storage.rule(move |request| {
+            let asks = request.is("POST", "delete");
+            if asks {
+                say(status, "NotImplemented")
+            } else {
+                None
+            }
+        });
+        let keys: Vec<String> = (0..30).map(|n| format!("nar/{n}.nar")).collect();
+        for key in &keys {
+            storage.put(key, b"x", 0);
+        }
+        for _twice in 0..2 {
+            let answers = store.delete(&keys);
+            assert_eq!(answers.len(), keys.len());
+            assert!(answers.iter().all(Result::is_ok), "{answers:?}");
+        }
+        assert!(keys.iter().all(|key| storage.age(key).is_none()));
+        assert_eq!(storage.seen("POST").len(), 1, "it is asked once");
+    }
+}
+
+#[test]
+fn one_object_is_deleted_plainly_and_a_refusal_of_rights_is_none_of_the_request() {
+    let storage = Storage::new();
+    let store = open(&storage);
+    storage.put("intents/i.json", b"x", 0);
+    assert!(store.delete(&["intents/i.json".into()])[0].is_ok());
+    assert_eq!(storage.age("intents/i.json"), None);
+    assert!(storage.seen("POST").is_empty());
+    storage.rule(|request| {
+        let asks = request.is("POST", "delete");
+        if asks { say(403, "AccessDenied") } else { None }
+    });
+    let answers = store.delete(&["a".into(), "b".into()]);
+    assert!(answers.iter().all(Result::is_err));
+    assert_eq!(storage.seen("DELETE").len(), 1);
+}
