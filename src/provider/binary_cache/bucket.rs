@@ -67,6 +67,8 @@ struct Inner {
     has_no_bulk: AtomicBool,
     /// The same, for listings page by page; `None`: it has no pages.
     pages: Option<Arc<dyn PaginatedListStore>>,
+    /// Whether its listings can be asked for what comes after a key.
+    goes_on_after_a_key: bool,
     /// Empty, or ending in `/`.
     prefix: String,
     /// Name of the bucket.
@@ -92,6 +94,7 @@ impl BucketStore {
             deleting_plainly: None,
             store,
             pages: None,
+            goes_on_after_a_key: false,
             has_credentials: true,
             facts: Arc::default(),
         };
@@ -110,6 +113,7 @@ impl BucketStore {
                 deleting_plainly: parts.deleting_plainly,
                 has_no_bulk: AtomicBool::new(false),
                 pages: parts.pages,
+                goes_on_after_a_key: parts.goes_on_after_a_key,
                 prefix,
                 bucket: bucket.to_owned(),
                 identity,

@@ -52,6 +52,17 @@ impl Refusal {
         }
     }
 
+    /// A listing that ends in the middle.
+    pub(super) fn cut_listing() -> Self {
+        let words = "its list is cut and does not say how to go on, so it cannot be relied on";
+        Self {
+            status: 200,
+            code: String::new(),
+            message: words.to_owned(),
+            region: None,
+        }
+    }
+
     /// Whether the whole bucket is not there, not only an object.
     pub(super) fn is_of_bucket(&self) -> bool {
         matches!(self.code.as_str(), "NoSuchBucket" | "ContainerNotFound")

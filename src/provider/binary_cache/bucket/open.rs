@@ -36,6 +36,7 @@ pub(super) struct Parts {
     /// Deletes each object by a request of its own, where the store would take one for many.
     pub(super) deleting_plainly: Option<Arc<dyn ObjectStore>>,
     pub(super) pages: Option<Arc<dyn PaginatedListStore>>,
+    pub(super) goes_on_after_a_key: bool,
     pub(super) has_credentials: bool,
     pub(super) facts: Arc<Facts>,
 }
@@ -108,6 +109,7 @@ fn parts<S: ObjectStore + PaginatedListStore>(
         pages: Some(Arc::<S>::clone(&store)),
         copying: Arc::<S>::clone(&store),
         deleting_plainly: None,
+        goes_on_after_a_key: false,
         store,
         has_credentials,
         facts,
@@ -211,6 +213,7 @@ fn s3(bucket: &Bucket, host: &Host, wire: Wire) -> object_store::Result<Parts> {
     Ok(Parts {
         copying,
         deleting_plainly: Some(Arc::new(plainly)),
+        goes_on_after_a_key: true,
         ..parts(store, has, facts)
     })
 }

@@ -9,7 +9,7 @@ mod storage;
 
 use std::time::Duration;
 
-use self::storage::{Storage, say};
+use self::storage::{Pages, Storage, say};
 use super::*;
 use crate::config::model::{Bucket, Storage as Kind};
 use crate::sys::host::Host;
@@ -262,4 +262,50 @@ fn one_object_is_deleted_plainly_and_a_refusal_of_rights_is_none_of_the_request(
     let answers = store.delete(&["a".into(), "b".into()]);
     assert!(answers.iter().all(Result::is_err));
     assert_eq!(storage.seen("DELETE").len(), 1);
+}
+
+fn listed(storage: &Storage) -> Result<Vec<String>, StoreError> {
+    let mut keys = Vec::new();
+    let each = &mut |one: Listed<'_>| keys.push(one.key.to_owned());
+    open(storage).list(Area::Nars, each).map(|()| keys)
+}
+
+#[test]
+fn a_listing_that_is_cut_is_never_whole() {
+    let storage = Storage::new();
+    for n in 0..1500 {
+        storage.put(&format!("nar/{n:04}.nar"), b"x", 0);
+    }
+    let pages = |size, says, token, start_after| Pages {
+        size,
+        says,
+        token,
+        start_after,
+    };
+    for right in [pages(1000, true, true, true), pages(7, true, true, true)] {
+        storage.pages(right);
+        assert_eq!(listed(&storage).unwrap().len(), 1500, "{right:?}");
+    }
+    // It says that there is more, and not how to go on: as those that know the first version only.
+    for cut in [pages(1000, true, false, true), pages(2, true, false, false)] {
+        storage.pages(cut);
+        let error = listed(&storage).unwrap_err();
+        assert!(told(&error).contains("cut"), "{}", told(&error));
+    }
+    // It does not even say so: what comes after the last key is asked for.
+    storage.pages(pages(1000, false, false, true));
+    assert_eq!(listed(&storage).unwrap().len(), 1500);
+    storage.pages(pages(1000, false, false, false));
+    let error = listed(&storage).unwrap_err();
+    assert!(told(&error).contains("repeats"), "{}", told(&error));
+}
+
+#[test]
+fn a_full_page_may_be_the_last() {
+    let storage = Storage::new();
+    for n in 0..1000 {
+        storage.put(&format!("nar/{n:04}.nar"), b"x", 0);
+    }
+    assert_eq!(listed(&storage).unwrap().len(), 1000);
+    assert_eq!(storage.seen("start-after=nar").len(), 1);
 }

@@ -192,6 +192,7 @@ impl HttpService for Wire {
             self.facts.count(kind);
             let (error, pause) = match self.client.call(request.clone()).await {
                 Ok(response) => match self.judge(kind, by_condition, response).await? {
+                    Next::Answer(response) if kind == Kind::List => return whole(response).await,
                     Next::Answer(response) => return Ok(response),
                     Next::Refused(refusal) => {
                         return Err(HttpError::new(HttpErrorKind::Unknown, refusal));
@@ -219,6 +220,22 @@ impl HttpService for Wire {
             wait = (wait * 2).min(MAX_WAIT);
         }
     }
+}
+
+/// A page of a listing, read to its end. The library above does not see whether a page says that there
+/// is more; one that says so, and not how to go on, would pass for the last.
+async fn whole(response: HttpResponse) -> Result<HttpResponse, HttpError> {
+    let (parts, body) = response.into_parts();
+    let body = body.bytes().await?;
+    let text = String::from_utf8_lossy(&body);
+    let has = |word: &str| text.contains(word);
+    if has("<IsTruncated>true<") && !has("<NextContinuationToken>") {
+        return Err(HttpError::new(
+            HttpErrorKind::Unknown,
+            Refusal::cut_listing(),
+        ));
+    }
+    Ok(HttpResponse::from_parts(parts, body.into()))
 }
 
 impl Wire {
