@@ -14,6 +14,7 @@
 
 mod conditions;
 mod fault;
+mod line;
 mod list;
 mod object;
 mod open;
@@ -79,8 +80,8 @@ struct Inner {
     /// Whether conditions are honoured, once it was tried.
     conditions: OnceCell<bool>,
     at_once: Arc<Semaphore>,
-    /// Memory for the bytes of NAR files on their way, in KiB.
-    memory: Arc<Semaphore>,
+    /// The way of the bytes of NAR files.
+    line: Arc<line::Line>,
 }
 
 impl BucketStore {
@@ -95,6 +96,7 @@ impl BucketStore {
             store,
             pages: None,
             goes_on_after_a_key: false,
+            line: line::Line::of_process(),
             has_credentials: true,
             facts: Arc::default(),
         };
@@ -121,7 +123,7 @@ impl BucketStore {
                 facts: parts.facts,
                 conditions: OnceCell::new(),
                 at_once: Arc::new(Semaphore::new(AT_ONCE)),
-                memory: Arc::new(Semaphore::new(upload::MEMORY)),
+                line: parts.line,
             }),
         }
     }

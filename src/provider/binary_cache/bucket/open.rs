@@ -5,6 +5,7 @@
 //! Where there are none the requests are not signed: what is public can still be read.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use camino::Utf8Path;
 use object_store::aws::{AmazonS3Builder, AmazonS3ConfigKey, S3ConditionalPut};
@@ -15,6 +16,7 @@ use object_store::{ClientOptions, ObjectStore, RetryConfig};
 use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
 
 use super::fault::{Asked, fault};
+use super::line::Line;
 use super::wire::{Facts, Patience, Wire};
 use super::{BucketStore, StoreError};
 use crate::config::model::{Bucket, Storage};
@@ -25,8 +27,12 @@ use crate::sys::http::{Http, Options};
 /// Larger profile files are not read.
 const MAX: u64 = 1 << 20;
 
-/// Time without a byte, in which also a whole part has to go out.
-const IDLE: std::time::Duration = std::time::Duration::from_mins(2);
+/// Time without a byte of an answer.
+const IDLE: Duration = Duration::from_mins(2);
+
+/// The same for requests with a body, where it would begin before the body is sent: these have a limit
+/// of their own.
+const NEVER: Duration = Duration::from_mins(30);
 
 /// What a store is made of.
 pub(super) struct Parts {
@@ -39,6 +45,7 @@ pub(super) struct Parts {
     pub(super) goes_on_after_a_key: bool,
     pub(super) has_credentials: bool,
     pub(super) facts: Arc<Facts>,
+    pub(super) line: Arc<Line>,
 }
 
 impl BucketStore {
@@ -60,15 +67,29 @@ impl BucketStore {
         host: &Host,
         patience: Patience,
     ) -> Result<Self, StoreError> {
-        let options = Options {
-            idle_timeout: IDLE,
-            redirects: 0,
-            ..Options::of(host)
+        Self::open_on(bucket, identity, host, patience, Line::of_process())
+    }
+
+    pub(super) fn open_on(
+        bucket: &Bucket,
+        identity: String,
+        host: &Host,
+        patience: Patience,
+        line: Arc<Line>,
+    ) -> Result<Self, StoreError> {
+        let client = |idle_timeout| {
+            let options = Options {
+                idle_timeout,
+                redirects: 0,
+                ..Options::of(host)
+            };
+            let client = Http::new(&options).map(|http| http.client());
+            client.map_err(|error| StoreError::refused("open", &bucket.name, error))
         };
-        let client = Http::new(&options);
-        let client = client.map_err(|error| StoreError::refused("open", &bucket.name, error))?;
         let wire = Wire {
-            client: client.client(),
+            client: client(IDLE)?,
+            sender: client(NEVER)?,
+            line,
             patience,
             facts: Arc::default(),
         };
@@ -102,7 +123,7 @@ fn once() -> RetryConfig {
 fn parts<S: ObjectStore + PaginatedListStore>(
     store: S,
     has_credentials: bool,
-    facts: Arc<Facts>,
+    (facts, line): (Arc<Facts>, Arc<Line>),
 ) -> Parts {
     let store = Arc::new(store);
     Parts {
@@ -113,6 +134,7 @@ fn parts<S: ObjectStore + PaginatedListStore>(
         store,
         has_credentials,
         facts,
+        line,
     }
 }
 
@@ -133,7 +155,7 @@ fn s3(bucket: &Bucket, host: &Host, wire: Wire) -> object_store::Result<Parts> {
         let given = host.filled(variable).map(str::to_owned);
         given.or_else(|| profile.as_ref().and_then(|profile| profile.get(entry)))
     };
-    let facts = Arc::clone(&wire.facts);
+    let facts = (Arc::clone(&wire.facts), Arc::clone(&wire.line));
     let mut builder = AmazonS3Builder::new()
         .with_bucket_name(&bucket.name)
         .with_retry(once())
@@ -269,7 +291,7 @@ fn section(text: &str, name: &str) -> Vec<(String, String)> {
 }
 
 fn gcs(bucket: &Bucket, host: &Host, wire: Wire) -> object_store::Result<Parts> {
-    let facts = Arc::clone(&wire.facts);
+    let facts = (Arc::clone(&wire.facts), Arc::clone(&wire.line));
     let mut builder = GoogleCloudStorageBuilder::new()
         .with_bucket_name(&bucket.name)
         .with_retry(once())
@@ -316,7 +338,7 @@ fn gcs(bucket: &Bucket, host: &Host, wire: Wire) -> object_store::Result<Parts> 
 
 fn azure(bucket: &Bucket, host: &Host, wire: Wire) -> object_store::Result<Parts> {
     use AzureConfigKey as Key;
-    let facts = Arc::clone(&wire.facts);
+    let facts = (Arc::clone(&wire.facts), Arc::clone(&wire.line));
     let connection = host.filled("AZURE_STORAGE_CONNECTION_STRING");
     let in_connection = |name: &str| {
         let mut pairs = connection?

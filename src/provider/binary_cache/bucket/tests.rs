@@ -31,12 +31,15 @@ fn bucket(storage: &Storage) -> Bucket {
     }
 }
 
-fn open(storage: &Storage) -> BucketStore {
-    let host = Host::made_up([
+fn host() -> Host {
+    Host::made_up([
         ("AWS_ACCESS_KEY_ID", "id"),
         ("AWS_SECRET_ACCESS_KEY", "secret"),
-    ]);
-    BucketStore::open_with(&bucket(storage), "x".into(), &host, SOON).unwrap()
+    ])
+}
+
+fn open(storage: &Storage) -> BucketStore {
+    BucketStore::open_with(&bucket(storage), "x".into(), &host(), SOON).unwrap()
 }
 
 /// An error with its causes.
@@ -308,4 +311,33 @@ fn a_full_page_may_be_the_last() {
     }
     assert_eq!(listed(&storage).unwrap().len(), 1000);
     assert_eq!(storage.seen("start-after=nar").len(), 1);
+}
+
+#[test]
+fn a_slow_line_carries_a_large_file() {
+    let storage = Storage::new();
+    let bytes = large();
+    storage.speed(5 << 20);
+    // Three parts beside one another take 3.8 s, which none of them has; one alone takes 1.6 s.
+    let line = line::Line::new(line::Pace {
+        answer: Duration::from_secs(1),
+        speed: 8 << 20,
+    });
+    assert_eq!(line.limit(8 << 20), Duration::from_secs(3));
+    let patience = Patience { tries: 5, ..SOON };
+    let store = BucketStore::open_on(&bucket(&storage), "x".into(), &host(), patience, line);
+    let store = store.unwrap();
+    let key = send(&store, &bytes).unwrap();
+    assert_eq!(storage.age(&key).map(|age| age < 60), Some(true));
+    assert!(storage.seen("partNumber").len() > 3, "some were late");
+    assert!(!store.has_unanswered(), "no object shows a part");
+}
+
+#[test]
+fn what_large_bodies_may_take_grows_with_them() {
+    let line = line::Line::new(line::Pace::default());
+    assert_eq!(line.limit(1).as_secs(), 60 + 129);
+    assert_eq!(line.limit(8 << 20).as_secs(), 60 + 256);
+    // A storage refuses what was signed 15 minutes ago.
+    assert!(line.limit(16 << 20) < Duration::from_mins(10));
 }

@@ -2,7 +2,7 @@
 //!
 //! Its name is the hash of its bytes, which is known at their end: until then they are kept, small
 //! ones in memory, others in a temporary file without a name, which goes with the process. What is
-//! sent of these is in memory, all of it together no more than [`MEMORY`]. So memory is bounded whatever
+//! sent of these is in memory, all of it together no more than [`super::line`] allows. So memory is bounded whatever
 //! the sizes; the disk needs room for the files that are made and sent at once.
 
 use std::io::{Read, Seek as _, SeekFrom, Write as _};
@@ -21,9 +21,6 @@ use crate::transfer::sink::{FileFacts, Sink, SinkError};
 
 /// Bytes of a file that are kept in memory. Many files are on their way at once.
 const IN_MEMORY: usize = 256 << 10;
-
-/// KiB of all files together that are in memory because they are being sent.
-pub(super) const MEMORY: usize = 40 << 10;
 
 /// Larger files are sent in parts.
 const WHOLE: u64 = 16 << 20;
@@ -139,7 +136,7 @@ impl Inner {
                 ended(tasks.join_next().await)?;
             }
             let len = (size - sent).min(part);
-            let room = self.room(len).await;
+            let room = self.line.room(len).await;
             let bytes = read(spool, len).map_err(Cut::Here)?;
             let sending = upload.put_part(bytes.into());
             tasks.spawn(async move {
@@ -154,14 +151,6 @@ impl Inner {
         Ok(())
     }
 
-    /// Room in memory for so many bytes that are sent; waits for it. `None` never comes: the semaphore
-    /// is never closed.
-    async fn room(&self, bytes: u64) -> Option<OwnedSemaphorePermit> {
-        let kib = usize::try_from(bytes.div_ceil(1024)).unwrap_or(MEMORY);
-        let kib = u32::try_from(kib.min(MEMORY)).unwrap_or(u32::MAX);
-        Arc::clone(&self.memory).acquire_many_owned(kib).await.ok()
-    }
-
     /// The bytes of a whole file, and the room that they take up.
     async fn all_of(
         &self,
@@ -171,7 +160,7 @@ impl Inner {
         match spool.into_inner() {
             SpooledData::InMemory(bytes) => Ok((bytes.into_inner(), None)),
             SpooledData::OnDisk(mut file) => {
-                let room = self.room(size).await;
+                let room = self.line.room(size).await;
                 Ok((read(&mut file, size)?, room))
             }
         }

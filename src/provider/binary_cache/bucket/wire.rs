@@ -5,7 +5,7 @@
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use std::sync::Arc;
 
@@ -15,11 +15,15 @@ use object_store::client::{
 };
 
 use super::fault::Refusal;
+use super::line::Line;
 use crate::plan::time::Time;
 use crate::sys::clock::{Clock as _, SystemClock};
 
 /// Longest wait that a server may ask for.
 const MAX_WAIT: Duration = Duration::from_secs(20);
+
+/// A request is not sent again when it is older: a storage refuses what was signed 15 minutes ago.
+const OLDEST: Duration = Duration::from_mins(13);
 
 /// Bytes of a refusal that are read.
 const MAX_REFUSAL: usize = 64 << 10;
@@ -74,6 +78,20 @@ fn is_conditional(request: &HttpRequest) -> bool {
     ["if-none-match", "if-match", "x-goog-if-generation-match"]
         .iter()
         .any(|name| request.headers().contains_key(*name))
+}
+
+/// Whether a request is about an upload in parts and not its end: no object shows it, whenever it takes
+/// effect.
+fn is_of_upload(request: &HttpRequest) -> bool {
+    let query = request.uri().query().unwrap_or_default();
+    query
+        .split('&')
+        .any(|pair| match request.method().as_str() {
+            "PUT" => pair.starts_with("partNumber=") || pair == "comp=block",
+            "POST" => pair == "uploads" || pair == "uploads=",
+            "DELETE" => pair.starts_with("uploadId="),
+            _ => false,
+        })
 }
 
 /// How many requests were sent.
@@ -158,6 +176,9 @@ impl Facts {
 #[derive(Clone, Debug)]
 pub(super) struct Wire {
     pub(super) client: reqwest::Client,
+    /// The same for requests with a body, which have limits by their size.
+    pub(super) sender: reqwest::Client,
+    pub(super) line: Arc<Line>,
     pub(super) patience: Patience,
     pub(super) facts: Arc<Facts>,
 }
@@ -184,13 +205,26 @@ impl HttpService for Wire {
         let kind = Kind::of(&request);
         // No change without a condition fails by one, whatever number an answer has.
         let by_condition = !kind.changes() || is_conditional(&request);
+        let is_seen = !is_of_upload(&request);
+        let begun = Instant::now();
+        let mut was_late = false;
         let mut wait = self.patience.first_wait;
         let mut tries = 0;
         loop {
             tries += 1;
-            let is_last = tries >= self.patience.tries.max(1);
+            let bytes = request.body().content_length();
+            let alone = if was_late {
+                self.line.alone(bytes).await
+            } else {
+                None
+            };
             self.facts.count(kind);
-            let (error, pause) = match self.client.call(request.clone()).await {
+            let answer = self.send(&request, bytes).await;
+            was_late |= answer
+                .as_ref()
+                .is_err_and(|error| error.kind() == HttpErrorKind::Timeout);
+            let is_last = tries >= self.patience.tries.max(1) || begun.elapsed() > OLDEST;
+            let (error, pause) = match answer {
                 Ok(response) => match self.judge(kind, by_condition, response).await? {
                     Next::Answer(response) if kind == Kind::List => return whole(response).await,
                     Next::Answer(response) => return Ok(response),
@@ -204,7 +238,7 @@ impl HttpService for Wire {
                 Err(error) => {
                     // What could not even connect was not sent.
                     let was_sent = error.kind() != HttpErrorKind::Connect;
-                    if was_sent && kind.changes() {
+                    if was_sent && kind.changes() && is_seen {
                         self.facts.note_unanswered();
                     }
                     if was_sent && kind == Kind::Delete {
@@ -216,6 +250,7 @@ impl HttpService for Wire {
             if is_last {
                 return Err(error);
             }
+            drop(alone);
             tokio::time::sleep(pause.unwrap_or(wait).min(MAX_WAIT)).await;
             wait = (wait * 2).min(MAX_WAIT);
         }
@@ -239,6 +274,24 @@ async fn whole(response: HttpResponse) -> Result<HttpResponse, HttpError> {
 }
 
 impl Wire {
+    /// Sends once: within the time that its bytes take, or as long as an answer keeps coming.
+    async fn send(&self, request: &HttpRequest, bytes: usize) -> Result<HttpResponse, HttpError> {
+        if bytes == 0 {
+            return self.client.call(request.clone()).await;
+        }
+        let begun = Instant::now();
+        let sent = self.sender.call(request.clone());
+        let sent = tokio::time::timeout(self.line.limit(bytes), sent).await;
+        let late = |late| Err(HttpError::new(HttpErrorKind::Timeout, late));
+        let answer = sent.unwrap_or_else(late);
+        match &answer {
+            Ok(_) => self.line.was_through(bytes, begun.elapsed()),
+            Err(error) if error.kind() == HttpErrorKind::Timeout => self.line.was_late(bytes),
+            Err(_) => {}
+        }
+        answer
+    }
+
     async fn judge(
         &self,
         kind: Kind,

@@ -165,10 +165,15 @@ impl Shared {
             };
             headers.insert(name.to_ascii_lowercase(), value.trim().to_owned());
         }
+        let mut words = first.split(' ');
+        let method = words.next().unwrap_or_default().to_owned();
+        let target = words.next().unwrap_or_default();
+        let seen = format!("{method} {target}");
+        self.seen.lock().unwrap().push(seen);
         let length = headers.get("content-length");
         let length = length.map_or(0, |length| length.parse().unwrap());
         let mut body = vec![0; length];
-        for chunk in body.chunks_mut(16 << 10) {
+        for chunk in body.chunks_mut(256 << 10) {
             let speed = self.speed.load(Ordering::SeqCst);
             if speed > 0 {
                 let _one_after_another = self.road.lock().unwrap();
@@ -177,10 +182,6 @@ impl Shared {
             }
             reader.read_exact(chunk)?;
         }
-        let mut words = first.split(' ');
-        let method = words.next().unwrap_or_default().to_owned();
-        let target = words.next().unwrap_or_default();
-        self.seen.lock().unwrap().push(format!("{method} {target}"));
         let (path, query) = target.split_once('?').unwrap_or((target, ""));
         let request = Request {
             method,
