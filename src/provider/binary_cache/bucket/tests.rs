@@ -341,3 +341,18 @@ fn what_large_bodies_may_take_grows_with_them() {
     // A storage refuses what was signed 15 minutes ago.
     assert!(line.limit(16 << 20) < Duration::from_mins(10));
 }
+
+#[test]
+fn of_a_refusal_only_the_beginning_is_read() {
+    let storage = Storage::new();
+    storage.rule(|_| {
+        let mut answer = say(403, "AccessDenied").unwrap();
+        answer.body.resize(1 << 20, b' ');
+        // The rest never comes.
+        let length = (1_u64 << 31).to_string();
+        answer.headers.push(("Content-Length", length));
+        Some(answer)
+    });
+    let error = open(&storage).get("x", 10).unwrap_err();
+    assert!(told(&error).contains("AccessDenied"), "{}", told(&error));
+}

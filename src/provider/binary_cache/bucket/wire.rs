@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 
 use std::sync::Arc;
 
+use futures_util::StreamExt as _;
 use object_store::client::{
     HttpClient, HttpConnector, HttpError, HttpErrorKind, HttpRequest, HttpResponse,
     HttpResponseBody, HttpService,
@@ -257,6 +258,20 @@ impl HttpService for Wire {
     }
 }
 
+/// So much of a refusal as is of use; the rest is not waited for.
+async fn beginning(body: HttpResponseBody) -> Vec<u8> {
+    let mut pieces = body.bytes_stream();
+    let mut read = Vec::new();
+    while let Some(Ok(piece)) = pieces.next().await {
+        read.extend_from_slice(&piece);
+        if read.len() >= MAX_REFUSAL {
+            read.truncate(MAX_REFUSAL);
+            break;
+        }
+    }
+    read
+}
+
 /// A page of a listing, read to its end. The library above does not see whether a page says that there
 /// is more; one that says so, and not how to go on, would pass for the last.
 async fn whole(response: HttpResponse) -> Result<HttpResponse, HttpError> {
@@ -312,8 +327,8 @@ impl Wire {
         let region = header("x-amz-bucket-region");
         let code = header("x-ms-error-code");
         let (parts, body) = response.into_parts();
-        let body = body.bytes().await.unwrap_or_default();
-        let text = String::from_utf8_lossy(&body[..body.len().min(MAX_REFUSAL)]).into_owned();
+        let body = beginning(body).await;
+        let text = String::from_utf8_lossy(&body).into_owned();
         let refusal = Refusal::read(status, &text, region, code);
         let answer = |body: HttpResponseBody| Next::Answer(HttpResponse::from_parts(parts, body));
         Ok(match status {
