@@ -139,3 +139,33 @@ fn a_second_look_lists_and_reads_no_narinfo() {
 fn azurite() {
     over(Server::azurite(), Able::default());
 }
+
+#[test]
+fn what_a_push_has_seen_to_be_there_is_not_asked_for_again() {
+    use nanna_cache::provider::binary_cache::push::push;
+    use nanna_cache::provider::binary_cache::{CacheStore as _, narinfo_key};
+    use nanna_cache::sys::clock::SystemClock;
+    use nanna_cache::transfer::progress::Progress;
+
+    let Some(server) = Server::moto() else { return };
+    let store = open(&server, "");
+    store.create(cache_support::INFO).unwrap();
+    let mut world = cache_support::world(12);
+    let send = |batch| {
+        // Another process.
+        let store = open(&server, "");
+        let done = push(&store, batch, &SystemClock::new(), &Progress::default()).unwrap();
+        assert_eq!(done.failed, []);
+        store.requests().reads
+    };
+    send(&world.batch);
+    let top = cache_support::path(11);
+    world.batch.items.retain(|item| item.path == top);
+    assert!(world.batch.items[0].references.len() > 2);
+    let key = [narinfo_key(top.hash())];
+    assert!(store.delete(&key)[0].is_ok());
+    let with_references = send(&world.batch);
+    assert!(store.delete(&key)[0].is_ok());
+    world.batch.items[0].references.clear();
+    assert_eq!(with_references, send(&world.batch));
+}
