@@ -421,8 +421,11 @@ fn read_certificates(path: &str) -> Result<Vec<reqwest::Certificate>, HttpError>
 }
 
 fn parse(url: &str) -> Result<url::Url, HttpError> {
-    // The text may hold a password, so only what stands before it is shown.
-    let shown = || HttpError::Url(url.split('@').next_back().unwrap_or_default().to_owned());
+    // Before its `@` the text may hold a password, and behind its `?` a signature.
+    let shown = || {
+        let text = url.split(['?', '#']).next().unwrap_or_default();
+        HttpError::Url(text.split('@').next_back().unwrap_or_default().to_owned())
+    };
     let parsed = url::Url::parse(url).map_err(|_| shown())?;
     if matches!(parsed.scheme(), "http" | "https") {
         Ok(parsed)
