@@ -13,7 +13,9 @@
 //! a narinfo would state another's size and hash.
 
 mod conditions;
+mod credentials;
 mod fault;
+mod lender;
 mod line;
 mod list;
 mod object;
@@ -32,8 +34,7 @@ use tokio::sync::{OnceCell, Semaphore};
 use tokio::task::JoinSet;
 
 use super::{
-    Area, CacheStore, CacheView, IfThere, Listed, Meta, Object, Outcome, Put, SMALL_OBJECT,
-    StoreError,
+    Area, CacheStore, CacheView, Listed, Meta, Object, Outcome, Put, SMALL_OBJECT, StoreError,
 };
 use crate::plan::observed::Capabilities;
 use crate::plan::time::Time;
@@ -169,10 +170,18 @@ impl BucketStore {
             let mut answers: Vec<Option<Result<T, StoreError>>> = Vec::new();
             answers.resize_with(count, || None);
             while let Some(done) = tasks.join_next().await {
-                if let Ok((at, answer)) = done
-                    && let Some(place) = answers.get_mut(at)
-                {
-                    *place = Some(answer);
+                match done {
+                    Ok((at, answer)) => {
+                        if let Some(place) = answers.get_mut(at) {
+                            *place = Some(answer);
+                        }
+                    }
+                    // A failure of the program, which is no answer of the storage.
+                    Err(broken) => {
+                        if let Ok(panic) = broken.try_into_panic() {
+                            std::panic::resume_unwind(panic);
+                        }
+                    }
                 }
             }
             answers

@@ -2,6 +2,7 @@
 
 use object_store::client::{HttpError, HttpErrorKind};
 
+use super::lender::Unlent;
 use crate::provider::binary_cache::StoreError;
 
 /// Characters of a server's own words that are repeated.
@@ -262,7 +263,7 @@ fn unanswered(asked: &Asked<'_>) -> StoreError {
 fn holds_refusal(error: &HttpError) -> bool {
     use std::error::Error as _;
     let source = error.source();
-    source.is_some_and(<dyn std::error::Error>::is::<Refusal>)
+    source.is_some_and(|source| source.is::<Refusal>() || source.is::<Unlent>())
 }
 
 /// Why nobody answered; `None`: somebody did.

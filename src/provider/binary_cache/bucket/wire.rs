@@ -16,6 +16,7 @@ use object_store::client::{
 };
 
 use super::fault::Refusal;
+use super::lender;
 use super::line::Line;
 use crate::plan::time::Time;
 use crate::sys::clock::{Clock as _, SystemClock};
@@ -179,6 +180,12 @@ pub(super) struct Wire {
     pub(super) client: reqwest::Client,
     /// The same for requests with a body, which have limits by their size.
     pub(super) sender: reqwest::Client,
+    /// The same for questions to services that hand out credentials.
+    pub(super) lender: reqwest::Client,
+    /// Whether it leads to the storage, and not to such a service.
+    pub(super) is_storage: Arc<AtomicBool>,
+    /// That of each that the library asked for.
+    pub(super) made: Arc<Mutex<Vec<Arc<AtomicBool>>>>,
     pub(super) line: Arc<Line>,
     pub(super) patience: Patience,
     pub(super) facts: Arc<Facts>,
@@ -186,7 +193,25 @@ pub(super) struct Wire {
 
 impl HttpConnector for Wire {
     fn connect(&self, _: &object_store::ClientOptions) -> object_store::Result<HttpClient> {
-        Ok(HttpClient::new(self.clone()))
+        let is_storage = Arc::<AtomicBool>::default();
+        let mut made = self.made.lock().unwrap_or_else(PoisonError::into_inner);
+        made.push(Arc::clone(&is_storage));
+        let wire = Self {
+            is_storage,
+            ..self.clone()
+        };
+        Ok(HttpClient::new(wire))
+    }
+}
+
+impl Wire {
+    /// A store was built with it: the wire that the library asked for last is the one to the storage,
+    /// those before it are for credentials.
+    pub(super) fn built(&self) {
+        let mut made = self.made.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(last) = made.drain(..).next_back() {
+            last.store(true, Ordering::Relaxed);
+        }
     }
 }
 
@@ -203,6 +228,9 @@ enum Next {
 #[async_trait::async_trait]
 impl HttpService for Wire {
     async fn call(&self, request: HttpRequest) -> Result<HttpResponse, HttpError> {
+        if !self.is_storage.load(Ordering::Relaxed) {
+            return lender::ask(&self.lender, request).await;
+        }
         let kind = Kind::of(&request);
         // No change without a condition fails by one, whatever number an answer has.
         let by_condition = !kind.changes() || is_conditional(&request);
