@@ -1,11 +1,11 @@
 //! A stand-in for the Cachix service, to try the tool without an account. **It is not Cachix.**
 //!
 //! ```text
-//! cargo run --example cachix-stand-in -- --name my-team
+//! cargo run --example cachix-stand-in -- --project /tmp/try-cachix
 //! ```
 //!
-//! It prints its address, a token, a public key and what to write into `cache.yaml`; listens on
-//! 127.0.0.1 only; forgets everything when it ends (Ctrl-C). `docs/cachix-stand-in.md` says more.
+//! It prints its address, a token, a public key and what to write into `cache.yaml` (or writes it, with all
+//! that is needed to try it, into the folder of `--project`); listens on 127.0.0.1 only; forgets everything when it ends (Ctrl-C). `docs/cachix-stand-in.md` says more.
 
 #![allow(
     clippy::print_stdout,
@@ -14,6 +14,9 @@
 
 #[path = "../tests/fake/cachix/mod.rs"]
 mod cachix;
+
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::{Path, PathBuf};
 
 use cachix::{CacheSettings, Settings, StandIn};
 use clap::Parser;
@@ -40,6 +43,10 @@ struct Arguments {
     /// The token of the account; made up where it is not given.
     #[arg(long, env = "CACHIX_STAND_IN_TOKEN", hide_env_values = true)]
     token: Option<String>,
+    /// A folder, made where it is not there, into which a project is written that uses the cache: `cache.yaml`,
+    /// the token, and something to push. What of it is there is written anew.
+    #[arg(long)]
+    project: Option<PathBuf>,
     /// Bytes that all files together may hold before the least used go.
     #[arg(long)]
     limit: Option<u64>,
@@ -66,49 +73,84 @@ fn settings(arguments: &Arguments) -> Settings {
     }
 }
 
+/// The `cache.yaml` of a project that uses the cache; `token`: the setting that says where the token is.
+fn cache_yaml(standin: &StandIn, arguments: &Arguments, token: &str) -> String {
+    let name = &arguments.name;
+    let mut text = format!(
+        "version: 1\nproject: {name}\ncaches:\n  {name}:\n    type: cachix\n    api: {}\n    url: {}/{name}\n    \
+         insecure: true\n{token}",
+        standin.api(),
+        standin.url()
+    );
+    if arguments.private {
+        text.push_str("    visibility: private\n");
+    }
+    if arguments.empty {
+        text.push_str("    create: true\n");
+    }
+    let keys = if arguments.empty {
+        Vec::new()
+    } else {
+        standin.cache(name).public_keys()
+    };
+    if !keys.is_empty() {
+        let line = format!("    public-keys: [{}]\n", keys.join(", "));
+        text.push_str(&line);
+    }
+    text
+}
+
+/// Writes a project with two directories to push; its nix.conf is its own.
+fn write_project(folder: &Path, standin: &StandIn, arguments: &Arguments) -> std::io::Result<()> {
+    for (file, content) in [("greeting", "hello\n"), ("answer", "42\n")] {
+        let directory = folder.join("models").join(file);
+        std::fs::create_dir_all(&directory)?;
+        std::fs::write(directory.join("content.txt"), content)?;
+    }
+    let token = folder.join("token");
+    std::fs::write(&token, format!("{}\n", standin.token()))?;
+    std::fs::set_permissions(&token, std::fs::Permissions::from_mode(0o600))?;
+    let text = cache_yaml(standin, arguments, "    token: { file: token }\n")
+        + "artifacts:\n  models: { priority: 80, directories: ['models/*'] }\n  \
+           others: { priority: 10, default: true }\nsetup: { nix-conf: { dir: nix } }\n";
+    std::fs::write(folder.join("cache.yaml"), text)
+}
+
 fn introduce(standin: &StandIn, arguments: &Arguments) {
     let name = &arguments.name;
     println!("A stand-in for Cachix (it is not Cachix), on this machine only.\n");
     println!("  service     {}", standin.url());
     println!("  API         {}", standin.api());
     println!("  token       {}", standin.token());
-    let mut keys = Vec::new();
     if !arguments.empty {
         let cache = standin.cache(name);
-        keys = cache.public_keys();
         println!("  substituter {}", cache.url());
+        let keys = cache.public_keys();
         let key = keys
             .first()
             .map_or("(none yet: register one)", String::as_str);
         println!("  public key  {key}");
     }
-    println!("\ncache.yaml:\n");
-    println!("version: 1\nproject: {name}\ncaches:\n  {name}:\n    type: cachix");
-    println!("    api: {}", standin.api());
-    println!("    url: {}/{name}", standin.url());
-    println!("    insecure: true");
-    if arguments.private {
-        println!("    visibility: private");
+    if let Some(folder) = &arguments.project {
+        let file = folder.join("cache.yaml");
+        println!("\nIn another terminal:\n");
+        println!(
+            "  cargo run -- reconcile --apply --config {}\n",
+            file.display()
+        );
+    } else {
+        println!("\ncache.yaml:\n");
+        print!("{}", cache_yaml(standin, arguments, ""));
+        println!("artifacts: {{ all: {{ priority: 10, default: true }} }}");
+        println!("\nIn the terminal of the tool:\n");
+        println!("  export CACHIX_AUTH_TOKEN={}\n", standin.token());
     }
-    if arguments.empty {
-        println!("    create: true");
-    }
-    for (index, key) in keys.iter().enumerate() {
-        if index == 0 {
-            println!("    public-keys:");
-        }
-        println!("      - {key}");
-    }
-    println!("artifacts: {{ all: {{ priority: 10, default: true }} }}");
-    println!("\nIn the terminal of the tool:\n");
-    println!("  export CACHIX_AUTH_TOKEN={}\n", standin.token());
+    let admin = format!("{}/_stand-in", standin.url());
+    println!("Drift by hand, for instance:");
+    println!("  curl -d '{{\"isPublic\": false}}' {admin}/cache/{name}");
+    println!("Faults, for instance:");
     println!(
-        "Faults: POST {}/_stand-in/fault, for instance",
-        standin.url()
-    );
-    println!(
-        "  curl -d '{{\"path\": \"*\", \"times\": 1, \"kind\": \"too-many\", \"retry_after\": \"2\"}}' {}/_stand-in/fault",
-        standin.url()
+        "  curl -d '{{\"path\": \"*\", \"times\": 1, \"kind\": \"too-many\", \"retry_after\": \"2\"}}' {admin}/fault"
     );
     println!("\nCtrl-C ends it; nothing is kept.");
 }
@@ -116,6 +158,9 @@ fn introduce(standin: &StandIn, arguments: &Arguments) {
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let arguments = Arguments::parse();
     let standin = StandIn::try_start(settings(&arguments))?;
+    if let Some(folder) = &arguments.project {
+        write_project(folder, &standin, &arguments)?;
+    }
     introduce(&standin, &arguments);
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()

@@ -367,8 +367,12 @@ fn nobody_listens() {
         "{plan}"
     );
     let apply = shop.run(APPLY);
-    // What is not seen is unknown, which is a failure only for who says so.
-    assert_eq!(apply.code, Some(0), "{apply}");
+    // A plan has its unknown; an apply that could not look where push writes is no success.
+    assert_eq!(apply.code, Some(1), "{apply}");
+    assert!(
+        words(&apply).contains("team could not be looked at, and push writes to it"),
+        "{apply}"
+    );
     let strict = shop.run("reconcile --plan --strict");
     assert_eq!(strict.code, Some(7), "{strict}");
     assert!(

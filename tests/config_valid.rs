@@ -312,7 +312,7 @@ fn a_cache_of_cachix_has_its_usual_settings_and_those_that_are_given() {
     let written_out = ", tier: 1, nix-priority: 41, name: team, url: 'https://team.cachix.org', \
                        api: 'https://cachix.org/api/v1/', insecure: false, visibility: public, \
                        compression: { method: zstd, level: 3 }, create: false, read-only: false, \
-                       on-error: fail, public-keys: []";
+                       on-error: fail, records: keep, public-keys: []";
     let (short, long) = (read(""), read(written_out));
     assert_eq!(format!("{short:?}"), format!("{long:?}"));
     assert_eq!((short.tier, short.nix_priority), (Some(1), 41));
@@ -331,4 +331,8 @@ fn a_cache_of_cachix_has_its_usual_settings_and_those_that_are_given() {
     assert_eq!(key.name, "a-1.cachix.org-1");
     let read_only = read(", read-only: true");
     assert!(read_only.kind.written().is_none());
+    assert!(all.records && all.written.max_size.is_none());
+    let other = kind(&read(", records: none, max-size: 2 GiB"));
+    assert!(!other.records);
+    assert_eq!(other.written.max_size.map(|size| size.0), Some(2 << 30));
 }

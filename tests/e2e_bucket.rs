@@ -8,6 +8,10 @@ mod support;
 
 use bucket_world::Shop;
 use e2e_world::World;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use stores::Server;
+use stores::proxy::Fault;
 use support::real_nix::RealNix;
 
 #[test]
@@ -119,4 +123,102 @@ fn a_current_nix_reads_the_bucket_by_its_own_scheme() {
             shop.population.top.as_str(),
         ],
     );
+}
+
+/// A shop whose cache has a replica on a second server.
+fn replicated() -> Option<(Shop, Server)> {
+    let there = Server::seaweed()?;
+    let port = there.port;
+    let more = format!(
+        "replicas: [{{ region: eu-west-1, endpoint: 'http://127.0.0.1:{port}', url: 'http://127.0.0.1:{port}/cache' }}]"
+    );
+    Some((Shop::new(&more)?, there))
+}
+
+#[test]
+fn a_replica_has_what_the_cache_has_and_is_healed() {
+    let Some((mut shop, there)) = replicated() else {
+        return;
+    };
+    let plan = shop.run("reconcile --plan").success();
+    assert!(plan.stdout.contains("new cache team@eu-west-1"), "{plan}");
+    assert!(plan.stdout.contains("Looked at team by "), "{plan}");
+    let _ = shop.run("reconcile --apply").success();
+    let empty = shop.run("reconcile --detailed-exitcode").success();
+    assert!(empty.stdout.contains("No changes"), "{empty}");
+    shop.assert_whole();
+    let all = shop.objects();
+    let here = std::mem::replace(&mut shop.server, there);
+    // From here on, the shop's own bucket is the replica.
+    shop.assert_whole();
+    shop.assert_nix_reads();
+    let narinfos = |keys: &std::collections::BTreeSet<String>| {
+        keys.iter()
+            .filter(|key| key.ends_with(".narinfo"))
+            .cloned()
+            .collect::<Vec<_>>()
+    };
+    let there = shop.objects();
+    assert_eq!(narinfos(&there), narinfos(&all));
+    // Somebody deletes one from the replica alone.
+    shop.delete(&narinfos(&there)[0]);
+    let plan = shop.run("reconcile --detailed-exitcode");
+    assert_eq!(plan.code, Some(2), "{plan}");
+    assert!(plan.stdout.contains("push → team@eu-west-1"), "{plan}");
+    assert!(plan.stdout.contains("1 to push"), "{plan}");
+    let healed = shop.run("push --cache team@eu-west-1 --apply").success();
+    assert!(
+        healed.stdout.contains("push/team@eu-west-1/all"),
+        "{healed}"
+    );
+    shop.assert_whole();
+    // Retention ends on both.
+    let keep = shop.population.paths[shop.population.paths.len() / 2].clone();
+    drop(here);
+    shop.configure(&keep);
+    // The cache itself is gone now: the replica is written, and the run is no success.
+    let apply = shop.run("push --apply");
+    assert_eq!(apply.code, Some(6), "{apply}");
+    assert!(
+        apply.stdout.contains("x team could not be looked at"),
+        "{apply}"
+    );
+    let plan = shop.run("push --plan").success();
+    assert!(plan.stdout.contains("? team"), "{plan}");
+    shop.assert_whole();
+}
+
+#[test]
+fn requests_are_counted_as_they_were_sent() {
+    let Some(shop) = Shop::new("") else { return };
+    let _ = shop.run("reconcile --apply").success();
+    let lists = Arc::new(AtomicU64::new(0));
+    let reads = Arc::new(AtomicU64::new(0));
+    let (listed, read) = (Arc::clone(&lists), Arc::clone(&reads));
+    shop.proxy.rule(move |request, _| {
+        if request.is("GET", "list-type=2") {
+            listed.fetch_add(1, Ordering::SeqCst);
+        } else if matches!(request.method.as_str(), "GET" | "HEAD") {
+            read.fetch_add(1, Ordering::SeqCst);
+        }
+        Fault::Pass
+    });
+    let sent = |line: &str| {
+        let plan = shop.run(line).success();
+        let json: serde_json::Value = serde_json::from_str(&plan.stdout).unwrap();
+        let requests = &json["requests"][0];
+        let reads = reads.swap(0, Ordering::SeqCst);
+        assert_eq!(requests["cache"], "team", "{json}");
+        assert_eq!(
+            requests["lists"],
+            lists.swap(0, Ordering::SeqCst),
+            "{requests}"
+        );
+        assert_eq!(requests["reads"], reads, "{requests}");
+        assert!(reads > 0, "nothing was counted");
+        reads
+    };
+    let second = sent("reconcile --format json");
+    let anew = sent("reconcile --refresh --format json");
+    assert!(second < anew, "{second} {anew}");
 }

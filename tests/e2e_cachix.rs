@@ -11,6 +11,8 @@ mod cachix;
 mod e2e_world;
 #[path = "e2e_cachix/faults.rs"]
 mod faults;
+#[path = "e2e_cachix/records.rs"]
+mod records;
 mod support;
 
 use cachix::{CacheSettings, Grant, Settings, StandIn};
@@ -67,12 +69,28 @@ artifacts: {{ apps: {{ priority: 50, outputs: ['.#app'], default: true }} }}
         ));
     }
 
-    /// Base names of what the stand-in has, without the hash.
+    /// Base names of what the stand-in has, without the hash, and without our records.
     fn names(&self) -> Vec<String> {
         let paths = self.standin.cache("team").paths();
         let mut names: Vec<String> = paths.iter().map(|path| path[33..].to_owned()).collect();
+        names.retain(|name| name != "nanna-cache-record");
         names.sort();
         names
+    }
+
+    /// Names of the pins, without those of our records.
+    fn pins(&self) -> Vec<String> {
+        let pins = self.standin.cache("team").pins().into_iter();
+        let mut names: Vec<String> = pins.map(|pin| pin.name).collect();
+        names.retain(|name| !name.starts_with("nanna-cache."));
+        names
+    }
+
+    /// Our records.
+    fn records(&self) -> Vec<cachix::Pin> {
+        let mut pins = self.standin.cache("team").pins();
+        pins.retain(|pin| pin.name.starts_with("nanna-cache."));
+        pins
     }
 
     /// The token is in no file that the program wrote.
@@ -133,9 +151,8 @@ fn plan_apply_empty_plan_and_the_real_nix_substitutes() {
     assert!(!applied.stdout.contains("failed"), "{applied}");
     assert_eq!(team.names(), ["app", "lib"]);
     world.assert_nothing_to_do();
-    let pins = team.standin.cache("team").pins();
-    assert_eq!(pins.len(), 1);
-    assert_eq!(pins[0].name, "release");
+    assert_eq!(team.pins(), ["release"]);
+    assert_eq!(team.records().len(), 1);
     assert_eq!(team.standin.uploads(), 0, "uploads are left open");
     // Whoever has nothing but the settings that were written gets it, and checks the signature.
     let other = world.nix.another();
@@ -148,71 +165,66 @@ fn plan_apply_empty_plan_and_the_real_nix_substitutes() {
     team.assert_no_token();
 }
 
+/// The number of the first line of `cache.yaml` that begins so, after its indentation.
+fn line_of(team: &Team, start: &str) -> String {
+    let text = std::fs::read_to_string(team.world.bed.work().join("cache.yaml"));
+    let text = text.unwrap();
+    let at = text
+        .lines()
+        .position(|line| line.trim_start().starts_with(start));
+    (at.unwrap() + 1).to_string()
+}
+
 #[test]
 fn drift_made_by_hand_shows_in_the_next_plan() {
     let Some(team) = Team::new(|cache| cache) else {
         return;
     };
     let world = &team.world;
-    team.declare("", "pins: { release: { output: '.#app' } }\n");
+    team.declare(
+        "visibility: public",
+        "pins: { release: { output: '.#app' } }\n",
+    );
     world.converge();
     let cache = team.standin.cache("team");
+    // One line of a plan that says this, with the line of cache.yaml.
+    let says = |plan: &str, words: &str, line: &str| {
+        let mut with = plan.lines().filter(|text| text.contains(words));
+        let found = with.next().unwrap_or_else(|| panic!("{words}:\n{plan}"));
+        assert!(found.contains(line), "{line} in {found}");
+        assert!(with.next().is_none(), "{words} twice:\n{plan}");
+    };
     assert!(cache.remove_pin("release"));
     let plan = world.run("reconcile --detailed-exitcode").fails(2);
-    assert!(plan.stdout.contains("pin release"), "{plan}");
+    let line = format!("cache.yaml:{}", line_of(&team, "pins:"));
+    says(&plan.stdout, "+ pin release", &line);
     world.converge();
     cache.set_public(false);
     let plan = world.run("reconcile").success();
-    assert!(
-        plan.stdout.contains("it is private, and should be public"),
-        "{plan}"
-    );
+    says(&plan.stdout, "it is private, and should be public", "");
+    let line = format!("! team  (cache.yaml:{})", line_of(&team, "visibility:"));
+    says(&plan.stdout, &line, "");
     cache.set_public(true);
     let stranger = world.nix.generate_key("team.cachix.org-1").public;
     cache.show_keys(Some(vec![stranger.clone()]));
     let plan = world.run("reconcile").fails(4);
-    assert!(plan.stdout.contains("signs with"), "{plan}");
+    says(&plan.stdout, "team signs with", "");
+    let line = format!("(line {})", line_of(&team, "public-keys:"));
+    says(&plan.stdout, &line, "");
     let fragment = std::fs::read_to_string(world.bed.home().join(".config/nix/nanna-cache.conf"));
     assert!(
         !fragment.unwrap().contains(&stranger),
         "a key is never learnt"
     );
     cache.show_keys(None);
-    let hash = cache.paths()[0][..32].to_owned();
-    assert!(cache.remove_path(&hash));
-    let plan = world.run("reconcile --detailed-exitcode").fails(2);
-    assert!(plan.stdout.contains("1 path"), "{plan}");
-    team.assert_no_token();
-}
-
-#[test]
-fn what_is_not_declared_stays_and_is_named() {
-    let Some(team) = Team::new(|cache| cache) else {
-        return;
-    };
-    let world = &team.world;
-    team.declare("", "pins: { release: { output: '.#app' } }\n");
-    world.converge();
-    team.declare(
-        "",
-        "pins: { next: { output: '.#app', keep: { days: 14 } } }\n",
-    );
-    world.converge();
-    let refused = world.run("adopt --all --cache team --apply").fails(4);
-    assert!(
-        refused.to_string().contains("there is nothing to adopt"),
-        "{refused}"
-    );
-    let names: Vec<String> = team
-        .standin
-        .cache("team")
-        .pins()
+    let lib = cache
+        .paths()
         .into_iter()
-        .map(|pin| pin.name)
-        .collect();
-    assert_eq!(names, ["release", "next"]);
-    let plan = world.run("reconcile").success();
-    assert!(plan.stdout.contains("1 pin is not in cache.yaml"), "{plan}");
+        .find(|path| path.ends_with("-lib"));
+    assert!(cache.remove_path(&lib.unwrap()[..32]));
+    let plan = world.run("reconcile --detailed-exitcode").fails(2);
+    assert!(plan.stdout.contains("path"), "{plan}");
+    team.assert_no_token();
 }
 
 #[test]
@@ -240,7 +252,7 @@ artifacts: {{ apps: {{ priority: 50, outputs: ['.#app'], default: true }} }}
     let _ = world.run("reconcile --apply").success();
     let cache = team.standin.cache("fresh");
     assert!(cache.exists());
-    assert_eq!(cache.paths().len(), 2);
+    assert_eq!(cache.paths().len(), 3, "two, and a record");
     let plan = world.run("reconcile").success();
     assert!(
         plan.stdout.contains(&cache.public_keys()[0]),
@@ -269,42 +281,52 @@ fn who_signs_himself_makes_the_cache_registers_the_key_and_signs_what_he_pushes(
     let Some(mut team) = Team::new(|cache| cache) else {
         return;
     };
-    let key = team.world.nix.generate_key("own.cachix.org-1");
-    let secret = std::fs::read_to_string(&key.secret_file).unwrap();
-    // As the client of Cachix keeps it: without the name.
-    let bare = secret.trim().split_once(':').unwrap().1.to_owned();
-    team.world.bed.set("CACHIX_SIGNING_KEY", &bare);
-    team.world.whole_config(&format!(
-        "version: 1
+    // As the client of Cachix keeps a key: without the name. And as Nix does, by whatever name.
+    for (cache, is_bare) in [("own", true), ("named", false)] {
+        let key = team.world.nix.generate_key("some-key-1");
+        let secret = std::fs::read_to_string(&key.secret_file).unwrap();
+        let bare = secret.trim().split_once(':').unwrap().1.to_owned();
+        let given = if is_bare { &*bare } else { secret.trim() };
+        team.world.bed.set("CACHIX_SIGNING_KEY", given);
+        team.world.whole_config(&format!(
+            "version: 1
 project: e2e
 caches:
-  own:
+  {cache}:
     type: cachix
     api: {}
-    url: {}/own
+    url: {}/{cache}
     insecure: true
     create: true
     signing-key: {{ env: CACHIX_SIGNING_KEY }}
     compression: {{ method: xz, level: 1 }}
 artifacts: {{ apps: {{ priority: 50, outputs: ['.#app'], default: true }} }}
 ",
-        team.standin.api(),
-        team.standin.url(),
-    ));
-    team.world.converge();
-    assert_eq!(
-        team.standin.cache("own").public_keys(),
-        [key.public.as_str()]
-    );
-    let other = team.world.nix.another();
-    let _ = team
-        .world
-        .with_nix_in(
-            &other,
-            "nix build --no-link .#app --max-jobs 0 --option require-sigs true",
-        )
-        .success();
-    assert_eq!(holding(team.world.bed.root(), &bare), [""; 0]);
+            team.standin.api(),
+            team.standin.url(),
+        ));
+        team.world.converge();
+        let public = key
+            .public
+            .replace("some-key-1:", &format!("{cache}.cachix.org-1:"));
+        assert_eq!(team.standin.cache(cache).public_keys(), [public]);
+        let other = team.world.nix.another();
+        let _ = team
+            .world
+            .with_nix_in(
+                &other,
+                "nix build --no-link .#app --max-jobs 0 --option require-sigs true",
+            )
+            .success();
+        let found = holding(team.world.bed.root(), &bare);
+        assert!(
+            found
+                .iter()
+                .all(|file| *file == key.secret_file.display().to_string()),
+            "{found:?}"
+        );
+        std::fs::remove_file(&key.secret_file).unwrap();
+    }
     team.assert_no_token();
 }
 

@@ -197,6 +197,7 @@ fn sample() -> Report {
         second_look: Some(SecondLook::default()),
         busy: false,
         journal: None,
+        unreached: Vec::new(),
         errors: Vec::new(),
         interrupted: None,
     };

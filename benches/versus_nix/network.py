@@ -46,8 +46,6 @@ def contestants(bench, row, root, listed, delay, counts):
     key = worlds.key(bench)
     home = bench.work / "home-network"
     servers.credentials(home)
-    for name in ("home-nix-network",):
-        servers.credentials(bench.work / name)
 
     def counted(name, link, run):
         if delay:
@@ -179,7 +177,6 @@ def row_14(bench):
                             bench.remove(home)
                         servers.credentials(home)
                         link.requests()
-                        # What is asked for is counted by the link, so also without a delay.
                         found = rows.ours(bench, "prune", config, home.name)
                         counts[name] = link.requests()
                         return found

@@ -260,6 +260,7 @@ impl Work<'_> {
             busy: applied.busy,
             journal: applied.unwritten.or(unwritten),
             errors: plan.errors.clone(),
+            unreached: Vec::new(),
             interrupted: None,
         })
     }

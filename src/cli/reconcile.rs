@@ -20,6 +20,7 @@ use crate::plan::desired::Desired;
 use crate::plan::guard::{self, ApprovedPlan};
 use crate::plan::observed::Observed;
 use crate::plan::plan::{Plan, Refusal};
+use crate::plan::push::unreached::unreached;
 use crate::plan::report::{Remaining, Report, Signal};
 use crate::plan::select::Selection;
 use crate::plan::step::Scope;
@@ -112,6 +113,7 @@ fn carry_out(
     let sum = Summary::of(&plan);
     let is_refused = !plan.refusals.is_empty();
     let has_work = !plan.steps.is_empty();
+    let unreached = unreached(request.desired, &observed, &request.selection);
     if request.args.format != Format::Json || is_refused || !has_work {
         output.result(&drawn(request, None, &plan, has_work))?;
     }
@@ -119,7 +121,19 @@ fn carry_out(
         return Ok(exit_of_plan(request.args, &plan));
     }
     if !has_work {
-        return Ok(exit_of_plan(request.args, &plan));
+        for one in &unreached {
+            let text = format!(
+                "Not applied: {} could not be looked at, and push writes to it.\n",
+                one.what
+            );
+            output.must_say(&text);
+        }
+        let exit = exit_of_plan(request.args, &plan);
+        return Ok(if unreached.is_empty() {
+            exit
+        } else {
+            exit.worst(Exit::Failed)
+        });
     }
     let asks = !request.args.yes && request.host.terminals.stdin && request.host.terminals.stderr;
     // A renewal changes nothing, so there is nothing to consent to.
@@ -138,6 +152,7 @@ fn carry_out(
     let done = apply(approved, observed, Arc::clone(&progress));
     display.end();
     let mut done = done?;
+    done.unreached = unreached;
     done.interrupted = done.interrupted.or_else(|| watch.caught());
     output.result(&reported(request.args.format, &done, output))?;
     let unseen = done.second_look.as_ref();

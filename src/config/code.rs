@@ -124,6 +124,8 @@ codes! {
     InsecureUrl = "insecure-url" Error,
     /// A bucket that Nix cannot read by itself has no `url`.
     MissingUrl = "missing-url" Error,
+    /// A replica without a name, or with that of another.
+    ReplicaName = "replica-name" Error,
     /// `generate: true` for a key that is not in a file.
     GenerateWithoutFile = "generate-without-file" Error,
     /// One key file that two caches would generate under different names.

@@ -83,6 +83,36 @@ pub struct Config {
     pub places: Places,
 }
 
+impl Config {
+    /// Where a setting of a cache, or of anything else, stands in `cache.yaml`: for what a replica does not
+    /// set, that is in the cache that it is a replica of.
+    ///
+    /// `pointer` is a JSON pointer in which a replica is called by its name as a cache.
+    #[must_use]
+    pub fn setting(&self, pointer: &str) -> String {
+        let found = pointer.strip_prefix("/caches/").and_then(|rest| {
+            let (name, below) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
+            let replica = self.caches.get(&CacheName::new(name))?.replica.as_ref()?;
+            let own = format!("{}{below}", replica.setting);
+            let inherited = format!("/caches/{}{below}", replica.of);
+            let has = |pointer: &str| self.places.keys.contains_key(pointer);
+            Some(if !has(&own) && has(&inherited) {
+                inherited
+            } else {
+                own
+            })
+        });
+        found.unwrap_or_else(|| pointer.to_owned())
+    }
+
+    /// A setting as sentences name it, such as `caches.team.max-size`; `pointer` as for [`Config::setting`].
+    #[must_use]
+    pub fn words(&self, pointer: &str) -> String {
+        let pointer = self.setting(pointer);
+        pointer.trim_start_matches('/').replace('/', ".")
+    }
+}
+
 /// One cache. What every kind has is here; what only one kind has is in `kind`.
 #[derive(Clone, Debug)]
 pub struct Cache {
@@ -92,8 +122,39 @@ pub struct Cache {
     pub nix_priority: u32,
     /// Keys whose signatures are accepted.
     pub public_keys: Vec<PublicKey>,
+    /// Whose replica it is; `None`: a cache of `caches`.
+    pub replica: Option<Replica>,
     /// What only this kind of cache has.
     pub kind: CacheKind,
+}
+
+impl Cache {
+    /// By what names a cache or a replica can be preferred: the cache `name`'s own, and its region's.
+    #[must_use]
+    pub fn called<'c>(&'c self, name: &'c CacheName) -> Vec<&'c str> {
+        let region = match (&self.replica, &self.kind) {
+            (Some(replica), _) => replica.region.as_deref(),
+            (None, CacheKind::Bucket(cache)) => cache.bucket.region.as_deref(),
+            (None, _) => None,
+        };
+        let own = self.replica.as_ref().map(|replica| replica.name.as_str());
+        let mut names = vec![name.as_str()];
+        names.extend(own.into_iter().chain(region));
+        names
+    }
+}
+
+/// What a cache has that is the same as another in another place. It is a cache of its own in all else.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Replica {
+    /// The cache of `caches`.
+    pub of: CacheName,
+    /// Its own name, without that of the cache.
+    pub name: String,
+    /// Its region, if it has one.
+    pub region: Option<String>,
+    /// Where it stands in `cache.yaml`, as a JSON pointer.
+    pub setting: String,
 }
 
 /// The kinds of cache.
@@ -136,6 +197,10 @@ pub struct FileCache {
 
 /// A cache that Cachix keeps.
 #[derive(Clone, Debug)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is a setting of its own"
+)]
 pub struct CachixCache {
     /// Its name there.
     pub name: String,
@@ -155,6 +220,8 @@ pub struct CachixCache {
     pub read_only: bool,
     /// What follows when the service fails.
     pub on_error: OnError,
+    /// Whether what runs push and pin is written down in it.
+    pub records: bool,
     /// What it has as a cache that we write; its signing key is that of a cache which signs itself.
     pub written: Written,
 }
@@ -324,6 +391,8 @@ pub enum ClosureKind {
 pub struct Setup {
     /// Which nix.conf gets our fragment.
     pub nix_conf: NixConf,
+    /// Regions, replicas and caches by which replicas are asked first; empty: what is measured decides.
+    pub prefer: Vec<String>,
 }
 
 /// The nix.conf that `setup` and `optimize` work on.

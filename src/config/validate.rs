@@ -138,7 +138,7 @@ fn meaning(check: &mut Check<'_>, file_name: &str) -> Option<Config> {
     let caches = caches::check(check, &raw);
     let classes = classes::check(check, &raw);
     let config = Config {
-        setup: push::setup(check, &raw),
+        setup: push::setup(check, &raw, &caches),
         push: push::check(check, &raw, &caches),
         optimize: optimize::check(check, &raw),
         prune: prune::check(check, &raw),

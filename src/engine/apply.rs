@@ -247,7 +247,9 @@ fn counted(steps: &[Step]) -> (u64, u64) {
 fn waits_in_vain<'s>(step: &'s Step, broken: &[Address]) -> Option<&'s Address> {
     let matters = |address: &Address| match (&step.op, &step.known) {
         (Op::Pin { .. }, Known::After { steps, .. }) if steps.contains(address) => true,
-        (Op::Push { .. } | Op::Build { .. } | Op::Pin { .. }, _) => address.is_in("setup"),
+        (Op::Push { .. } | Op::Build { .. } | Op::Pin { .. } | Op::Record { .. }, _) => {
+            address.is_in("setup")
+        }
         _ => true,
     };
     let mut waits = step.waits_for.iter();

@@ -40,8 +40,11 @@ pub(super) fn batch(
             roots.extend(wanted.iter().cloned());
         }
     }
-    // Renewing roots signs nothing.
-    let keys = if items.is_empty() {
+    // Renewing roots signs nothing; a record in a cache that signs itself is a path like any other.
+    let records = steps
+        .iter()
+        .any(|step| matches!(step.op, Op::Record { .. }));
+    let keys = if items.is_empty() && !records {
         Arc::new([])
     } else {
         keys(work, cache)?

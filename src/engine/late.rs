@@ -48,9 +48,12 @@ impl Late<'_> {
             .apply(make::plan(self.desired, observed, &self.plan.config));
         let refusals = guard::check(self.desired, &fresh, self.allowed);
         let belongs = |step: &Step| match (kind, &step.op) {
-            (StageKind::Push(cache), Op::Push { cache: of, .. } | Op::Pin { cache: of, .. }) => {
-                cache == of
-            }
+            (
+                StageKind::Push(cache),
+                Op::Push { cache: of, .. }
+                | Op::Pin { cache: of, .. }
+                | Op::Record { cache: of, .. },
+            ) => cache == of,
             _ => old.iter().any(|old| old.address == step.address),
         };
         fresh.steps.retain(belongs);

@@ -1,5 +1,7 @@
 //! This machine as the engine reaches it: the host, its Nix, its store, and our own folders.
 
+use std::collections::BTreeMap;
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use camino::{Utf8Path, Utf8PathBuf};
@@ -7,6 +9,7 @@ use camino::{Utf8Path, Utf8PathBuf};
 use crate::config::model::{Bucket, Config};
 use crate::nix::hash::Sha256;
 use crate::plan::desired::{Cache, Site};
+use crate::plan::observed::Distance;
 use crate::plan::place::Place;
 use crate::plan::service::Service;
 use crate::plan::time::Time;
@@ -41,6 +44,8 @@ pub struct Machine {
     pub store: Result<Location, String>,
     /// How to look.
     pub options: Options,
+    /// How far places are, by URL, as far as this process measured it.
+    measured: Mutex<BTreeMap<String, Distance>>,
 }
 
 impl Machine {
@@ -72,7 +77,23 @@ impl Machine {
             nix,
             store,
             options,
+            measured: Mutex::default(),
         }
+    }
+
+    /// How far these places are: those that are not known yet are measured.
+    pub(super) fn distances(
+        &self,
+        urls: &[String],
+        measure: impl FnOnce(&[String]) -> BTreeMap<String, Distance>,
+    ) -> BTreeMap<String, Distance> {
+        let mut measured = self.measured.lock().unwrap_or_else(PoisonError::into_inner);
+        let is_open = |url: &&String| !measured.contains_key(*url);
+        let open: Vec<String> = urls.iter().filter(is_open).cloned().collect();
+        if !open.is_empty() {
+            measured.extend(measure(&open));
+        }
+        measured.clone()
     }
 
     /// Now, or the time that it is to be.

@@ -15,6 +15,7 @@ pub mod journal;
 mod late;
 pub mod links;
 pub mod machine;
+mod nearest;
 pub mod observe;
 mod prune;
 mod push;

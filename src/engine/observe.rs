@@ -10,6 +10,7 @@ use std::thread;
 use super::event::{Event, Listener};
 use super::explore;
 use super::machine::{Machine, sentence};
+use super::nearest;
 use super::secret;
 use super::service;
 use super::short;
@@ -18,7 +19,8 @@ use crate::nix::key::PublicKey;
 use crate::nix::store_path::StoreDir;
 use crate::plan::desired::{Cache, Desired, Signing, TopSource};
 use crate::plan::observed::{
-    CacheContent, Directories, LocalStore, NixFacts, Observation, Observed, OutputFacts, Why,
+    CacheContent, Directories, LocalStore, NixFacts, Observation, Observed, OutputFacts, Requests,
+    Why,
 };
 use crate::plan::optimize;
 use crate::provider::binary_cache::observe::{self as look, Look};
@@ -50,7 +52,7 @@ pub fn observe(
         let store = scope.spawn(|| local_store(desired, machine, progress));
         let outputs = scope.spawn(|| outputs(desired, machine, progress));
         let directories = scope.spawn(|| directories(desired, machine, &store_dir, progress));
-        let caches = caches(desired, machine, &store_dir, &keys, progress);
+        let (caches, requests) = caches(desired, machine, &store_dir, &keys, progress);
         let lost = || Why("its observer broke".to_owned());
         let files = files(desired, machine);
         Observed {
@@ -69,6 +71,8 @@ pub fn observe(
             files,
             keys,
             logins: BTreeMap::new(),
+            distances: BTreeMap::new(),
+            requests,
             environment: nix_conf::environment(&machine.host),
         }
     });
@@ -77,6 +81,7 @@ pub fn observe(
     observed.upstreams = explore::upstreams(desired, &observed, machine, progress, listener);
     short::fill(desired, machine, &mut observed, progress);
     priorities(desired, &mut observed, machine);
+    observed.distances = nearest::measure(desired, machine, &observed);
     observed
 }
 
@@ -232,16 +237,22 @@ fn caches(
     store: &StoreDir,
     keys: &BTreeMap<CacheName, Observation<PublicKey>>,
     progress: &Progress,
-) -> BTreeMap<CacheName, Observation<CacheContent>> {
+) -> (
+    BTreeMap<CacheName, Observation<CacheContent>>,
+    BTreeMap<CacheName, Requests>,
+) {
     let one = |name: &CacheName, declared: &Cache| {
         if let Some(service) = declared.place.service() {
-            return service::observe(machine, desired, service, progress);
+            return (
+                service::observe(machine, desired, service, store, progress),
+                None,
+            );
         }
         let cache = match machine.view(declared) {
             Ok(cache) => cache,
             Err(error) => {
                 let why = format!("failed to {}", sentence(&error));
-                return Observation::Unknown(Why(why));
+                return (Observation::Unknown(Why(why)), None);
             }
         };
         let view: &dyn CacheView = cache.as_ref();
@@ -257,7 +268,7 @@ fn caches(
             },
             progress,
         );
-        match seen {
+        let seen = match seen {
             Observation::Present(mut content) => {
                 if let Some(signing) = &declared.signing {
                     signed(view, store, signing, keys.get(name), progress, &mut content);
@@ -267,9 +278,11 @@ fn caches(
                 Observation::Present(CacheContent { now, ..content })
             }
             other => other,
-        }
+        };
+        (seen, view.sent())
     };
-    thread::scope(|scope| {
+    let mut requests = BTreeMap::new();
+    let caches = thread::scope(|scope| {
         let looks: Vec<_> = desired
             .caches
             .iter()
@@ -280,11 +293,13 @@ fn caches(
             .map(|(name, look)| {
                 // A failure of the program is nothing that could not be seen.
                 let seen = look.join();
-                let seen = seen.unwrap_or_else(|panic| std::panic::resume_unwind(panic));
+                let (seen, sent) = seen.unwrap_or_else(|panic| std::panic::resume_unwind(panic));
+                requests.extend(sent.map(|sent| (name.clone(), sent)));
                 (name.clone(), seen)
             })
             .collect()
-    })
+    });
+    (caches, requests)
 }
 
 fn files(

@@ -4,6 +4,7 @@ use std::borrow::Cow;
 use std::collections::BTreeSet;
 
 use super::machine::sentence;
+use super::service;
 use super::work::{Applying, Ended, all, failed};
 use crate::config::model::CacheName;
 use crate::nix::closure::RowSet;
@@ -26,6 +27,10 @@ pub(super) fn run(
     name: &CacheName,
     steps: &[&Step],
 ) -> Vec<Ended> {
+    let declared = work.desired.caches.get(name);
+    if let Some(service) = declared.and_then(|cache| cache.place.service()) {
+        return service::prune(work, service, steps);
+    }
     let (cache, store) = match work.cache(name) {
         Ok(found) => found,
         Err(why) => return all(steps, |step| failed(step, &why)),

@@ -46,10 +46,10 @@ pub(super) fn signing_key(
     if text.parse::<PublicKey>().is_ok() {
         return Err(unusable("holds a public key where the secret one belongs"));
     }
-    // The client of Cachix writes a key without its name, which follows from that of the cache.
-    if signing.name.ends_with(".cachix.org-1") && !text.contains(':') {
-        let named = format!("{}:{text}", signing.name);
-        if let Ok(key) = SecretKey::parse(&named) {
+    // The service takes the bytes of a key and names it itself; its client writes a key without any name.
+    if signing.of_service {
+        let bytes = text.split_once(':').map_or(text, |(_, bytes)| bytes);
+        if let Ok(key) = SecretKey::parse(&format!("{}:{bytes}", signing.name)) {
             return Ok(key);
         }
     }
@@ -177,6 +177,7 @@ mod tests {
             secret,
             generate: true,
             name: "dev-1".to_owned(),
+            of_service: false,
         };
         public_key(host, Utf8Path::new("/"), &signing, &Progress::default())
     }
@@ -221,6 +222,31 @@ mod tests {
                 Observation::Unknown(Why(why))
             );
         }
+    }
+
+    #[test]
+    fn a_service_names_a_key_itself_whichever_form_it_has() {
+        let key = SecretKey::generate("mine-1", [3; 32]).unwrap();
+        let text = key.to_file_text();
+        let bare = text.split_once(':').unwrap().1;
+        let named = |text: &str, of_service| {
+            let host = Host::made_up([("HOME", "/"), ("KEY", text)]);
+            let signing = Signing {
+                secret: SecretRef::Env("KEY".to_owned()),
+                generate: false,
+                name: "team.cachix.org-1".to_owned(),
+                of_service,
+            };
+            let seen = public_key(&host, Utf8Path::new("/"), &signing, &Progress::default());
+            seen.present().map(ToString::to_string)
+        };
+        let public = key.public().to_string();
+        let renamed = public.replace("mine-1:", "team.cachix.org-1:");
+        assert_eq!(named(&text, true), Some(renamed.clone()));
+        assert_eq!(named(bare, true), Some(renamed));
+        assert_eq!(named(&text, false), Some(public));
+        assert_eq!(named(bare, false), None);
+        assert_eq!(named("mine-1:junk", true), None);
     }
 
     fn shell(script: &str) -> Command {

@@ -2,6 +2,8 @@
 //!
 //! Promise: the token is read when it is needed, goes to the service alone, and is in nothing that is said.
 
+mod record;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::os::unix::fs::PermissionsExt as _;
 use std::time::Duration;
@@ -14,7 +16,7 @@ use super::secret;
 use super::work::{Applying, Ended, all, failed};
 use crate::config::model::{CacheName, OnError, Visibility};
 use crate::nix::netrc;
-use crate::nix::store_path::{HashPart, StorePath};
+use crate::nix::store_path::{HashPart, StoreDir, StorePath};
 use crate::plan::desired::{Cache, Desired};
 use crate::plan::observed::{CacheContent, Observation, Observed, Upstream, Why};
 use crate::plan::pins::service::wanted as wanted_pin;
@@ -77,13 +79,14 @@ pub(super) fn observe(
     machine: &Machine,
     desired: &Desired,
     service: &Service,
+    store_dir: &StoreDir,
     progress: &Progress,
 ) -> Observation<CacheContent> {
     let (client, no_token) = match client(machine, desired, service, (Use::Look, progress)) {
         Ok(client) => client,
         Err(error) => return Observation::Unknown(Why(format!("failed to {error}"))),
     };
-    match client.observe() {
+    match client.observe(service.records.then_some(store_dir)) {
         Observation::Present(mut content) => {
             content.now = machine.now();
             if let (Some(facts), Some(why)) = (&mut content.service, no_token) {
@@ -95,11 +98,17 @@ pub(super) fn observe(
             "the service has no cache {}: make it there, or set `create: true`",
             service.name
         ))),
-        Observation::Unknown(why) => Observation::Unknown(match no_token {
-            Some(token) => Why(format!("{}; {token}", why.0)),
-            None => why,
-        }),
+        Observation::Unknown(why) => Observation::Unknown(with_token(why, no_token)),
+        Observation::Error(why) => Observation::Error(with_token(why, no_token)),
         other => other,
+    }
+}
+
+/// Why something could not be seen, and why there was no token to ask with.
+fn with_token(why: Why, no_token: Option<String>) -> Why {
+    match no_token {
+        Some(token) => Why(format!("{}; {token}", why.0)),
+        None => why,
     }
 }
 
@@ -351,15 +360,31 @@ pub(super) fn run(
     } else {
         push(&client, &batch, work.progress, &mut done).err()
     };
-    let judge = Judge {
+    let mut judge = Judge {
         work,
         client: &client,
         service,
         batch: &batch,
         done: &done,
         early,
+        recorded: None,
     };
+    judge.recorded = judge.record(observed, steps);
     all(steps, |step| judge.step(step))
+}
+
+/// Deletes pins of a cache that a service keeps; one outcome per step.
+pub(super) fn prune(work: &Applying<'_>, service: &Service, steps: &[&Step]) -> Vec<Ended> {
+    match client(
+        work.machine,
+        work.desired,
+        service,
+        (Use::Write, work.progress),
+    ) {
+        Ok((client, None)) => all(steps, |step| record::unpin(work, service, &client, step)),
+        Ok((_, Some(why))) => all(steps, |step| failed(step, &why)),
+        Err(error) => all(steps, |step| failed(step, &sentence(&error))),
+    }
 }
 
 /// Turns what a push did into outcomes of steps.
@@ -370,19 +395,36 @@ struct Judge<'a> {
     batch: &'a Batch,
     done: &'a Done,
     early: Option<CachixError>,
+    /// What became of the record; `None`: there was nothing to write down, or it is not to be.
+    recorded: Option<Result<String, Outcome>>,
 }
 
 impl Judge<'_> {
     fn step(&self, step: &Step) -> Ended {
         match &step.op {
             Op::Push { paths, .. } => self.pushed(step, paths),
+            Op::Record { .. } => match (&self.recorded, &self.early) {
+                (Some(Ok(detail)), _) => Ended::new(
+                    step,
+                    Outcome::Done {
+                        effect: Effect::default(),
+                        detail: detail.clone(),
+                    },
+                ),
+                (Some(Err(outcome)), _) => Ended::new(step, outcome.clone()),
+                (None, Some(early)) => Ended::new(step, self.outcome(early)),
+                (None, None) => Ended::new(step, Outcome::Unchanged),
+            },
             Op::Pin { name, add, .. } => {
                 if let Some(early) = &self.early {
                     return Ended::new(step, self.outcome(early));
                 }
-                let lost = |path: &&StorePath| self.done.failed.contains_key(&path.hash());
-                if let Some(path) = add.iter().find(lost) {
+                if let Some(path) = self.lost(add) {
                     return failed(step, &format!("{path} could not be pushed"));
+                }
+                // A pin that nobody wrote down would not be ours later.
+                if let Some(Err(outcome)) = &self.recorded {
+                    return Ended::new(step, outcome.clone());
                 }
                 let stopped = || self.work.progress.is_stopped();
                 for path in add {
@@ -398,6 +440,12 @@ impl Judge<'_> {
             }
             _ => failed(step, "it is no step of a push"),
         }
+    }
+
+    /// The first of these that could not be pushed.
+    fn lost<'p>(&self, paths: &'p [StorePath]) -> Option<&'p StorePath> {
+        let is_lost = |path: &&StorePath| self.done.failed.contains_key(&path.hash());
+        paths.iter().find(is_lost)
     }
 
     fn pushed(&self, step: &Step, paths: &[PathToPush]) -> Ended {
@@ -436,17 +484,21 @@ impl Judge<'_> {
         Ended::new(step, outcome).having_done(did)
     }
 
-    /// What an error of the service is for a step.
     fn outcome(&self, error: &CachixError) -> Outcome {
-        let why = format!("failed to {error}");
-        match error {
-            CachixError::Stopped { .. } => Outcome::Skipped {
-                why: "stopped before it was whole; a rerun finishes".to_owned(),
-            },
-            error if error.is_outage() && self.service.on_error == OnError::Warn => {
-                Outcome::Tolerated { why }
-            }
-            _ => Outcome::Failed { why },
+        outcome(self.service, error)
+    }
+}
+
+/// What an error of the service is for a step.
+fn outcome(service: &Service, error: &CachixError) -> Outcome {
+    let why = format!("failed to {error}");
+    match error {
+        CachixError::Stopped { .. } => Outcome::Skipped {
+            why: "stopped before it was whole; a rerun finishes".to_owned(),
+        },
+        error if error.is_outage() && service.on_error == OnError::Warn => {
+            Outcome::Tolerated { why }
         }
+        _ => Outcome::Failed { why },
     }
 }

@@ -66,6 +66,8 @@ fn attempt(work: &Applying<'_>, step: &Step) -> Result<(), Outcome> {
         | Op::Build { .. }
         | Op::Push { .. }
         | Op::Pin { .. }
+        | Op::Record { .. }
+        | Op::Unpin { .. }
         | Op::Prune { .. }
         | Op::Sweep { .. } => Err(Outcome::Failed {
             why: "it does not run by itself".to_owned(),

@@ -144,6 +144,18 @@ pub fn pin_address(cache: &CacheName, pin: &PinName) -> Address {
     Address::new(Phase::Push, cache.as_str(), &format!("pin-{pin}"))
 }
 
+/// The step that writes down in a cache of a service what a run does there.
+#[must_use]
+pub fn record_address(cache: &CacheName) -> Address {
+    Address::new(Phase::Push, cache.as_str(), "record")
+}
+
+/// The step that deletes a pin of ours from a cache of a service.
+#[must_use]
+pub fn unpin_address(cache: &CacheName, pin: &str) -> Address {
+    Address::new(Phase::Prune, cache.as_str(), &format!("pin-{pin}"))
+}
+
 /// The step that adopts foreign content of a class.
 #[must_use]
 pub fn adopt_address(cache: &CacheName, class: &str) -> Address {

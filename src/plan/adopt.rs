@@ -4,7 +4,9 @@
 //! The records are those that a push of the same paths would have written: one for each path that
 //! is adopted as such, and one for the topmost foreign paths of each longer-kept or higher class below.
 //! Retention counts from their writing. Promise: nothing is uploaded, changed or deleted, and what a
-//! record covers already is left alone.
+//! record covers already is left alone. Of a cache that a service keeps, pins are adopted, not paths.
+
+mod pins;
 
 use std::collections::BTreeMap;
 
@@ -29,16 +31,8 @@ pub fn plan(desired: &Desired, observed: &Observed, adopt: &Adopt) -> Changes {
     let Some(cache) = desired.caches.get(&adopt.cache) else {
         return changes;
     };
-    if cache.place.service().is_some() {
-        changes.refusals.push(Refusal {
-            steps: Vec::new(),
-            code: "adopt-service".to_owned(),
-            text: format!(
-                "{} is kept by a service, which holds no records of ours",
-                adopt.cache
-            ),
-            help: "there is nothing to adopt: pin what has to stay".to_owned(),
-        });
+    if let Some(service) = cache.place.service() {
+        pins::plan(desired, observed, (adopt, cache, service), &mut changes);
         return changes;
     }
     match observed.caches.get(&adopt.cache) {

@@ -203,9 +203,11 @@ pub(crate) fn unseen(step: &Step, before: &Blind, now: &Blind, observed: &Observ
             .find_map(|selector| Some((&selector.installable, now.0.get(&selector.installable)?)))
             .or_else(|| now.since(before).next())
             .map(|(name, why)| named(why, name)),
-        Op::Pin { .. } | Op::Prune { .. } | Op::Sweep { .. } => {
-            now.since(before).next().map(|(name, why)| named(why, name))
-        }
+        Op::Pin { .. }
+        | Op::Record { .. }
+        | Op::Unpin { .. }
+        | Op::Prune { .. }
+        | Op::Sweep { .. } => now.since(before).next().map(|(name, why)| named(why, name)),
         Op::WriteLogin { cache, .. } => observed
             .logins
             .get(cache)

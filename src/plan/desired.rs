@@ -94,8 +94,10 @@ pub struct Signing {
     pub secret: SecretRef,
     /// Whether to make it when it is missing.
     pub generate: bool,
-    /// Name of a key to be made.
+    /// Name of a key to be made; or the one that a service gives to any key of the cache.
     pub name: String,
+    /// Whether a service names it so, whatever name it has by itself.
+    pub of_service: bool,
 }
 
 /// A cache that is only read.
@@ -284,10 +286,11 @@ impl Desired {
 }
 
 fn because(config: &Config, rule: impl Into<String>, pointer: &str) -> Because {
+    let setting = config.setting(pointer);
     Because {
         rule: rule.into(),
-        setting: pointer.to_owned(),
-        line: config.places.nearest(pointer).map(|place| place.line),
+        line: config.places.nearest(&setting).map(|place| place.line),
+        setting,
     }
 }
 
@@ -309,6 +312,7 @@ fn service(config: &Config, name: &CacheName, cachix: &CachixCache, site: &Site)
         visibility: cachix.visibility,
         create: cachix.create,
         on_error: cachix.on_error,
+        records: cachix.records,
     }
 }
 
@@ -326,6 +330,7 @@ fn written_cache(
     place: Place,
     site: &Site,
 ) -> Cache {
+    let of_service = place.service().is_some();
     Cache {
         scope: if cache.tier == Some(3) {
             Scope::Machine
@@ -339,6 +344,7 @@ fn written_cache(
             secret: resolved(&key.secret, site),
             generate: key.generate,
             name: key.name.clone(),
+            of_service,
         }),
         compression: written.compression,
         recompress: written.recompress,

@@ -46,6 +46,7 @@ pub struct Allowances {
 struct Toll {
     paths: u64,
     bytes: u64,
+    pins: u64,
 }
 
 /// Everything in a plan that must not be done: what the phases refused, and the brakes of prune.
@@ -112,6 +113,9 @@ fn size_is_allowed(plan: &Plan, allowed: &Allowances) -> bool {
 fn tolls(steps: &[Step]) -> BTreeMap<&CacheName, Toll> {
     let mut tolls: BTreeMap<&CacheName, Toll> = BTreeMap::new();
     for step in steps {
+        if let Op::Unpin { cache, .. } = &step.op {
+            tolls.entry(cache).or_default().pins += 1;
+        }
         if let Op::Prune { cache, .. } | Op::Sweep { cache, .. } = &step.op {
             let toll = tolls.entry(cache).or_default();
             toll.paths += step.effect.paths;
@@ -137,7 +141,7 @@ fn brake(
         .steps
         .iter()
         .filter(|step| step.phase == Phase::Prune)
-        .filter(|step| matches!(&step.op, Op::Prune { cache: of, .. } | Op::Sweep { cache: of, .. } if of == cache))
+        .filter(|step| matches!(&step.op, Op::Prune { cache: of, .. } | Op::Sweep { cache: of, .. } | Op::Unpin { cache: of, .. } if of == cache))
         .map(|step| step.address.clone())
         .collect::<Vec<_>>();
     let refuse = |code: &str, text: String, help: String| Refusal {
@@ -153,6 +157,12 @@ fn brake(
     let parts = [
         (toll.paths, budget.map_or(0, |budget| budget.paths), "paths"),
         (toll.bytes, budget.map_or(0, |budget| budget.bytes), "bytes"),
+        (
+            // A single pin is no landslide, however few there are.
+            if toll.pins > 1 { toll.pins } else { 0 },
+            budget.and_then(|budget| budget.pins).unwrap_or(0),
+            "pins",
+        ),
     ];
     let shares = parts.map(|(part, whole, what)| (share_of(part, whole), what));
     let over: Vec<String> = shares
@@ -184,19 +194,17 @@ fn brake(
             format!("raise prune.limits.bytes, pass --allow bytes=SIZE, or {LEAVE_OUT}"),
         ));
     }
+    let (number, what) = match toll.pins {
+        0 => (toll.paths, "paths"),
+        pins => (pins, "pins"),
+    };
     if let Some(limit) = allowed.count.or(count)
-        && toll.paths > limit
+        && number > limit
     {
         refusals.push(refuse(
             "prune-count",
-            format!(
-                "{} paths would be deleted from {cache}; the limit is {limit}",
-                toll.paths
-            ),
-            format!(
-                "raise prune.limits.count, pass --allow count={}, or {LEAVE_OUT}",
-                toll.paths
-            ),
+            format!("{number} {what} would be deleted from {cache}; the limit is {limit}"),
+            format!("raise prune.limits.count, pass --allow count={number}, or {LEAVE_OUT}"),
         ));
     }
     refusals

@@ -6,7 +6,7 @@ use super::address::{Address, Phase, key_address};
 use super::change::Changes;
 use super::desired::Desired;
 use super::observed::{Observed, Why};
-use super::plan::{Advice, Counts, FORMAT, Plan, PlanError, Unknown};
+use super::plan::{Advice, CacheRequests, Counts, FORMAT, Plan, PlanError, Unknown};
 use super::setup::key::{DIFFERS, LOST, MISSING, UNUSABLE};
 use super::step::{Because, Op, Step};
 use super::{adopt, optimize, prune, push, setup};
@@ -50,11 +50,23 @@ pub fn plan(desired: &Desired, observed: &Observed, config: &str) -> Plan {
         held_back: all.held_back,
         caches: all.caches,
         order: all.order,
+        requests: requests(desired, observed),
         errors: together(all.errors),
         unknowns: all.unknowns,
         refusals: all.refusals,
         advice: all.advice,
     }
+}
+
+/// What the looks took, in the order of the file.
+fn requests(desired: &Desired, observed: &Observed) -> Vec<CacheRequests> {
+    let of = |cache: &CacheName| {
+        Some(CacheRequests {
+            requests: *observed.requests.get(cache)?,
+            cache: cache.clone(),
+        })
+    };
+    desired.caches.keys().filter_map(of).collect()
 }
 
 /// What all phases want, and what could not be seen.

@@ -222,35 +222,55 @@ impl Nars {
 
     /// The same files in the order of the short forms of their keys.
     #[must_use]
-    pub fn sorted(self) -> Self {
+    pub fn sorted(mut self) -> Self {
         if self.keys.is_sorted() {
             return self;
         }
-        // Eight bytes of a hash tell nearly all apart.
+        // Four bytes of a hash tell nearly all apart; the number of the file stands below them.
         let start = |key: &NarKey| {
             let first = key.0.first_chunk().copied();
-            u64::from_be_bytes(first.unwrap_or_default())
+            u64::from(u32::from_be_bytes(first.unwrap_or_default())) << 32
         };
-        let starts = self.keys.iter().map(start).zip(0u32..);
-        let mut order: Vec<(u64, u32)> = starts.collect();
+        let starts = self.keys.iter().map(start).zip(0u64..);
+        let mut order: Vec<u64> = starts.map(|(start, number)| start | number).collect();
         order.sort_unstable();
-        let rest = |&(start, number): &(u64, u32)| (start, self.keys[number as usize]);
-        if !order.is_sorted_by_key(rest) {
-            order.sort_unstable_by_key(rest);
+        for same in order.chunk_by_mut(|one, other| one >> 32 == other >> 32) {
+            if same.len() > 1 {
+                same.sort_unstable_by_key(|one| self.keys[number_in(*one)]);
+            }
         }
-        Self {
-            keys: pick(&self.keys, &order),
-            sizes: pick(&self.sizes, &order),
-            modified: pick(&self.modified, &order),
-            others: self.others,
+        self.arrange(&mut order);
+        self.keys.shrink_to_fit();
+        self.sizes.shrink_to_fit();
+        self.modified.shrink_to_fit();
+        self
+    }
+
+    /// Puts at each place the file whose number stands there in `order`. In place, for there may be so
+    /// many that a copy of all of them is felt.
+    fn arrange(&mut self, order: &mut [u64]) {
+        for begin in 0..order.len() {
+            let mut at = begin;
+            loop {
+                let from = number_in(order[at]);
+                // It is dealt with.
+                order[at] = at as u64;
+                if from == begin {
+                    break;
+                }
+                self.keys.swap(at, from);
+                self.sizes.swap(at, from);
+                self.modified.swap(at, from);
+                at = from;
+            }
         }
     }
 }
 
-/// A column in another order.
-fn pick<T: Copy>(column: &[T], order: &[(u64, u32)]) -> Vec<T> {
-    let places = order.iter().map(|(_, at)| *at as usize);
-    places.map(|at| column[at]).collect()
+/// The number of a file below the start of its hash.
+const fn number_in(one: u64) -> usize {
+    let [.., a, b, c, d] = one.to_be_bytes();
+    u32::from_be_bytes([a, b, c, d]) as usize
 }
 
 impl Extend<Nar> for Nars {

@@ -84,6 +84,10 @@ pub struct Observed {
     pub keys: BTreeMap<CacheName, Observation<PublicKey>>,
     /// What the netrc file of Nix has for private caches of services.
     pub logins: BTreeMap<CacheName, Observation<Login>>,
+    /// How far caches with replicas and these are from here; only those that were measured.
+    pub distances: BTreeMap<CacheName, Distance>,
+    /// What the looks at caches took, where each request counts.
+    pub requests: BTreeMap<CacheName, Requests>,
     /// What this process's environment says that matters to a plan.
     pub environment: Environment,
 }
@@ -305,6 +309,20 @@ pub struct FileFacts {
     pub managed: Option<String>,
     /// Whether this process may write it.
     pub writable: bool,
+}
+
+/// How far a cache is: the shortest of some answers, in milliseconds; `None`: none came.
+pub type Distance = Option<u32>;
+
+/// Requests that were sent, each as often as it was.
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema,
+)]
+pub struct Requests {
+    /// Pages of listings.
+    pub lists: u64,
+    /// Objects that were read or asked for.
+    pub reads: u64,
 }
 
 /// What the environment of this process says.

@@ -30,6 +30,26 @@ impl Place {
         }
     }
 
+    /// The URL at which how far the cache is can be measured over HTTP: any answer counts. `None`: it is
+    /// not there.
+    #[must_use]
+    pub fn probe(&self) -> Option<String> {
+        match self {
+            Self::Folder(_) => None,
+            Self::Service(service) => Some(format!("{}/nix-cache-info", service.url)),
+            Self::Bucket(bucket) => {
+                let url = self.substituter();
+                if !url.starts_with("s3://") {
+                    return Some(format!("{url}/nix-cache-info"));
+                }
+                let region = bucket.region.as_deref().unwrap_or("us-east-1");
+                let usual = || format!("https://s3.{region}.amazonaws.com");
+                let endpoint = bucket.endpoint.clone().unwrap_or_else(usual);
+                Some(format!("{endpoint}/{}/nix-cache-info", bucket.name))
+            }
+        }
+    }
+
     /// The place as plans and messages name it; no secret is in it.
     #[must_use]
     pub fn shown(&self) -> String {

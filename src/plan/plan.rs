@@ -6,7 +6,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::address::{Address, Phase};
-use super::observed::Why;
+use super::observed::{Requests, Why};
 use super::step::{Because, Step};
 use super::time::Time;
 use crate::config::model::{CacheName, ClassName};
@@ -43,6 +43,9 @@ pub struct Plan {
     pub order: Option<AskingOrder>,
     /// How full each cache is and would be.
     pub caches: Vec<CacheBudget>,
+    /// Requests that the looks at caches in object storage took.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub requests: Vec<CacheRequests>,
     /// What was asked for and is in error, so that it could not be planned.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub errors: Vec<PlanError>,
@@ -123,9 +126,26 @@ pub struct CacheBudget {
     pub bytes_after: u64,
     /// What it may hold.
     pub max_size: Option<u64>,
+    /// Whether numbers are an estimate, from what our records say was pushed in the last days: its service
+    /// tells neither paths nor sizes.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub estimated: bool,
+    /// How many pins a service holds there, without those of our records.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pins: Option<u64>,
     /// Bytes that nothing may end, where that is more than it may hold.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub must_stay: Option<u64>,
+}
+
+/// What a look at a cache took: what was really sent for this plan, which differs from look to look.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct CacheRequests {
+    /// The cache.
+    pub cache: CacheName,
+    /// How many requests of which kind.
+    #[serde(flatten)]
+    pub requests: Requests,
 }
 
 /// In which order Nix asks the caches.
@@ -135,6 +155,9 @@ pub struct AskingOrder {
     pub before: Vec<Asked>,
     /// After the plan.
     pub after: Vec<Asked>,
+    /// Why a cache and its replicas stand so, one sentence for each.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub because: Vec<String>,
 }
 
 /// A cache that Nix asks.

@@ -3,6 +3,7 @@
 //! Promise: nothing is deleted from a cache that could not be seen whole, and what stays is whole.
 
 mod report;
+mod service;
 mod steps;
 
 pub use report::UNREACHABLE;
@@ -36,8 +37,11 @@ pub fn plan(desired: &Desired, observed: &Observed, pushing: &Changes) -> Change
         .iter()
         .any(|top| is_unseen(observed, &top.source));
     for (name, cache) in &desired.caches {
-        if cache.place.service().is_some() {
-            report::advise_service(desired, name, &mut changes);
+        if let Some(at) = cache.place.service() {
+            let content = observed.caches.get(name).and_then(Observation::present);
+            let facts = content.and_then(|content| content.service.as_ref());
+            let here = (name, cache, at);
+            service::plan(desired, here, content.zip(facts), pushing, &mut changes);
             continue;
         }
         match observed.caches.get(name) {
@@ -211,6 +215,8 @@ impl Place<'_> {
             bytes,
             bytes_after: bytes,
             max_size: self.cache.max_size,
+            estimated: false,
+            pins: None,
             must_stay: None,
         }
     }

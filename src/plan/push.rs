@@ -3,6 +3,7 @@
 mod report;
 pub mod service;
 mod target;
+pub mod unreached;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -82,6 +83,9 @@ pub fn plan(desired: &Desired, observed: &Observed) -> Changes {
                 .iter()
                 .map(|step| step.address.clone());
             let steps: Vec<Address> = steps.into_iter().chain(pins).collect();
+            let steps = service::at_work(steps, &changes);
+            let here = (name, cache, service);
+            service::record(desired, here, content, &steps, &mut changes);
             service::rights(desired, (name, service), content, steps, &mut changes);
             continue;
         }

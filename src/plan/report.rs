@@ -41,6 +41,9 @@ pub struct Report {
     /// What the plan could not hold because it is in error.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub errors: Vec<PlanError>,
+    /// Caches that push is to write to and that could not be looked at before, so nothing was pushed there.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub unreached: Vec<Unknown>,
     /// What else the second look found; `None`: nobody looked, for nothing was to change.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub second_look: Option<SecondLook>,
@@ -253,6 +256,8 @@ pub fn promise(op: &Op) -> String {
         Op::Build { installable, .. } => format!("build {installable}"),
         Op::Push { cache, class, .. } => format!("push {class} to {cache}"),
         Op::Pin { cache, name, .. } => format!("pin {name} in {cache}"),
+        Op::Record { cache, .. } => format!("write a record into {cache}"),
+        Op::Unpin { cache, name, .. } => format!("end the pin {name} in {cache}"),
         Op::Prune { cache, class, .. } => format!("prune {class} from {cache}"),
         Op::Sweep { cache, .. } => format!("sweep unnamed files from {cache}"),
     }
@@ -305,13 +310,15 @@ impl Report {
         self.count(|outcome| matches!(outcome, Outcome::Stale { .. })) > 0
     }
 
-    /// Whether all steps ran, nothing is left to do, and nothing was in error.
+    /// Whether all steps ran, nothing is left to do, nothing was in error, and every cache that push writes to
+    /// was seen.
     #[must_use]
     pub fn is_whole(&self) -> bool {
         self.interrupted.is_none()
             && self.journal.is_none()
             && self.count(|one| one.is_good() || one.is_tolerated()) == self.steps.len()
             && self.errors.is_empty()
+            && self.unreached.is_empty()
             && self.is_converged()
     }
 

@@ -37,6 +37,8 @@ pub const fn cache_of(step: &Step) -> Option<&CacheName> {
         | Op::CreateCache { cache, .. }
         | Op::Push { cache, .. }
         | Op::Pin { cache, .. }
+        | Op::Record { cache, .. }
+        | Op::Unpin { cache, .. }
         | Op::Prune { cache, .. }
         | Op::Sweep { cache, .. } => Some(cache),
         Op::WriteFile { .. }
@@ -107,7 +109,10 @@ impl Selection {
         }
         let planned: BTreeSet<Address> = plan.steps.iter().map(|s| s.address.clone()).collect();
         let builds = self.builds(&plan.steps);
-        let is_taken = |step: &Step| self.takes(step) || builds.contains(&step.address);
+        let recorded = self.recorded(&plan.steps);
+        let is_taken = |step: &Step| {
+            self.takes(step) || builds.contains(&step.address) || recorded.contains(&step.address)
+        };
         let (taken, left) = plan.steps.into_iter().partition(is_taken);
         plan.steps = taken;
         // A refusal may name a step that there would be without it.
@@ -143,8 +148,21 @@ impl Selection {
                 .retain(|held| self.caches.contains(&held.cache));
             plan.caches
                 .retain(|budget| self.caches.contains(&budget.cache));
+            plan.requests
+                .retain(|sent| self.caches.contains(&sent.cache));
         }
         (plan, left)
+    }
+
+    /// The records that tell what the steps that are taken do: a pin that nobody wrote down is not ours later.
+    fn recorded(&self, steps: &[Step]) -> BTreeSet<Address> {
+        let is_told = |step: &&Step| matches!(step.op, Op::Push { .. } | Op::Pin { .. });
+        let taken = steps.iter().filter(is_told).filter(|step| self.takes(step));
+        let caches: BTreeSet<&CacheName> = taken.filter_map(cache_of).collect();
+        let records = steps
+            .iter()
+            .filter(|step| matches!(&step.op, Op::Record { cache, .. } if caches.contains(cache)));
+        records.map(|step| step.address.clone()).collect()
     }
 
     /// The builds that tell what the steps that are taken do.

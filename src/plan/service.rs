@@ -2,7 +2,9 @@
 //!
 //! A service names its cache, signs, collects and shows only what it wants to show: it has no list of
 //! paths, no sizes and no times. What the phases need of that difference is decided here and in
-//! `setup/service.rs`, `pins/service.rs`; everywhere else a service is a cache like any other.
+//! `setup/service.rs`, `pins/service.rs`, `prune/service.rs`; everywhere else a service is a cache like any other.
+
+pub mod record;
 
 use crate::config::model::{OnError, Visibility};
 use crate::config::secret::SecretRef;
@@ -29,6 +31,8 @@ pub struct Service {
     pub create: bool,
     /// What follows when the service fails.
     pub on_error: OnError,
+    /// Whether we write down there what we did.
+    pub records: bool,
 }
 
 /// How long the revisions of a pin stay.
@@ -55,6 +59,8 @@ pub struct ServiceFacts {
     pub may_write: bool,
     /// Its pins; `Err`: why they could not be seen.
     pub pins: Result<Vec<ServicePin>, String>,
+    /// Our records; empty where none are to be kept.
+    pub records: record::Records,
     /// What else could not be seen, and why: (what, why).
     pub unseen: Vec<(String, String)>,
 }
@@ -95,3 +101,6 @@ pub enum Entry {
     /// It has this token.
     Same,
 }
+
+#[cfg(test)]
+mod tests;

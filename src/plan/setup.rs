@@ -8,6 +8,7 @@ mod fragment;
 mod include;
 pub(super) mod key;
 mod login;
+pub mod nearest;
 mod overruled;
 pub(super) mod section;
 mod service;

@@ -196,6 +196,8 @@ impl World {
             closed: BTreeSet::new(),
             keys: keys.collect(),
             logins: BTreeMap::new(),
+            distances: BTreeMap::new(),
+            requests: BTreeMap::new(),
             environment: self.environment.clone(),
         }
     }
@@ -345,7 +347,7 @@ impl World {
                 }
             }
             // A simulated world has no services.
-            Op::WriteLogin { .. } => {}
+            Op::WriteLogin { .. } | Op::Record { .. } | Op::Unpin { .. } => {}
             Op::CreateCache { cache, info, .. } => {
                 self.caches.entry(cache.clone()).or_default().info = Some(info.clone());
             }

@@ -47,8 +47,12 @@ impl Stage {
 fn kind(number: usize, step: &Step) -> StageKind {
     match &step.op {
         Op::Build { .. } => StageKind::Build,
-        Op::Push { cache, .. } | Op::Pin { cache, .. } => StageKind::Push(cache.clone()),
-        Op::Prune { cache, .. } | Op::Sweep { cache, .. } => StageKind::Prune(cache.clone()),
+        Op::Push { cache, .. } | Op::Pin { cache, .. } | Op::Record { cache, .. } => {
+            StageKind::Push(cache.clone())
+        }
+        Op::Prune { cache, .. } | Op::Sweep { cache, .. } | Op::Unpin { cache, .. } => {
+            StageKind::Prune(cache.clone())
+        }
         _ => StageKind::Single(number),
     }
 }

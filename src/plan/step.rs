@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::address::{Address, Phase};
 use super::observed::Nar;
+use super::service::record::Claim;
 use crate::config::model::{CacheName, ClassName, ClosureKind, PinName};
 use crate::nix::hash::Sha256;
 use crate::nix::store_path::StorePath;
@@ -199,6 +200,26 @@ pub enum Op {
         /// No longer pinned: hash parts with the reason.
         remove: Vec<StorePath>,
     },
+    /// Writes down in a cache of a service what the run does there, and which pins are ours.
+    Record {
+        /// The cache.
+        cache: CacheName,
+        /// Pins that are ours already, or are taken as ours; those of the run come with their own steps.
+        pins: Vec<PinToRecord>,
+        /// Whether it is written for these alone, too, though the run does nothing else.
+        renews: bool,
+        /// Whether everybody can read it.
+        is_public: bool,
+    },
+    /// Deletes a pin of ours from a cache of a service.
+    Unpin {
+        /// The cache.
+        cache: CacheName,
+        /// The pin.
+        name: String,
+        /// What it names; if it names another path by then, it is not ours any more, and stays.
+        path: StorePath,
+    },
     /// Deletes narinfos of a class, then what only they needed, with the roots that ended.
     Prune {
         /// The cache.
@@ -237,6 +258,19 @@ impl Op {
             _ => None,
         }
     }
+}
+
+/// A pin that a record lists.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct PinToRecord {
+    /// Its name.
+    pub name: String,
+    /// What it names, since when, and by which run.
+    #[serde(flatten)]
+    pub claim: Claim,
+    /// Whether it was not ours before.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub adopted: bool,
 }
 
 /// A path to be uploaded.

@@ -85,7 +85,15 @@ impl Op {
             {
                 Kind::Renew
             }
-            Self::Prune { .. } | Self::Sweep { .. } => Kind::Delete,
+            // What is written down is no change of what is there; that pins are ours from now on is one.
+            Self::Record { pins, .. } => {
+                if pins.iter().any(|pin| pin.adopted) {
+                    Kind::Change
+                } else {
+                    Kind::Renew
+                }
+            }
+            Self::Unpin { .. } | Self::Prune { .. } | Self::Sweep { .. } => Kind::Delete,
         }
     }
 }
@@ -221,6 +229,7 @@ impl Summary {
                 self.pin += number(add.len());
                 self.unpin += number(remove.len());
             }
+            Op::Unpin { .. } => self.unpin += 1,
             Op::Prune { paths, roots, .. } => {
                 self.delete_paths += number(paths.len());
                 self.delete_bytes += paths.iter().map(|path| path.bytes).sum::<u64>();
@@ -234,6 +243,7 @@ impl Summary {
             | Op::EditFile { .. }
             | Op::GenerateKey { .. }
             | Op::WriteLogin { .. }
+            | Op::Record { .. }
             | Op::CreateCache { .. }
             | Op::ExportVariable { .. }
             | Op::Warm { .. }

@@ -56,6 +56,10 @@ fn page(view: &PlanView, items: Option<usize>, diffs: bool) -> String {
         page.line("");
         page.line(&escape(hidden));
     }
+    if let Some(looked) = &view.looked {
+        page.line("");
+        page.line(&escape(looked));
+    }
     if !view.legend.is_empty() {
         let legend: Vec<String> = view
             .legend
@@ -134,6 +138,9 @@ impl Page {
             self.line("");
             self.line(&format!("- now: {}", escape(before)));
             self.line(&format!("- then: {}", escape(after)));
+            for because in &phase.order_because {
+                self.line(&format!("- {}", escape(because)));
+            }
         }
     }
 

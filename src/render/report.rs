@@ -162,6 +162,14 @@ impl Page {
             let text = format!("E {}: {}", list(&what), safe(&error.why.0));
             self.paragraph(&text, 0, Role::Refusal);
         }
+        for one in &report.unreached {
+            let text = format!(
+                "x {} could not be looked at, and push writes to it: {}",
+                safe(&one.what),
+                safe(&one.effect)
+            );
+            self.paragraph(&text, 0, Role::Refusal);
+        }
         for (what, why) in unseen(report) {
             let text = format!("? looked again: {what} could not be seen: {why}");
             self.paragraph(&text, 0, Role::Unknown);
@@ -222,6 +230,9 @@ fn look(step: &StepOutcome) -> (&'static str, &'static str, Role) {
         (Outcome::Done { .. }, _) => ("✓", "done", Role::Good),
         (Outcome::Unchanged, _) => ("=", "was done already", Role::Faint),
         (Outcome::Failed { .. }, _) => ("x", "failed", Role::Refusal),
+        (Outcome::Tolerated { .. }, _) if step.address.is_in("prune") => {
+            ("!", "failed, and is let pass", Role::Advice)
+        }
         (Outcome::Tolerated { .. }, _) => (
             "!",
             "failed, which `on-error: warn` lets pass",
@@ -360,6 +371,10 @@ fn unseen(report: &Report) -> BTreeSet<(String, String)> {
 fn confirmed(report: &Report) -> String {
     let Some(look) = &report.second_look else {
         return match &report.remaining {
+            Remaining::Converged if !report.unreached.is_empty() => {
+                let number = things(report.unreached.len() as u64, "cache");
+                format!("; {number} could not be looked at")
+            }
             Remaining::Converged if report.errors.is_empty() => {
                 "; nothing was to change".to_owned()
             }

@@ -68,6 +68,9 @@ pub fn plan(view: &PlanView, layout: Layout) -> String {
         page.notices(&view.notices);
     }
     page.gap();
+    if let Some(looked) = &view.looked {
+        page.paragraph(looked, 0, Role::Faint);
+    }
     if let Some(folded) = &view.folded {
         page.paragraph(folded, 0, Role::Faint);
     }
@@ -154,6 +157,9 @@ impl Page {
             self.put("  Nix asks the caches in this order, lower priority first:");
             self.hanging("    now   ", before);
             self.hanging("    then  ", after);
+            for because in &phase.order_because {
+                self.hanging("    ", because);
+            }
         }
     }
 
@@ -353,7 +359,9 @@ impl Page {
             };
             self.put(&format!("{bar} {sign} {about}{place}"));
             let mut body = wrap(&notice.text, self.layout.width.saturating_sub(6));
-            if !notice.help.is_empty() && self.detail != Detail::Concise {
+            // The way out of a refusal is never left out: without it nothing can be applied.
+            let is_refusal = notice.symbol == super::view::Symbol::Refusal;
+            if !notice.help.is_empty() && (self.detail != Detail::Concise || is_refusal) {
                 body.extend(wrap(
                     &format!("→ {}", notice.help),
                     self.layout.width.saturating_sub(6),

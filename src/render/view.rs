@@ -18,7 +18,7 @@ pub(super) use line::drop_reason;
 pub use notice::Notice;
 
 use crate::plan::address::Phase;
-use crate::plan::plan::{Plan, Refusal};
+use crate::plan::plan::{CacheRequests, Plan, Refusal};
 use crate::plan::step::{Scope, Step};
 use crate::plan::summary::Summary;
 use crate::render::layout::safe;
@@ -137,6 +137,8 @@ pub struct PlanView {
     pub hidden: Option<String>,
     /// Errors, then refusals, then unknowns, then advice.
     pub notices: Vec<Notice>,
+    /// Requests that looking at caches in object storage took, in one sentence.
+    pub looked: Option<String>,
     /// How to see what is folded, if something is.
     pub folded: Option<String>,
     /// The last line.
@@ -156,6 +158,8 @@ pub struct PhaseView {
     pub groups: Vec<Group>,
     /// In which order Nix asks the caches: before and after, one line each.
     pub order: Option<(String, String)>,
+    /// Why a cache and its replicas stand so in it.
+    pub order_because: Vec<String>,
 }
 
 /// What happens at one place.
@@ -245,6 +249,7 @@ impl PlanView {
                 legend(&phases, &notices, options.detail)
             },
             hidden: hidden(plan, options, plan.steps.len() - steps.len()),
+            looked: looked(plan),
             folded,
             sum: sum::sentence(plan, &summary, &notices, options),
             is_empty: summary.is_empty(),
@@ -301,6 +306,17 @@ fn folded(phases: &[PhaseView], detail: Detail) -> Option<String> {
                 .to_owned()
         }),
     }
+}
+
+/// What looking took.
+fn looked(plan: &Plan) -> Option<String> {
+    let one = |sent: &CacheRequests| {
+        let lists = units::things(sent.requests.lists, "list request");
+        let reads = units::things(sent.requests.reads, "read");
+        format!("{} by {lists}, {reads}", safe(sent.cache.as_str()))
+    };
+    let all: Vec<String> = plan.requests.iter().map(one).collect();
+    (!all.is_empty()).then(|| format!("Looked at {}.", all.join("; ")))
 }
 
 /// What is left out for being of the other scope.

@@ -362,6 +362,7 @@ fn config(dice: &mut Dice) -> Config {
                 tier: Some(tier),
                 nix_priority: 30,
                 public_keys: Vec::new(),
+                replica: None,
                 kind,
             },
         );
@@ -379,6 +380,7 @@ fn config(dice: &mut Dice) -> Config {
             tier: None,
             nix_priority: 40,
             public_keys: Vec::new(),
+            replica: None,
             kind: CacheKind::Upstream { url },
         },
     );
@@ -394,6 +396,7 @@ fn config(dice: &mut Dice) -> Config {
             } else {
                 NixConf::None
             },
+            prefer: Vec::new(),
         },
         push: Push {
             enabled: dice.percent(95),

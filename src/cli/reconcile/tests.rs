@@ -46,6 +46,7 @@ fn report(outcomes: &[Outcome], remaining: Remaining) -> Report {
         second_look: None,
         busy: false,
         journal: None,
+        unreached: Vec::new(),
         errors: Vec::new(),
         interrupted: None,
     }
@@ -238,6 +239,8 @@ push: { to: { dev: all } }
             closed: std::collections::BTreeSet::new(),
             files: [("/nowhere".to_owned(), why())].into(),
             keys: std::collections::BTreeMap::default(),
+            distances: std::collections::BTreeMap::new(),
+            requests: std::collections::BTreeMap::new(),
             environment: Environment::default(),
         }
     }

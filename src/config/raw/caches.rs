@@ -13,7 +13,7 @@ use serde_json::{Map, Value as Json, json};
 
 use super::NAME_PATTERN;
 use crate::config::units::SIZE_PATTERN;
-pub(crate) use bucket::{RawAzure, RawGcs, RawS3};
+pub(crate) use bucket::{RawAzure, RawGcs, RawReplica, RawS3};
 
 /// One cache, by its `type`.
 #[derive(Clone, Debug, Deserialize)]
@@ -83,7 +83,8 @@ pub(crate) struct RawFileCache {
     #[schemars(extend("default" = {"method": "zstd"}, "examples" = [{"method": "zstd", "level": 3}]))]
     pub(crate) compression: RawCompression,
     /// How many bytes the compressed NARs of the cache may have together. Over that, prune deletes
-    /// the least important first. Without it the cache may grow.
+    /// the least important first. Without it the cache may grow. Of a cache of type `cachix`, whose
+    /// service tells no sizes, our records give an estimate, and prune only advises.
     #[schemars(regex(pattern = SIZE_PATTERN), extend("examples" = ["20 GiB", "50 GB"]))]
     pub(crate) max_size: Option<String>,
 }
@@ -150,6 +151,27 @@ pub(crate) struct RawCachix {
     #[serde(default)]
     #[schemars(extend("enumDescriptions" = ["the run fails", "the run says so, and ends well"], "default" = "fail", "examples" = ["warn"]))]
     pub(crate) on_error: RawOnError,
+    /// Whether each run that pushes or pins writes down there what it did, for later plans: as a tiny store path,
+    /// pinned for 30 days. **In a public cache everybody can read it**, with project, commit and run. Without
+    /// records no pin of the cache is ever deleted, and nothing is said of its `max-size`.
+    #[serde(default)]
+    #[schemars(extend("enumDescriptions" = ["what runs pushed and pinned is written down", "nothing is written down"], "default" = "keep", "examples" = ["none"]))]
+    pub(crate) records: RawRecords,
+    /// How many bytes the compressed NARs of the cache may have together. Over that, prune deletes
+    /// the least important first. Without it the cache may grow. Of a cache of type `cachix`, whose
+    /// service tells no sizes, our records give an estimate, and prune only advises.
+    #[schemars(regex(pattern = SIZE_PATTERN), extend("examples" = ["20 GiB", "50 GB"]))]
+    pub(crate) max_size: Option<String>,
+}
+
+/// Whether records are kept.
+#[derive(Clone, Copy, Debug, Default, Deserialize, JsonSchema, PartialEq, Eq)]
+#[serde(rename_all = "kebab-case")]
+#[schemars(inline)]
+pub(crate) enum RawRecords {
+    #[default]
+    Keep,
+    None,
 }
 
 /// Who may read.

@@ -16,11 +16,17 @@ pub(crate) struct RawSetup {
     /// stands in a file beside it.
     #[schemars(extend("default" = "user", "examples" = ["user", "system", "none", {"dir": "out/nix"}]))]
     pub(crate) nix_conf: RawNixConf,
+    /// Which of a cache and its replicas Nix asks first, the best first: names of regions, replicas or
+    /// caches. Those not named come after, as they stand in this file. Without it the nearest comes first,
+    /// as measured from this machine.
+    #[schemars(extend("uniqueItems" = true, "default" = [], "examples" = [["eu-west-1", "us-east-1"]]))]
+    pub(crate) prefer: Vec<String>,
 }
 
 impl Default for RawSetup {
     fn default() -> Self {
         Self {
+            prefer: Vec::new(),
             nix_conf: RawNixConf::Word("user".to_owned()),
         }
     }

@@ -64,7 +64,48 @@ pub(super) fn azure(check: &mut Check<'_>, pointer: &str, raw: &RawAzure) -> Buc
 
 fn bucket(check: &mut Check<'_>, pointer: &str, given: &Given<'_>) -> Bucket {
     let (key, name) = given.name;
-    if !is_name(name, 3, 63, "-._") {
+    names(
+        check,
+        pointer,
+        &Names {
+            name: Some((key, name)),
+            account: given.account,
+            region: given.region,
+            prefix: given.prefix,
+        },
+    );
+    let mut address = |key: &str, text: Option<&str>| {
+        text.and_then(|text| check.url(&below(pointer, key), text, given.insecure))
+    };
+    let endpoint = address("endpoint", given.endpoint);
+    let url = address("url", given.url);
+    let bucket = Bucket {
+        storage: given.storage,
+        name: name.to_owned(),
+        account: given.account.map(str::to_owned),
+        prefix: given.prefix.unwrap_or_default().to_owned(),
+        region: given.region.map(str::to_owned),
+        endpoint,
+        url,
+    };
+    readable(check, pointer, &bucket, given.url.is_some());
+    bucket
+}
+
+/// What names a bucket, as far as it is said in one place.
+pub(super) struct Names<'r> {
+    /// The key of the name, and the name.
+    pub(super) name: Option<(&'static str, &'r str)>,
+    pub(super) account: Option<&'r str>,
+    pub(super) region: Option<&'r str>,
+    pub(super) prefix: Option<&'r str>,
+}
+
+/// Reports names that no storage takes.
+pub(super) fn names(check: &mut Check<'_>, pointer: &str, given: &Names<'_>) {
+    if let Some((key, name)) = given.name
+        && !is_name(name, 3, 63, "-._")
+    {
         let help = "3 to 63 small letters, digits, `-`, `.` and `_`, with a letter or digit at both ends; no URL and no path";
         report(check, &below(pointer, key), key, name, help);
     }
@@ -86,14 +127,13 @@ fn bucket(check: &mut Check<'_>, pointer: &str, given: &Given<'_>) -> Bucket {
         let help = "write it as `nix` or `team/nix`: letters, digits, `-`, `_` and `.`, parts separated by one slash";
         report(check, &below(pointer, "prefix"), "prefix", prefix, help);
     }
-    let mut address = |key: &str, text: Option<&str>| {
-        text.and_then(|text| check.url(&below(pointer, key), text, given.insecure))
-    };
-    let endpoint = address("endpoint", given.endpoint);
-    let url = address("url", given.url);
-    if given.storage == Storage::S3
-        && given.prefix.is_some()
-        && given.url.is_none()
+}
+
+/// Reports a part of a bucket that Nix would have to read by `s3://`.
+pub(super) fn readable(check: &mut Check<'_>, pointer: &str, bucket: &Bucket, has_url: bool) {
+    if bucket.storage == Storage::S3
+        && !bucket.prefix.is_empty()
+        && !has_url
         && check.intact(pointer)
     {
         let problem = Problem::new(
@@ -103,15 +143,6 @@ fn bucket(check: &mut Check<'_>, pointer: &str, given: &Given<'_>) -> Bucket {
         let help = "add `url: https://…`, the address at which the prefix can be read, or take `prefix` out";
         let place = check.entry(&below(pointer, "prefix"));
         check.report(problem.at(place, "").help(help));
-    }
-    Bucket {
-        storage: given.storage,
-        name: name.to_owned(),
-        account: given.account.map(str::to_owned),
-        prefix: given.prefix.unwrap_or_default().to_owned(),
-        region: given.region.map(str::to_owned),
-        endpoint,
-        url,
     }
 }
 

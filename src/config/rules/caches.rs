@@ -5,6 +5,7 @@ use indexmap::IndexMap;
 use super::buckets;
 use super::keys::{self, Seen};
 use super::places::normal_path;
+use super::replicas;
 use super::written::{compression, priority_of, signing_key};
 use crate::config::check::{Check, below};
 use crate::config::code::Code;
@@ -15,7 +16,7 @@ use crate::config::model::{
 use crate::config::problem::Problem;
 use crate::config::raw::RawConfig;
 use crate::config::raw::caches::{
-    RawCache, RawCompression, RawFileCache, RawSigningKey, RawUpstream,
+    RawCache, RawCompression, RawFileCache, RawReplica, RawSigningKey, RawUpstream,
 };
 use crate::config::secret::SecretRef;
 
@@ -40,41 +41,37 @@ pub(in crate::config) fn check(
 ) -> IndexMap<CacheName, Cache> {
     let mut seen = Seen::new();
     let project = raw.project.as_str();
-    let caches: IndexMap<CacheName, Cache> = raw
-        .caches
-        .iter()
-        .map(|(name, cache)| {
-            let pointer = below("/caches", name);
-            check.name(&pointer, "a cache", name);
-            let cache = match cache {
-                RawCache::File(file) => {
-                    file_cache(check, &pointer, &raw.project, name, file, &mut seen)
-                }
-                RawCache::Cachix(cachix) => {
-                    super::cachix::check(check, &pointer, name, cachix, &mut seen)
-                }
-                RawCache::S3(raw) => {
-                    let bucket = buckets::s3(check, &pointer, raw);
-                    let own = own!(raw);
-                    bucket_cache(check, &pointer, (project, name), (bucket, own), &mut seen)
-                }
-                RawCache::Gcs(raw) => {
-                    let bucket = buckets::gcs(check, &pointer, raw);
-                    let own = own!(raw);
-                    bucket_cache(check, &pointer, (project, name), (bucket, own), &mut seen)
-                }
-                RawCache::Azure(raw) => {
-                    let bucket = buckets::azure(check, &pointer, raw);
-                    let own = own!(raw);
-                    bucket_cache(check, &pointer, (project, name), (bucket, own), &mut seen)
-                }
-                RawCache::Upstream(upstream) => {
-                    self::upstream(check, &pointer, upstream, &mut seen)
-                }
-            };
-            (CacheName::new(name), cache)
-        })
-        .collect();
+    let mut caches: IndexMap<CacheName, Cache> = IndexMap::new();
+    for (name, cache) in &raw.caches {
+        let pointer = below("/caches", name);
+        check.name(&pointer, "a cache", name);
+        let names = (project, name.as_str());
+        let mut given: &[RawReplica] = &[];
+        let mut insecure = false;
+        macro_rules! bucket {
+            ($raw:expr, $read:path) => {{
+                let bucket = $read(check, &pointer, $raw);
+                (given, insecure) = (&$raw.replicas, $raw.insecure);
+                bucket_cache(check, &pointer, names, (bucket, own!($raw)), &mut seen)
+            }};
+        }
+        let cache = match cache {
+            RawCache::File(file) => {
+                file_cache(check, &pointer, &raw.project, name, file, &mut seen)
+            }
+            RawCache::Cachix(cachix) => {
+                super::cachix::check(check, &pointer, name, cachix, &mut seen)
+            }
+            RawCache::S3(raw) => bucket!(raw, buckets::s3),
+            RawCache::Gcs(raw) => bucket!(raw, buckets::gcs),
+            RawCache::Azure(raw) => bucket!(raw, buckets::azure),
+            RawCache::Upstream(upstream) => self::upstream(check, &pointer, upstream, &mut seen),
+        };
+        let name = CacheName::new(name);
+        let others = replicas::expand(check, (&name, &cache), given, insecure);
+        caches.insert(name, cache);
+        caches.extend(others);
+    }
     one_place_each(check, &caches);
     one_name_each(check, &caches);
     caches
@@ -99,6 +96,7 @@ fn file_cache(
             &raw.public_keys,
             seen,
         ),
+        replica: None,
         kind: CacheKind::File(FileCache {
             path: raw.path.clone(),
             written: written(check, pointer, (project, name), &own!(raw)),
@@ -128,6 +126,7 @@ fn bucket_cache(
         tier,
         nix_priority: own.nix_priority.unwrap_or(priority_of(tier)),
         public_keys: keys::check(check, &below(pointer, "public-keys"), own.public_keys, seen),
+        replica: None,
         kind: CacheKind::Bucket(BucketCache {
             bucket,
             written: written(check, pointer, names, &own),
@@ -167,17 +166,27 @@ fn upstream(check: &mut Check<'_>, pointer: &str, raw: &RawUpstream, seen: &mut 
             &raw.public_keys,
             seen,
         ),
+        replica: None,
         kind: CacheKind::Upstream {
             url: url.unwrap_or_default(),
         },
     }
 }
 
+/// Where a cache stands in the file.
+fn entry(name: &CacheName, cache: &Cache) -> String {
+    let replica = cache.replica.as_ref();
+    replica.map_or_else(
+        || below("/caches", name.as_str()),
+        |replica| replica.setting.clone(),
+    )
+}
+
 /// Two caches at one place would fight over it, or be asked twice.
 fn one_place_each(check: &mut Check<'_>, caches: &IndexMap<CacheName, Cache>) {
     let mut taken: IndexMap<String, String> = IndexMap::new();
     for (name, cache) in caches {
-        let pointer = below("/caches", name.as_str());
+        let pointer = entry(name, cache);
         let (place, pointer) = match &cache.kind {
             CacheKind::File(file) => (normal_path(&file.path), below(&pointer, "path")),
             CacheKind::Cachix(cachix) if cachix.url.is_empty() => continue,
@@ -210,7 +219,7 @@ fn one_place_each(check: &mut Check<'_>, caches: &IndexMap<CacheName, Cache>) {
 fn one_name_each(check: &mut Check<'_>, caches: &IndexMap<CacheName, Cache>) {
     let mut made: IndexMap<String, (&CacheName, &str)> = IndexMap::new();
     for (name, cache) in caches {
-        let Some(written) = cache.kind.written() else {
+        let Some(written) = cache.kind.written().filter(|_| cache.replica.is_none()) else {
             continue;
         };
         let Some(key) = written.signing_key.as_ref().filter(|key| key.generate) else {

@@ -7,7 +7,7 @@ use crate::config::code::Code;
 use crate::config::leak;
 use crate::config::model::{Cache, CacheKind, CachixCache, Method, OnError, Visibility, Written};
 use crate::config::problem::Problem;
-use crate::config::raw::caches::{RawCachix, RawOnError, RawVisibility};
+use crate::config::raw::caches::{RawCachix, RawOnError, RawRecords, RawVisibility};
 use crate::config::secret::SecretRef;
 
 /// Where the interface of the service answers.
@@ -83,6 +83,8 @@ pub(super) fn check(
         "Cachix never overwrites a path that it has",
         "take `recompress` out",
     );
+    let max_size = raw.max_size.as_ref();
+    let max_size = max_size.and_then(|size| check.size(&below(pointer, "max-size"), size));
     Cache {
         tier,
         nix_priority: raw.nix_priority.unwrap_or(priority_of(tier)),
@@ -92,6 +94,7 @@ pub(super) fn check(
             &raw.public_keys,
             seen,
         ),
+        replica: None,
         kind: CacheKind::Cachix(CachixCache {
             name,
             url: own,
@@ -108,11 +111,12 @@ pub(super) fn check(
                 RawOnError::Fail => OnError::Fail,
                 RawOnError::Warn => OnError::Warn,
             },
+            records: raw.records == RawRecords::Keep,
             written: Written {
                 signing_key: key,
                 compression: method,
                 recompress: false,
-                max_size: None,
+                max_size,
             },
         }),
     }

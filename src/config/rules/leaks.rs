@@ -56,6 +56,12 @@ fn likely(check: &Check<'_>) -> Vec<ByteSpan> {
             let key = |at: usize| format!("{cache}/public-keys/{at}");
             pointers.extend((0..items.len()).map(key));
         }
+        let replicas = check.document.find(&format!("{cache}/replicas"));
+        if let Some(Value::List(items)) = replicas.map(|found| &found.node.value) {
+            pointers.extend((0..items.len()).flat_map(|at| {
+                ["url", "endpoint"].map(|key| format!("{cache}/replicas/{at}/{key}"))
+            }));
+        }
         let found = pointers
             .iter()
             .filter_map(|pointer| check.document.find(pointer));

@@ -15,4 +15,5 @@ pub(super) mod places;
 pub(super) mod project;
 pub(super) mod prune;
 pub(super) mod push;
+mod replicas;
 mod written;

@@ -8,12 +8,22 @@ use crate::config::model::{Pin, PinName, PinTarget};
 use crate::config::problem::Problem;
 use crate::config::raw::RawConfig;
 
+/// What the pins of our records begin with, in a cache that a service keeps.
+const RECORDS: &str = "nanna-cache.";
+
 /// Checks `pins`.
 pub(in crate::config) fn check(check: &mut Check<'_>, raw: &RawConfig) -> IndexMap<PinName, Pin> {
     let mut pins = IndexMap::new();
     for (name, pin) in &raw.pins {
         let pointer = below("/pins", name);
         check.name(&pointer, "a pin", name);
+        if name.starts_with(RECORDS) {
+            let message = format!("`{name}` cannot be the name of a pin");
+            let problem = Problem::new(Code::InvalidName, message).at(check.entry(&pointer), "");
+            let help =
+                format!("what begins with `{RECORDS}` is a record of ours; choose another name");
+            check.report(problem.help(help));
+        }
         let mut targets: Vec<(&str, PinTarget)> = Vec::new();
         if let Some(output) = &pin.output {
             check.installable(&below(&pointer, "output"), output, !raw.systems.is_empty());

@@ -15,7 +15,11 @@ use crate::config::raw::phases::RawExcludeNeeded;
 use crate::config::units::Size;
 
 /// Checks `setup`.
-pub(in crate::config) fn setup(check: &mut Check<'_>, raw: &RawConfig) -> Setup {
+pub(in crate::config) fn setup(
+    check: &mut Check<'_>,
+    raw: &RawConfig,
+    caches: &IndexMap<CacheName, Cache>,
+) -> Setup {
     let pointer = "/setup/nix-conf";
     let nix_conf = match &raw.setup.nix_conf {
         RawNixConf::Dir(dir) => {
@@ -38,7 +42,35 @@ pub(in crate::config) fn setup(check: &mut Check<'_>, raw: &RawConfig) -> Setup 
             }
         },
     };
-    Setup { nix_conf }
+    if check.intact("/caches") {
+        let known = places(caches);
+        let known: Vec<&str> = known.iter().map(String::as_str).collect();
+        for (at, name) in raw.setup.prefer.iter().enumerate() {
+            let pointer = below("/setup/prefer", at.to_string());
+            check.known(&pointer, false, "region or replica", name, &known);
+        }
+    }
+    Setup {
+        nix_conf,
+        prefer: raw.setup.prefer.clone(),
+    }
+}
+
+/// By what caches that have replicas, and these, can be preferred.
+fn places(caches: &IndexMap<CacheName, Cache>) -> Vec<String> {
+    let mut known: Vec<String> = Vec::new();
+    let replicated = |name: &CacheName| {
+        let mut replicas = caches.values().filter_map(|cache| cache.replica.as_ref());
+        replicas.any(|replica| replica.of == *name)
+    };
+    for (name, cache) in caches {
+        if cache.replica.is_some() || replicated(name) {
+            known.extend(cache.called(name).into_iter().map(str::to_owned));
+        }
+    }
+    known.sort();
+    known.dedup();
+    known
 }
 
 /// Reports a word that is not one of those possible.
@@ -161,7 +193,13 @@ fn targets(
                 Classes::Only(classes.iter().map(ClassName::new).collect())
             }
         };
-        targets.insert(cache, classes);
+        // A replica takes what its cache takes.
+        let is_replica = |other: &Cache| other.replica.as_ref().is_some_and(|it| it.of == cache);
+        let replicas = caches.iter().filter(|(_, other)| is_replica(other));
+        let replicas: Vec<CacheName> = replicas.map(|(name, _)| name.clone()).collect();
+        for name in std::iter::once(cache.clone()).chain(replicas) {
+            targets.insert(name, classes.clone());
+        }
     }
     targets
 }

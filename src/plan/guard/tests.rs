@@ -24,6 +24,8 @@ fn budget(name: &str, paths: u64, bytes: u64) -> CacheBudget {
         bytes,
         bytes_after: bytes,
         max_size: None,
+        estimated: false,
+        pins: None,
         must_stay: None,
     }
 }

@@ -80,6 +80,12 @@ pub(super) fn compare(
     }
     // Without setup, nothing changes what Nix asks.
     if before != after && desired.has(Phase::Setup) {
-        changes.order = Some(AskingOrder { before, after });
+        let orders = setup::nearest::orders(desired, observed);
+        let because = orders.iter().map(|order| order.explained(observed));
+        changes.order = Some(AskingOrder {
+            before,
+            after,
+            because: because.collect(),
+        });
     }
 }

@@ -1,7 +1,7 @@
 //! Pins that a service holds: one path under one name, with the past that it keeps by itself.
 //!
-//! A service tells nobody who set a pin. So a pin that is not declared counts as somebody else's: it is named,
-//! and stays.
+//! A service tells nobody who set a pin. So a pin that is not declared counts as somebody else's, unless our
+//! records say that it is ours: it is named, and stays. What becomes of ours is the prune's.
 
 use std::collections::BTreeSet;
 
@@ -15,6 +15,7 @@ use crate::plan::change::Changes;
 use crate::plan::desired::{Cache, Desired};
 use crate::plan::observed::Why;
 use crate::plan::plan::{Advice, Unknown};
+use crate::plan::service::record::{is_record, owned};
 use crate::plan::service::{Keep, ServiceFacts, ServicePin};
 use crate::plan::step::{Effect, Known, Op, Step};
 
@@ -61,7 +62,9 @@ pub(in crate::plan) fn plan(
             return;
         }
     };
-    foreign(desired, coming, held, changes);
+    if let Some(facts) = facts {
+        advise_of_foreign(desired, coming, facts, changes);
+    }
     for pin in desired.config.pins.keys() {
         let current = coming.current(pin);
         if current.len() > 1 {
@@ -88,29 +91,50 @@ pub(in crate::plan) fn plan(
     }
 }
 
-/// Names the pins that are not declared.
-fn foreign(desired: &Desired, coming: &Coming<'_>, held: &[ServicePin], changes: &mut Changes) {
-    let declared: BTreeSet<&str> = desired.config.pins.keys().map(PinName::as_str).collect();
-    let others: Vec<&str> = held
-        .iter()
-        .map(|pin| pin.name.as_str())
-        .filter(|name| !declared.contains(name))
+/// The pins of a cache that are neither declared nor ours.
+pub(in crate::plan) fn foreign<'a>(
+    desired: &Desired,
+    facts: &'a ServiceFacts,
+) -> impl Iterator<Item = &'a ServicePin> {
+    let ours = owned(facts, &desired.config.project);
+    let declared: BTreeSet<String> = desired
+        .config
+        .pins
+        .keys()
+        .map(ToString::to_string)
+        .collect();
+    let held = facts.pins.as_deref().unwrap_or_default();
+    held.iter().filter(move |pin| {
+        let name = pin.name.as_str();
+        !is_record(name) && !declared.contains(name) && !ours.contains_key(name)
+    })
+}
+
+/// Names the pins that are neither declared nor ours.
+fn advise_of_foreign(
+    desired: &Desired,
+    coming: &Coming<'_>,
+    facts: &ServiceFacts,
+    changes: &mut Changes,
+) {
+    let others: Vec<String> = foreign(desired, facts)
+        .map(|pin| pin.name.clone())
         .collect();
     if others.is_empty() {
         return;
     }
-    let count = match others.len() {
-        1 => "1 pin is".to_owned(),
-        many => format!("{many} pins are"),
+    let (count, they) = match others.len() {
+        1 => ("1 pin is".to_owned(), "it is ours: it stays"),
+        many => (format!("{many} pins are"), "they are ours: they stay"),
     };
     changes.advice.push(Advice {
         phase: Phase::Push,
         about: coming.name.to_string(),
         text: format!(
-            "{count} not in cache.yaml, and nobody can tell whose they are, so they stay; remove on the \
-             service's page what is not wanted, or declare it:"
+            "{count} not in cache.yaml, and no record says that {they}. Remove on the service's page what is not \
+             wanted, or declare it, or take it over with `nanna-cache adopt`:"
         ),
-        lines: others.into_iter().map(str::to_owned).collect(),
+        lines: others,
         because: desired.because("the pins of the cache", "/pins"),
     });
 }

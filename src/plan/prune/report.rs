@@ -8,7 +8,6 @@ use crate::nix::store_path::HashPart;
 use crate::plan::address::Phase;
 use crate::plan::address::{Address, prune_address};
 use crate::plan::change::Changes;
-use crate::plan::desired::Desired;
 use crate::plan::need::{MustStay, Need};
 use crate::plan::paths::Row;
 use crate::plan::plan::{Advice, Refusal};
@@ -18,22 +17,6 @@ use std::collections::BTreeSet;
 
 /// The refusal where `max-size` cannot be reached.
 pub const UNREACHABLE: &str = "prune-max-size";
-
-/// Says what becomes of a cache that its service prunes.
-pub(super) fn advise_service(desired: &Desired, name: &CacheName, changes: &mut Changes) {
-    if !desired.config.prune.enabled {
-        return;
-    }
-    changes.advice.push(Advice {
-        phase: Phase::Prune,
-        about: name.to_string(),
-        text: "its service tells neither its size nor its paths, and deletes what was used least when the account is \
-               full: retention and priority do not act there, pins do"
-            .to_owned(),
-        lines: Vec::new(),
-        because: desired.because("the cache is of a service", &format!("/caches/{name}")),
-    });
-}
 
 impl Place<'_> {
     pub(super) fn report(&self, need: &Need, changes: &mut Changes) {
@@ -210,9 +193,8 @@ impl Place<'_> {
                 Size(room.limit)
             ),
             help: format!(
-                "raise caches.{}.max-size, or end some of this; or pass --allow max-size={} to leave it \
-                 so this once",
-                self.name,
+                "raise {}, or end some of this; or pass --allow max-size={} to leave it so this once",
+                self.desired.config.words(&format!("/caches/{}/max-size", self.name)),
                 compact(total),
             ),
         });

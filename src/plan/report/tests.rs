@@ -43,6 +43,7 @@ fn report<const N: usize>(outcomes: [Outcome; N]) -> Report {
         steps: steps.into(),
         phases: Vec::new(),
         remaining: Remaining::Converged,
+        unreached: Vec::new(),
         errors: Vec::new(),
         second_look: None,
         busy: false,
@@ -110,6 +111,39 @@ fn a_run_that_was_interrupted_or_left_something_is_not_whole() {
         open.remaining = remaining;
         assert!(!open.is_whole(), "{:?}", open.remaining);
     }
+}
+
+/// What a service did not do on a bad day leaves the run whole, but nothing beside it does.
+#[test]
+fn what_was_tolerated_may_be_left_or_unseen() {
+    let tolerated = || Outcome::Tolerated { why: String::new() };
+    let unknown = || Seen::Unknown {
+        why: Why(String::new()),
+    };
+    let mut run = report([]);
+    run.steps = vec![
+        step("push/team/apps", 0, (0, 0), tolerated()),
+        step("push/dev/apps", 0, (10, 1_000), done()),
+    ];
+    assert!(run.is_whole());
+    let (team, dev) = (run.steps[0].address.clone(), run.steps[1].address.clone());
+    for (left, whole) in [
+        (vec![team.clone()], true),
+        (vec![dev.clone()], false),
+        (vec![team, dev], false),
+        (vec![], false),
+    ] {
+        run.remaining = Remaining::Steps { steps: left };
+        assert_eq!(run.is_whole(), whole, "{:?}", run.remaining);
+    }
+    run.remaining = Remaining::Unconfirmed {
+        why: Why(String::new()),
+    };
+    assert!(!run.is_whole(), "nothing says what was not seen");
+    run.steps[0].seen = Some(unknown());
+    assert!(run.is_whole());
+    run.steps[1].seen = Some(unknown());
+    assert!(!run.is_whole());
 }
 
 fn step(address: &str, stage: u32, did: (u64, u64), outcome: Outcome) -> StepOutcome {
@@ -196,4 +230,14 @@ fn what_a_step_promises_is_said_without_numbers() {
         objects: Vec::new(),
     };
     assert_eq!(promise(&sweep), "sweep unnamed files from dev");
+    let create = |folder: &str| {
+        promise(&Op::CreateCache {
+            cache: crate::plan::testing::cache("dev"),
+            folder: folder.to_owned(),
+            before: None,
+            info: String::new(),
+        })
+    };
+    assert_eq!(create("/c"), "make the cache dev in /c");
+    assert_eq!(create("s3://c"), "make the cache dev at s3://c");
 }

@@ -3,7 +3,7 @@
 use crate::config::secret::SecretRef;
 use crate::plan::address::{
     Address, Phase, build_address, cache_address, fragment_address, key_address, nix_conf_address,
-    pin_address, prune_address, push_address, sweep_address, tuning_address,
+    pin_address, prune_address, push_address, record_address, sweep_address, tuning_address,
 };
 use crate::plan::desired::{Desired, TopSource};
 use crate::plan::optimize::warm_outputs;
@@ -35,11 +35,14 @@ pub fn possible(desired: &Desired) -> Vec<Address> {
     builds.sort_unstable();
     builds.dedup();
     all.extend(builds.into_iter().map(build_address));
-    for cache in desired.caches.keys() {
+    for (cache, declared) in &desired.caches {
         let classes = config.classes.keys();
         let classes = classes.filter(|class| desired.pushes(cache, class));
         all.extend(classes.map(|class| push_address(cache, class.as_str())));
         all.extend(config.pins.keys().map(|pin| pin_address(cache, pin)));
+        if declared.place.service().is_some_and(|it| it.records) {
+            all.push(record_address(cache));
+        }
     }
     if desired.conf.is_some() {
         all.push(tuning_address());
@@ -62,7 +65,9 @@ pub fn possible(desired: &Desired) -> Vec<Address> {
 #[must_use]
 pub fn can_choose(desired: &Desired, selector: &str) -> bool {
     let of_pin = |cache: &crate::config::model::CacheName| {
-        selector.starts_with(&format!("{}/{cache}/pin-", Phase::Push))
+        [Phase::Push, Phase::Prune]
+            .iter()
+            .any(|phase| selector.starts_with(&format!("{phase}/{cache}/pin-")))
     };
     possible(desired)
         .iter()

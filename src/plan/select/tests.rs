@@ -104,6 +104,7 @@ fn a_phase_keeps_its_steps_and_what_concerns_them() {
     plan.order = Some(crate::plan::plan::AskingOrder {
         before: Vec::new(),
         after: Vec::new(),
+        because: Vec::new(),
     });
     let ordered = |part: &str| {
         let selection = Selection {

@@ -37,8 +37,10 @@ pub(super) fn folder(
                         code: "setup-other-store".to_owned(),
                         text: format!("{} {text}", cache.place.shown()),
                         help: format!(
-                            "give caches.{name}.{} another folder",
-                            cache.place.setting()
+                            "give {} another folder",
+                            desired
+                                .config
+                                .words(&format!("/caches/{name}/{}", cache.place.setting()))
                         ),
                     });
                     return;

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::key::{self, State};
-use super::{Own, ask, login, own_file, section, step};
+use super::{Own, ask, login, nearest, own_file, section, step};
 use crate::config::model::CacheName;
 use crate::plan::address::{Address, Phase, fragment_address, key_address};
 use crate::plan::change::Changes;
@@ -30,18 +30,27 @@ fn is_keyless(desired: &Desired, observed: &Observed, name: &CacheName, cache: &
 
 /// The substituters that we add, with their priorities, in the order of asking.
 pub(in crate::plan) fn substituters(desired: &Desired, observed: &Observed) -> Vec<(String, u32)> {
+    let turns = nearest::turns(desired, observed);
     let folders = desired
         .caches
         .iter()
         .filter(|(name, cache)| !is_keyless(desired, observed, name, cache))
-        .map(|(_, cache)| cache)
-        .map(|cache| (cache.place.substituter(), cache.nix_priority));
+        .map(|(name, cache)| {
+            let url = cache.place.substituter();
+            // The first is asked by the priority that its own nix-cache-info says.
+            match turns.get(name).filter(|turn| **turn > 0) {
+                None => (url, cache.nix_priority),
+                Some(turn) => {
+                    let priority = cache.nix_priority.saturating_add(*turn);
+                    (with_priority(&url, priority), priority)
+                }
+            }
+        });
     let upstreams = desired.upstreams.iter().map(|(name, upstream)| {
         let setting = format!("/caches/{name}/nix-priority");
         let given = desired.config.places.keys.contains_key(&setting);
         let url = if given {
-            let sign = if upstream.url.contains('?') { '&' } else { '?' };
-            format!("{}{sign}priority={}", upstream.url, upstream.nix_priority)
+            with_priority(&upstream.url, upstream.nix_priority)
         } else {
             upstream.url.clone()
         };
@@ -50,6 +59,11 @@ pub(in crate::plan) fn substituters(desired: &Desired, observed: &Observed) -> V
     let mut all: Vec<(String, u32)> = folders.chain(upstreams).collect();
     all.sort_by_key(|(_, priority)| *priority);
     all
+}
+
+fn with_priority(url: &str, priority: u32) -> String {
+    let sign = if url.contains('?') { '&' } else { '?' };
+    format!("{url}{sign}priority={priority}")
 }
 
 /// The public keys that we add, and what is not known yet.
@@ -165,7 +179,11 @@ pub(super) fn file(
     if before.as_deref() == Some(after.as_str()) {
         return;
     }
-    let because = desired.because("the declared caches, for Nix", "/setup/nix-conf");
+    let mut rule = "the declared caches, for Nix".to_owned();
+    for order in nearest::orders(desired, observed) {
+        rule = format!("{rule}; {}", order.words());
+    }
+    let because = desired.because(rule, "/setup/nix-conf");
     if let Some(why) = why {
         ask(Phase::Setup, path, (why, &after), because, changes);
         return;

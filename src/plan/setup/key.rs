@@ -129,7 +129,7 @@ pub(super) fn plan(
     let Some(state) = state(desired, observed, name, signing) else {
         return;
     };
-    let setting = format!("caches.{name}.signing-key");
+    let setting = desired.config.words(&format!("/caches/{name}/signing-key"));
     let what = format!("signing key of {name}");
     let (code, text, help) = match state {
         State::Here(_) | State::Shared(_) => return,
@@ -182,7 +182,8 @@ pub(super) fn plan(
             } else {
                 format!(
                     "bring the old key back, or sign with a key of another name, and keep the old public \
-                     key in caches.{name}.public-keys"
+                     key in {}",
+                    public_keys(desired, name)
                 )
             };
             (DIFFERS, text, help)
@@ -247,9 +248,13 @@ fn left_out(desired: &Desired, name: &CacheName) -> String {
         return String::new();
     }
     format!(
-        "; until its public key is known, Nix is not told of {name}: who only reads it puts the key into \
-         caches.{name}.public-keys"
+        "; until its public key is known, Nix is not told of {name}: who only reads it puts the key into {}",
+        public_keys(desired, name)
     )
+}
+
+fn public_keys(desired: &Desired, name: &CacheName) -> String {
+    desired.config.words(&format!("/caches/{name}/public-keys"))
 }
 
 fn place(desired: &Desired, signing: &Signing) -> String {

@@ -7,12 +7,14 @@ use super::step;
 use crate::config::model::{CacheName, Visibility};
 use crate::nix::key::PublicKey;
 use crate::plan::address::{
-    Address, Phase, cache_address, fragment_address, pin_address, push_address,
+    Address, Phase, cache_address, fragment_address, pin_address, push_address, record_address,
+    unpin_address,
 };
 use crate::plan::change::Changes;
 use crate::plan::desired::{Cache, Desired};
 use crate::plan::observed::{Observation, Observed, Why};
 use crate::plan::plan::{Advice, Refusal, Unknown};
+use crate::plan::service::record::owned;
 use crate::plan::service::{Service, ServiceFacts};
 use crate::plan::step::Op;
 
@@ -149,7 +151,7 @@ impl One<'_> {
         let line = line.map_or_else(String::new, |place| format!(" (line {})", place.line));
         let others: Vec<&str> = others.into_iter().map(String::as_str).collect();
         changes.refusals.push(Refusal {
-            steps: self.addresses(),
+            steps: self.addresses(facts),
             code: OTHER_KEY.to_owned(),
             text: format!(
                 "{} signs with {}, which is not among the public-keys that are declared for it{line}",
@@ -164,12 +166,15 @@ impl One<'_> {
     }
 
     /// Whatever could be done with the cache.
-    fn addresses(&self) -> Vec<Address> {
+    fn addresses(&self, facts: &ServiceFacts) -> Vec<Address> {
         let config = &self.desired.config;
         let classes = config.classes.keys();
         let mut all = vec![fragment_address()];
         all.extend(classes.map(|class| push_address(self.name, class.as_str())));
         all.extend(config.pins.keys().map(|pin| pin_address(self.name, pin)));
+        all.push(record_address(self.name));
+        let ours = owned(facts, &config.project);
+        all.extend(ours.keys().map(|pin| unpin_address(self.name, pin)));
         all
     }
 }

@@ -36,7 +36,7 @@ use tokio::task::JoinSet;
 use super::{
     Area, CacheStore, CacheView, Listed, Meta, Object, Outcome, Put, SMALL_OBJECT, StoreError,
 };
-use crate::plan::observed::Capabilities;
+use crate::plan::observed::{Capabilities, Requests as Sent};
 use crate::plan::time::Time;
 use crate::sys::clock;
 use crate::sys::http;
@@ -278,6 +278,11 @@ impl CacheView for BucketStore {
             self.head("nix-cache-info")?;
         }
         Ok(self.inner.facts.now().unwrap_or(Time(clock::unix())))
+    }
+
+    fn sent(&self) -> Option<Sent> {
+        let Requests { lists, reads, .. } = self.requests();
+        Some(Sent { lists, reads })
     }
 
     fn has_folders(&self) -> Result<bool, StoreError> {

@@ -30,7 +30,7 @@ pub mod terms;
 use std::io::Read;
 
 use crate::nix::store_path::HashPart;
-use crate::plan::observed::Capabilities;
+use crate::plan::observed::{Capabilities, Requests};
 use crate::plan::time::Time;
 use crate::transfer::pipeline::FINISHERS;
 use crate::transfer::sink::Sink;
@@ -291,6 +291,11 @@ pub trait CacheView: Send + Sync {
     /// # Errors
     /// It cannot be found out.
     fn now(&self) -> Result<Time, StoreError>;
+
+    /// How many requests it has sent, where each one counts; `None`: it sends none.
+    fn sent(&self) -> Option<Requests> {
+        None
+    }
 
     /// Whether the folders that an opening Nix would otherwise create are there (true where the
     /// store has no folders).

@@ -6,20 +6,22 @@ use reqwest::Method;
 
 use super::wire::{CacheObject, NewCache, NewKey, User};
 use super::{CachixError, Client, QUESTION};
-use crate::nix::store_path::HashPart;
+use crate::nix::store_path::{HashPart, StoreDir};
 use crate::plan::observed::{CacheContent, Observation, Why};
 use crate::plan::service::ServiceFacts;
+use crate::plan::service::record::Records;
 
 /// Nobody stops a look that has its own short patience.
-fn never() -> bool {
+pub(super) fn never() -> bool {
     false
 }
 
 impl Client {
     /// What the service says of the cache. `Absent`: it says that there is none, to a caller whom it
     /// would tell; without a token nobody can tell that from a private one, so that is unknown.
+    /// With a directory of store paths, our records are read, too.
     #[must_use]
-    pub fn observe(&self) -> Observation<CacheContent> {
+    pub fn observe(&self, records: Option<&StoreDir>) -> Observation<CacheContent> {
         let what = "look at the cache";
         let object = self
             .ask(
@@ -33,7 +35,10 @@ impl Client {
         let object = match object {
             Ok(object) => object,
             Err(CachixError::Absent { .. }) => return Observation::Absent,
-            Err(error) => return Observation::Unknown(Why(format!("failed to {error}"))),
+            Err(error) if error.is_outage() => {
+                return Observation::Unknown(Why(format!("failed to {error}")));
+            }
+            Err(error) => return Observation::Error(Why(format!("failed to {error}"))),
         };
         let mut unseen = Vec::new();
         if object.uri.trim_end_matches('/') != self.url {
@@ -52,6 +57,13 @@ impl Client {
                 None
             }
         };
+        let pins = self
+            .pins(&never)
+            .map_err(|error| format!("failed to {error}"));
+        let records = match (&pins, records) {
+            (Ok(pins), Some(store_dir)) => self.records(pins, store_dir, &mut unseen),
+            _ => Records::default(),
+        };
         let may_write = matches!(object.permission.as_deref(), Some("Write" | "Admin"));
         Observation::Present(CacheContent {
             info,
@@ -61,9 +73,8 @@ impl Client {
                 keys: object.public_signing_keys,
                 has_token: self.has_token(),
                 may_write,
-                pins: self
-                    .pins(&never)
-                    .map_err(|error| format!("failed to {error}")),
+                pins,
+                records,
                 unseen,
             }),
             ..CacheContent::default()

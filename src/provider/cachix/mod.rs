@@ -8,8 +8,9 @@
 //! The interface is not documented as a whole. `docs/cachix.md` says what of it is only inferred.
 
 mod look;
-mod pins;
+pub mod pins;
 pub mod push;
+mod records;
 mod sink;
 mod token;
 mod wire;

@@ -78,7 +78,7 @@ fn only_a_failure_of_the_service_is_an_outage() {
 #[test]
 fn nobody_answers_in_a_short_time_and_words() {
     let began = std::time::Instant::now();
-    let Observation::Unknown(why) = client(None).observe() else {
+    let Observation::Unknown(why) = client(None).observe(None) else {
         panic!("somebody answered")
     };
     assert!(

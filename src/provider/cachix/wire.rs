@@ -24,6 +24,8 @@ pub(super) struct PinObject {
     #[serde(default)]
     pub(super) keep: Option<WireKeep>,
     #[serde(default)]
+    pub(super) created_on: Option<String>,
+    #[serde(default)]
     pub(super) last_revision: Option<Revision>,
 }
 

@@ -5,6 +5,7 @@
 //! remembered for as long as Nix would. It must not decide what follows from an answer.
 
 mod ask;
+mod distance;
 mod memory;
 mod offline;
 
@@ -13,6 +14,7 @@ use std::collections::BTreeSet;
 use camino::Utf8PathBuf;
 
 pub use ask::information;
+pub use distance::distances;
 pub use offline::{Local, signed};
 
 use self::memory::Memory;

@@ -6,6 +6,7 @@ use super::{Detail, Group, Line, Options, PhaseView, Symbol};
 use crate::config::model::CacheName;
 use crate::plan::address::Phase;
 use crate::plan::plan::{AskingOrder, CacheBudget, Plan};
+use crate::plan::service::record::KEPT_DAYS;
 use crate::plan::step::{Op, Scope, Step};
 use crate::plan::summary::{Kind, Summary};
 use crate::render::layout::safe;
@@ -16,6 +17,8 @@ const fn cache_of(op: &Op) -> Option<&CacheName> {
     match op {
         Op::Push { cache, .. }
         | Op::Pin { cache, .. }
+        | Op::Record { cache, .. }
+        | Op::Unpin { cache, .. }
         | Op::Prune { cache, .. }
         | Op::Sweep { cache, .. } => Some(cache),
         Op::WriteFile { .. }
@@ -72,6 +75,12 @@ pub(super) fn phase(
     (!groups.is_empty() || order.is_some()).then_some(PhaseView {
         phase,
         groups,
+        order_because: if order.is_some() {
+            let because = plan.order.iter().flat_map(|order| &order.because);
+            because.map(|text| safe(text)).collect()
+        } else {
+            Vec::new()
+        },
         order,
     })
 }
@@ -97,7 +106,8 @@ fn group(
     }
     let mut lines: Vec<Line> = steps
         .iter()
-        .filter(|step| step.op.kind() != Kind::Renew)
+        // A record is said, for what is in it may become public.
+        .filter(|step| step.op.kind() != Kind::Renew || matches!(step.op, Op::Record { .. }))
         .map(|step| line::line(plan, step, options.detail))
         .collect();
     lines.extend(renewals(steps));
@@ -145,6 +155,17 @@ fn title(phase: Phase, cache: &CacheName, budget: Option<&CacheBudget>, steps: &
 fn facts(phase: Phase, steps: &[&Step], budget: Option<&CacheBudget>) -> Vec<String> {
     let sum = Summary::of_steps(steps.iter().copied());
     let mut facts = Vec::new();
+    if let Some(budget) = budget.filter(|budget| budget.estimated && phase == Phase::Prune) {
+        let pins = budget.pins.unwrap_or(sum.unpin);
+        facts.push(format!("{} of {}", count(sum.unpin), things(pins, "pin")));
+        facts.push(format!(
+            "estimate: {} pushed in the last {KEPT_DAYS} days",
+            budget
+                .max_size
+                .map_or_else(|| size(budget.bytes), |max| size_of(budget.bytes, max))
+        ));
+        return facts;
+    }
     if phase == Phase::Prune {
         let paths = sum.delete_paths;
         facts.push(match budget {

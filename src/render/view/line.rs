@@ -8,8 +8,9 @@ use crate::plan::address::Address;
 use crate::plan::observed::Nar;
 use crate::plan::plan::{Plan, Refusal};
 use crate::plan::record::FOLDER;
+use crate::plan::service::record::KEPT_DAYS;
 use crate::plan::step::{
-    DropReason, Known, Op, PathToDrop, PathToPush, RootToWrite, Selector, Step,
+    DropReason, Known, Op, PathToDrop, PathToPush, PinToRecord, RootToWrite, Selector, Step,
 };
 use crate::plan::summary::Kind;
 use crate::plan::time::Time;
@@ -128,7 +129,12 @@ fn fill(plan: &Plan, step: &Step, line: &mut Line, notes: &mut Vec<String>, most
             line.items = drv.iter().map(|drv| plain(Symbol::Work, drv)).collect();
         }
         Op::WriteFile { .. } | Op::EditFile { .. } => {}
-        Op::Push { .. } | Op::Pin { .. } | Op::Prune { .. } | Op::Sweep { .. } => {
+        Op::Push { .. }
+        | Op::Pin { .. }
+        | Op::Record { .. }
+        | Op::Unpin { .. }
+        | Op::Prune { .. }
+        | Op::Sweep { .. } => {
             fill_of_cache(plan, step, line, notes, most);
         }
     }
@@ -171,6 +177,13 @@ fn fill_of_cache(plan: &Plan, step: &Step, line: &mut Line, notes: &mut Vec<Stri
             line.items
                 .extend(remove.iter().map(|path| plain(Symbol::Delete, path)));
         }
+        Op::Record {
+            pins, is_public, ..
+        } => record(line, notes, pins, *is_public),
+        Op::Unpin { name, path, .. } => {
+            line.label = format!("pin {}", safe(name));
+            line.items = vec![plain(Symbol::Delete, path)];
+        }
         Op::Prune {
             class,
             paths,
@@ -209,6 +222,40 @@ fn fill_of_cache(plan: &Plan, step: &Step, line: &mut Line, notes: &mut Vec<Stri
         | Op::Warm { .. }
         | Op::Build { .. } => {}
     }
+}
+
+/// A record, and who can read it.
+fn record(line: &mut Line, notes: &mut Vec<String>, pins: &[PinToRecord], is_public: bool) {
+    "record".clone_into(&mut line.label);
+    let (adopted, ours): (Vec<_>, Vec<_>) = pins.iter().partition(|pin| pin.adopted);
+    if adopted.is_empty() {
+        notes.push(format!(
+            "what this run pushes and pins, kept for {KEPT_DAYS} days"
+        ));
+    } else {
+        line.count = things(adopted.len() as u64, "pin");
+        notes.push("to be ours from now: a prune ends them unless cache.yaml has them".to_owned());
+    }
+    if !ours.is_empty() {
+        notes.push(format!(
+            "with {} that are ours",
+            things(ours.len() as u64, "pin")
+        ));
+    }
+    if is_public {
+        notes.push("everybody can read it, with project, commit and run".to_owned());
+    }
+    let item = |pin: &&PinToRecord| Item {
+        symbol: if pin.adopted {
+            Symbol::Change
+        } else {
+            Symbol::Renew
+        },
+        text: format!("{} {}", safe(&pin.name), pin.claim.path),
+        bytes: String::new(),
+        note: String::new(),
+    };
+    line.items = adopted.iter().chain(&ours).map(item).collect();
 }
 
 impl Line {

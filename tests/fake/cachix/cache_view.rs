@@ -6,7 +6,7 @@ use super::collect;
 use super::nar_file;
 use super::read;
 use super::stand_in::Shared;
-use super::world::{Cache, Entry, Pin};
+use super::world::{Cache, Entry, Pin, Revision};
 
 /// One cache. Every method panics where it is not there, [`CacheView::exists`] apart.
 #[derive(Clone)]
@@ -83,6 +83,25 @@ impl CacheView {
             cache.pins.retain(|pin| pin.name != name);
             cache.pins.len() < before
         })
+    }
+
+    /// Lets a pin name a path (in full), as a person on the web site does.
+    pub fn set_pin(&self, name: &str, store_path: &str) {
+        self.with(|cache| {
+            let now = self.shared.clock.now();
+            cache.pins.retain(|pin| pin.name != name);
+            cache.pins.push(Pin {
+                name: name.to_owned(),
+                keep: serde_json::json!({ "tag": "Forever" }),
+                created: now,
+                revisions: vec![Revision {
+                    number: 1,
+                    store_path: store_path.to_owned(),
+                    artifacts: Vec::new(),
+                    created: now,
+                }],
+            });
+        });
     }
 
     /// Takes a path away; whether it was there.

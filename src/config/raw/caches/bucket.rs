@@ -4,6 +4,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::{RawCompression, RawSigningKey};
+use crate::config::raw::NAME_PATTERN;
 use crate::config::units::SIZE_PATTERN;
 
 /// A structure with the keys of every bucket, and its own.
@@ -53,11 +54,52 @@ macro_rules! bucket {
             #[schemars(extend("default" = {"method": "zstd"}, "examples" = [{"method": "zstd", "level": 3}]))]
             pub(crate) compression: RawCompression,
             /// How many bytes the compressed NARs of the cache may have together. Over that, prune
-            /// deletes the least important first. Without it the cache may grow.
+            /// deletes the least important first. Without it the cache may grow. Of a cache of type `cachix`, whose
+            /// service tells no sizes, our records give an estimate, and prune only advises.
             #[schemars(regex(pattern = SIZE_PATTERN), extend("examples" = ["20 GiB", "50 GB"]))]
             pub(crate) max_size: Option<String>,
+            /// The same cache in other places, so that everybody has one nearby. Each is written as the
+            /// cache itself is, with the same keys, classes and limits; Nix asks the nearest first.
+            #[serde(default)]
+            #[schemars(extend("default" = [], "examples" = [[{"region": "eu-west-1", "bucket": "team-nix-cache-eu"}]]))]
+            pub(crate) replicas: Vec<RawReplica>,
         }
     };
+}
+
+/// Another place of a cache: what it does not set is as in the cache.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+#[schemars(inline)]
+pub(crate) struct RawReplica {
+    /// What it is called: the replica `eu` of the cache `team` is the cache `team@eu` in plans and
+    /// flags. Without it the region names it.
+    #[schemars(regex(pattern = NAME_PATTERN), extend("examples" = ["eu"]))]
+    pub(crate) name: Option<String>,
+    /// Region of its bucket. Without it that of the cache. For `gcs` and `azure` it is a name alone.
+    #[schemars(length(min = 1), extend("examples" = ["eu-west-1"]))]
+    pub(crate) region: Option<String>,
+    /// Name of its bucket, for `s3` and `gcs`. Without it that of the cache.
+    #[schemars(length(min = 1), extend("examples" = ["team-nix-cache-eu"]))]
+    pub(crate) bucket: Option<String>,
+    /// Name of its storage account, for `azure`. Without it that of the cache.
+    #[schemars(length(min = 1), extend("examples" = ["teamstorageeu"]))]
+    pub(crate) account: Option<String>,
+    /// Name of its container, for `azure`. Without it that of the cache.
+    #[schemars(length(min = 1), extend("examples" = ["nix-cache"]))]
+    pub(crate) container: Option<String>,
+    /// What the keys of its objects begin with. Without it as in the cache.
+    #[schemars(length(min = 1), extend("examples" = ["nix"]))]
+    pub(crate) prefix: Option<String>,
+    /// Where its storage answers. Without it as for the cache.
+    #[schemars(length(min = 1), extend("examples" = ["https://s3.eu.example.org"]))]
+    pub(crate) endpoint: Option<String>,
+    /// By which URL Nix reads it; never that of the cache. Without it the storage's own address.
+    #[schemars(length(min = 1), extend("examples" = ["https://cache-eu.example.org"]))]
+    pub(crate) url: Option<String>,
+    /// Allow `http://` for it. Without it as for the cache.
+    #[schemars(extend("examples" = [true]))]
+    pub(crate) insecure: Option<bool>,
 }
 
 bucket! {

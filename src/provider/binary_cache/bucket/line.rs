@@ -10,7 +10,7 @@ use std::time::Duration;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, SemaphorePermit};
 
 /// KiB of all files together that are in memory because they are being sent.
-const MEMORY: u32 = 40 << 10;
+const MEMORY: u32 = 24 << 10;
 
 /// Bytes from which on a body is a large one.
 const LARGE: usize = 1 << 20;

@@ -26,7 +26,7 @@ const IN_MEMORY: usize = 256 << 10;
 const WHOLE: u64 = 16 << 20;
 
 /// Bytes of a part, unless the file would have too many of them.
-const PART: u64 = 8 << 20;
+const PART: u64 = 6 << 20;
 
 /// A storage takes 10,000 parts (50,000 on Azure).
 const PARTS: u64 = 9_000;
