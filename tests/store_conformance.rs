@@ -142,7 +142,7 @@ fn azurite() {
 
 #[test]
 fn what_a_push_has_seen_to_be_there_is_not_asked_for_again() {
-    use nanna_cache::provider::binary_cache::push::push;
+    use nanna_cache::provider::binary_cache::push::{Batch, push};
     use nanna_cache::provider::binary_cache::{CacheStore as _, narinfo_key};
     use nanna_cache::sys::clock::SystemClock;
     use nanna_cache::transfer::progress::Progress;
@@ -151,7 +151,7 @@ fn what_a_push_has_seen_to_be_there_is_not_asked_for_again() {
     let store = open(&server, "");
     store.create(cache_support::INFO).unwrap();
     let mut world = cache_support::world(12);
-    let send = |batch| {
+    let send = |batch: &Batch| {
         // Another process.
         let store = open(&server, "");
         let done = push(&store, batch, &SystemClock::new(), &Progress::default()).unwrap();

@@ -1,6 +1,7 @@
 //! Where credentials are: the environment, the profile files of AWS, the machine itself.
 
 use camino::Utf8Path;
+use object_store::aws::{AmazonS3Builder, AmazonS3ConfigKey};
 
 use super::StoreError;
 use crate::sys::file;
@@ -36,7 +37,7 @@ pub(super) fn variable(host: &Host, name: &str) -> Result<Option<String>, StoreE
 ///
 /// # Errors
 /// It does not.
-pub(super) fn check_file(host: &Host, name: &str) -> Result<(), StoreError> {
+fn check_file(host: &Host, name: &str) -> Result<(), StoreError> {
     let Some(path) = host.filled(name) else {
         return Ok(());
     };
@@ -58,6 +59,72 @@ pub(super) fn runs_in(word: &str) -> bool {
         let found = found.ok().flatten();
         found.is_some_and(|bytes| String::from_utf8_lossy(&bytes).contains(word))
     })
+}
+
+/// Whether a service hands out credentials.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Lent {
+    No,
+    /// The machine looks as if there were one.
+    Perhaps,
+    /// Variables name one.
+    Yes,
+}
+
+/// The services of AWS that hand out credentials.
+///
+/// # Errors
+/// What variables say of them cannot be sent.
+pub(super) fn services(
+    mut builder: AmazonS3Builder,
+    host: &Host,
+) -> Result<(AmazonS3Builder, Lent), StoreError> {
+    use AmazonS3ConfigKey as Key;
+    for (name, key) in [
+        ("AWS_WEB_IDENTITY_TOKEN_FILE", Key::WebIdentityTokenFile),
+        ("AWS_ROLE_ARN", Key::RoleArn),
+        ("AWS_ROLE_SESSION_NAME", Key::RoleSessionName),
+        ("AWS_ENDPOINT_URL_STS", Key::StsEndpoint),
+        (
+            "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI",
+            Key::ContainerCredentialsRelativeUri,
+        ),
+        (
+            "AWS_CONTAINER_CREDENTIALS_FULL_URI",
+            Key::ContainerCredentialsFullUri,
+        ),
+        (
+            "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE",
+            Key::ContainerAuthorizationTokenFile,
+        ),
+    ] {
+        if let Some(value) = host.filled(name) {
+            // All but the files are sent; those have names of any characters.
+            let value = if name.ends_with("_FILE") {
+                Some(value.to_owned())
+            } else {
+                usable(name, value)?
+            };
+            if let Some(value) = value {
+                builder = builder.with_config(key, value);
+            }
+        }
+    }
+    check_file(host, "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE")?;
+    let is_given = |name: &str| host.filled(name).is_some();
+    let service = is_given("AWS_CONTAINER_CREDENTIALS_RELATIVE_URI")
+        || (is_given("AWS_WEB_IDENTITY_TOKEN_FILE") && is_given("AWS_ROLE_ARN"))
+        || (is_given("AWS_CONTAINER_CREDENTIALS_FULL_URI")
+            && is_given("AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE"));
+    let metadata = host.filled("AWS_EC2_METADATA_DISABLED") != Some("true");
+    let lent = if service {
+        Lent::Yes
+    } else if metadata && runs_in("Amazon EC2") {
+        Lent::Perhaps
+    } else {
+        Lent::No
+    };
+    Ok((builder, lent))
 }
 
 /// The profile that is in effect, of `~/.aws/credentials` and `~/.aws/config`.

@@ -120,9 +120,8 @@ impl Inner {
         bytes: Vec<u8>,
     ) -> object_store::Result<Outcome> {
         let options = PutOptions::from(PutMode::Create);
-        let error = match self.store.put_opts(path, bytes.into(), options).await {
-            Ok(_) => return Ok(Outcome::Written),
-            Err(error) => error,
+        let Err(error) = self.store.put_opts(path, bytes.into(), options).await else {
+            return Ok(Outcome::Written);
         };
         let by_condition = match &error {
             Error::Precondition { .. } => true,

@@ -8,14 +8,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use camino::Utf8Path;
-use object_store::aws::{AmazonS3Builder, AmazonS3ConfigKey, S3ConditionalPut};
+use object_store::aws::{AmazonS3Builder, S3ConditionalPut};
 use object_store::azure::{AzureConfigKey, MicrosoftAzureBuilder};
 use object_store::gcp::{GoogleCloudStorageBuilder, GoogleConfigKey};
 use object_store::list::PaginatedListStore;
 use object_store::{ClientOptions, ObjectStore, RetryConfig};
 use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
 
-use super::credentials::{MAX, Profile, check_file, runs_in, usable, variable};
+use super::credentials::{Lent, MAX, Profile, runs_in, services, usable, variable};
 use super::fault::{Asked, fault};
 use super::lender;
 use super::line::Line;
@@ -103,9 +103,9 @@ impl BucketStore {
             facts: Arc::default(),
         };
         let parts = match bucket.storage {
-            Storage::S3 => s3(bucket, host, wire)?,
-            Storage::Gcs => gcs(bucket, host, wire)?,
-            Storage::Azure => azure(bucket, host, wire)?,
+            Storage::S3 => s3(bucket, host, &wire)?,
+            Storage::Gcs => gcs(bucket, host, &wire)?,
+            Storage::Azure => azure(bucket, host, &wire)?,
         };
         Ok(Self::new(parts, &bucket.prefix, &bucket.name, identity))
     }
@@ -186,8 +186,7 @@ fn place(
     }
 }
 
-fn s3(bucket: &Bucket, host: &Host, wire: Wire) -> Result<Parts, StoreError> {
-    use AmazonS3ConfigKey as Key;
+fn s3(bucket: &Bucket, host: &Host, wire: &Wire) -> Result<Parts, StoreError> {
     let failed = failed(bucket);
     let profile = Profile::read(host);
     let in_profile = |entry: &str| profile.as_ref().and_then(|profile| profile.get(entry));
@@ -207,7 +206,7 @@ fn s3(bucket: &Bucket, host: &Host, wire: Wire) -> Result<Parts, StoreError> {
     if let Some(endpoint) = &bucket.endpoint {
         builder = builder.with_endpoint(endpoint);
     }
-    let (mut has, mut is_guess) = (true, false);
+    let (mut has, mut lent) = (true, Lent::No);
     // A key in the environment goes with the secret and the token there, never with a profile's.
     let from_environment = variable(host, "AWS_ACCESS_KEY_ID")?.is_some();
     let take = |name: &str, entry: &str| {
@@ -227,48 +226,13 @@ fn s3(bucket: &Bucket, host: &Host, wire: Wire) -> Result<Parts, StoreError> {
             builder = builder.with_token(token);
         }
     } else {
-        for (name, key) in [
-            ("AWS_WEB_IDENTITY_TOKEN_FILE", Key::WebIdentityTokenFile),
-            ("AWS_ROLE_ARN", Key::RoleArn),
-            ("AWS_ROLE_SESSION_NAME", Key::RoleSessionName),
-            ("AWS_ENDPOINT_URL_STS", Key::StsEndpoint),
-            (
-                "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI",
-                Key::ContainerCredentialsRelativeUri,
-            ),
-            (
-                "AWS_CONTAINER_CREDENTIALS_FULL_URI",
-                Key::ContainerCredentialsFullUri,
-            ),
-            (
-                "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE",
-                Key::ContainerAuthorizationTokenFile,
-            ),
-        ] {
-            if let Some(value) = host.filled(name) {
-                // All but the files are sent; those have names of any characters.
-                let value = if name.ends_with("_FILE") {
-                    Some(value.to_owned())
-                } else {
-                    usable(name, value)?
-                };
-                builder = value.map_or(builder.clone(), |value| builder.with_config(key, value));
-            }
-        }
-        check_file(host, "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE")?;
-        let is_given = |name: &str| host.filled(name).is_some();
-        let service = is_given("AWS_CONTAINER_CREDENTIALS_RELATIVE_URI")
-            || (is_given("AWS_WEB_IDENTITY_TOKEN_FILE") && is_given("AWS_ROLE_ARN"))
-            || (is_given("AWS_CONTAINER_CREDENTIALS_FULL_URI")
-                && is_given("AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE"));
-        let metadata = host.filled("AWS_EC2_METADATA_DISABLED") != Some("true");
-        is_guess = !service && metadata && runs_in("Amazon EC2");
-        has = service || is_guess;
+        (builder, lent) = services(builder, host)?;
+        has = lent != Lent::No;
         builder = builder.with_skip_signature(!has);
     }
     let mut store = builder.clone().build().map_err(&failed)?;
     wire.built();
-    if is_guess {
+    if lent == Lent::Perhaps {
         let asked = Arc::clone(store.credentials());
         if !http::run(async move { asked.get_credential().await.is_ok() }).unwrap_or(false) {
             has = false;
@@ -298,7 +262,7 @@ fn s3(bucket: &Bucket, host: &Host, wire: Wire) -> Result<Parts, StoreError> {
     })
 }
 
-fn gcs(bucket: &Bucket, host: &Host, wire: Wire) -> Result<Parts, StoreError> {
+fn gcs(bucket: &Bucket, host: &Host, wire: &Wire) -> Result<Parts, StoreError> {
     let failed = failed(bucket);
     let facts = (Arc::clone(&wire.facts), Arc::clone(&wire.line));
     let mut builder = GoogleCloudStorageBuilder::new()
@@ -356,9 +320,9 @@ fn gcs(bucket: &Bucket, host: &Host, wire: Wire) -> Result<Parts, StoreError> {
     Ok(parts(store, has, facts))
 }
 
-fn azure(bucket: &Bucket, host: &Host, wire: Wire) -> Result<Parts, StoreError> {
-    let failed = failed(bucket);
+fn azure(bucket: &Bucket, host: &Host, wire: &Wire) -> Result<Parts, StoreError> {
     use AzureConfigKey as Key;
+    let failed = failed(bucket);
     let facts = (Arc::clone(&wire.facts), Arc::clone(&wire.line));
     let connection = variable(host, "AZURE_STORAGE_CONNECTION_STRING")?;
     let in_connection = |name: &str| {

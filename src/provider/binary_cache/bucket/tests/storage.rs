@@ -40,6 +40,7 @@ pub(super) struct Answer {
     pub(super) body: Vec<u8>,
 }
 
+#[expect(clippy::unnecessary_wraps, reason = "it is what a rule gives")]
 pub(super) fn say(status: u16, code: &str) -> Option<Answer> {
     let body = format!("<?xml version=\"1.0\"?><Error><Code>{code}</Code></Error>");
     Some(Answer {
