@@ -254,7 +254,7 @@ impl HttpService for Wire {
                 .is_err_and(|error| error.kind() == HttpErrorKind::Timeout);
             let is_last = tries >= self.patience.tries.max(1) || begun.elapsed() > OLDEST;
             let (error, pause) = match answer {
-                Ok(response) => match self.judge(kind, by_condition, response).await? {
+                Ok(response) => match self.judge(kind, by_condition, is_seen, response).await? {
                     Next::Answer(response) if kind == Kind::List => return whole(response).await,
                     Next::Answer(response) => return Ok(response),
                     Next::Refused(refusal) => {
@@ -339,6 +339,7 @@ impl Wire {
         &self,
         kind: Kind,
         by_condition: bool,
+        is_seen: bool,
         response: HttpResponse,
     ) -> Result<Next, HttpError> {
         self.facts.note_time(&response);
@@ -368,7 +369,7 @@ impl Wire {
             // It says that it did nothing.
             429 | 503 => Next::Again(refusal, after),
             408 | 500 | 502 | 504 => {
-                if kind.changes() {
+                if kind.changes() && is_seen {
                     self.facts.note_unanswered();
                 }
                 if kind == Kind::Delete {
