@@ -109,8 +109,8 @@ fn every_key_and_form_is_understood() {
         .collect();
     assert_eq!(
         priorities,
-        [0, 41, 30, 36, 41, 41, 7, 40],
-        "given, tier 1, tier 3, given, upstream without tier"
+        [0, 41, 30, 36, 36, 36, 41, 41, 41, 7, 40],
+        "given, tier 1, tier 3, given, with its replicas, upstream without tier"
     );
     let CacheKind::Bucket(bucket) = &cache("bucket").kind else {
         panic!("a bucket")
@@ -120,6 +120,45 @@ fn every_key_and_form_is_understood() {
     let url = bucket.bucket.url.as_deref();
     assert_eq!(url, Some("http://127.0.0.1:9000/team-cache/team/nix"));
     assert_eq!(bucket.written.max_size, Some(Size(50_000_000_000)));
+    let replica = |name: &str| {
+        let cache = cache(name);
+        let CacheKind::Bucket(bucket) = &cache.kind else {
+            panic!("{name} is a bucket");
+        };
+        (cache.replica.clone().unwrap(), bucket.bucket.clone())
+    };
+    let (far, bucket_there) = replica("bucket@eu-west-1");
+    assert_eq!(
+        (far.of.as_str(), far.name.as_str(), far.setting.as_str()),
+        ("bucket", "eu-west-1", "/caches/bucket/replicas/0")
+    );
+    assert_eq!(
+        (bucket_there.name.as_str(), bucket_there.prefix.as_str()),
+        ("team-cache", "team/nix"),
+        "what it does not set is that of its cache"
+    );
+    assert_eq!(bucket_there.region.as_deref(), Some("eu-west-1"));
+    assert_eq!(
+        bucket_there.endpoint.as_deref(),
+        Some("http://127.0.0.1:9001")
+    );
+    let (_, office) = replica("bucket@office");
+    assert_eq!(office.region.as_deref(), Some("eu-central-1"));
+    assert_eq!(office.prefix, "nix");
+    let (_, blob_there) = replica("blob@far");
+    assert_eq!(
+        (blob_there.account.as_deref(), blob_there.name.as_str()),
+        (Some("teamstoragefar"), "nix")
+    );
+    // A setting is named where it stands.
+    assert_eq!(
+        config.setting("/caches/bucket@eu-west-1/endpoint"),
+        "/caches/bucket/replicas/0/endpoint"
+    );
+    assert_eq!(
+        config.words("/caches/bucket@eu-west-1/max-size"),
+        "caches.bucket.max-size"
+    );
     let CacheKind::Bucket(blob) = &cache("blob").kind else {
         panic!("a container")
     };
@@ -226,7 +265,7 @@ fn every_key_and_form_is_understood() {
     let place = config.places.nearest("/artifacts/one/match/1").unwrap();
     assert_eq!(
         (place.line, config.places.file.as_str()),
-        (50, "tests/fixtures/valid/everything.yaml")
+        (53, "tests/fixtures/valid/everything.yaml")
     );
 }
 

@@ -332,3 +332,34 @@ fn the_table_of_layers_is_the_one_that_is_held() {
     }
     assert_eq!(seen, 11);
 }
+
+#[test]
+fn every_refusal_of_a_plan_is_in_its_document() {
+    let said = Regex::new(
+        r#"(?:code: |refuse\(\s*|const [A-Z_]+: &str = )"((?:adopt|prune|push|setup)-[a-z-]+)""#,
+    )
+    .unwrap();
+    let mut codes = std::collections::BTreeSet::new();
+    for path in below(&support::repository().join("src/plan")) {
+        let is_test =
+            path.ends_with("tests.rs") || path.components().any(|part| part.as_os_str() == "tests");
+        if is_test || path.extension().is_none_or(|extension| extension != "rs") {
+            continue;
+        }
+        let text = std::fs::read_to_string(&path).unwrap();
+        let text = text.split("#[cfg(test)]\nmod tests {").next().unwrap();
+        codes.extend(said.captures_iter(text).map(|found| found[1].to_owned()));
+    }
+    assert!(codes.len() > 10, "{codes:?}");
+    let document = std::fs::read_to_string(support::fixture("docs/refusals.md")).unwrap();
+    let row = Regex::new(r"(?m)^\| `([a-z-]+)` \|").unwrap();
+    let rows: Vec<String> = row
+        .captures_iter(&document)
+        .map(|found| found[1].to_owned())
+        .collect();
+    assert_eq!(
+        rows,
+        codes.into_iter().collect::<Vec<_>>(),
+        "docs/refusals.md has each code once, sorted"
+    );
+}

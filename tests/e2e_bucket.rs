@@ -58,13 +58,10 @@ fn what_others_change_by_hand_shows_in_the_next_plan() {
     shop.assert_whole();
 }
 
-#[test]
-fn what_nothing_needs_any_more_goes_and_the_rest_stays_whole() {
-    let Some(shop) = Shop::new("") else { return };
-    let _ = shop.run("reconcile --apply").success();
+/// Ages everything, pushes half of it again, and prunes the rest.
+fn prunes_what_nothing_needs(shop: &Shop) {
     let all = shop.objects().len();
     shop.proxy.age();
-    // Half of it is pushed again, and so renewed.
     let keep = shop.population.paths[shop.population.paths.len() / 2].clone();
     shop.configure(&keep);
     let _ = shop.run("push --apply").success();
@@ -72,9 +69,42 @@ fn what_nothing_needs_any_more_goes_and_the_rest_stays_whole() {
     assert_eq!(refused.code, Some(4), "{refused}");
     let _ = shop.run("prune --apply --allow share=100%").success();
     assert!(shop.objects().len() < all);
-    shop.assert_whole();
+    shop.assert_whole_with(&[keep]);
     let plan = shop.run("prune --detailed-exitcode").success();
     assert!(plan.stdout.contains("No changes"), "{plan}");
+}
+
+#[test]
+fn what_nothing_needs_any_more_goes_and_the_rest_stays_whole() {
+    let Some(shop) = Shop::new("") else { return };
+    let _ = shop.run("reconcile --apply").success();
+    prunes_what_nothing_needs(&shop);
+}
+
+/// Plan, apply, empty plan, prune.
+fn from_end_to_end(server: Option<Server>) {
+    let Some(shop) = server.and_then(|server| Shop::at(server, "", 12)) else {
+        return;
+    };
+    let plan = shop.run("reconcile --plan").success();
+    assert!(plan.stdout.contains("new cache team"), "{plan}");
+    assert_eq!(shop.objects().len(), 0, "a plan wrote");
+    let _ = shop.run("reconcile --apply").success();
+    let empty = shop.run("reconcile --detailed-exitcode").success();
+    assert!(empty.stdout.contains("No changes"), "{empty}");
+    shop.assert_whole_with(&shop.population.paths);
+    prunes_what_nothing_needs(&shop);
+    shop.assert_no_secret();
+}
+
+#[test]
+fn azure_from_end_to_end() {
+    from_end_to_end(Server::azurite());
+}
+
+#[test]
+fn gcs_of_our_own_from_end_to_end() {
+    from_end_to_end(Some(Server::gcs()));
 }
 
 #[test]
@@ -183,7 +213,7 @@ fn a_replica_has_what_the_cache_has_and_is_healed() {
         apply.stdout.contains("x team could not be looked at"),
         "{apply}"
     );
-    let plan = shop.run("push --plan").success();
+    let plan = shop.run("push").success();
     assert!(plan.stdout.contains("? team"), "{plan}");
     shop.assert_whole();
 }

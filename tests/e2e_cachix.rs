@@ -9,129 +9,19 @@
 #[path = "fake/cachix/mod.rs"]
 mod cachix;
 mod e2e_world;
-#[path = "e2e_cachix/faults.rs"]
-mod faults;
 #[path = "e2e_cachix/records.rs"]
 mod records;
 mod support;
+#[path = "e2e_cachix/team.rs"]
+mod team;
 
-use cachix::{CacheSettings, Grant, Settings, StandIn};
-use e2e_world::World;
-use support::real_nix::RealNix;
+use cachix::{CacheSettings, Grant};
+use support::planted::Planted;
+use team::Team;
 
-/// A host with a project of three paths, and a stand-in with its cache.
-pub struct Team {
-    pub world: World,
-    pub standin: StandIn,
-}
-
-const PACKAGES: &str = r#"
-  lib = sh "lib" [] "echo lib > $out";
-  app = sh "app" [ lib ] "echo $inputs > $out";
-"#;
-
-impl Team {
-    /// With the Nix that every machine has; none: it is not here.
-    fn new(change: impl FnOnce(CacheSettings) -> CacheSettings) -> Option<Self> {
-        let nix = RealNix::old()?;
-        let standin = StandIn::start(Settings::default().cache(change(CacheSettings::new("team"))));
-        let mut world = World::new(nix);
-        world.flake(PACKAGES);
-        world.bed.set("CACHIX_AUTH_TOKEN", standin.token());
-        // Tests do not wait as long as a client would.
-        world.bed.set("NANNA_CACHE_TEST_PATIENCE", "0.6");
-        let team = Self { world, standin };
-        team.declare("", "");
-        Some(team)
-    }
-
-    /// Writes `cache.yaml`, with more keys of the cache and more of the file.
-    fn declare(&self, cache: &str, rest: &str) {
-        let key = self.standin.cache("team").public_keys();
-        let keys = key
-            .first()
-            .map_or_else(String::new, |key| format!("public-keys: [{key}]\n    "));
-        self.world.whole_config(&format!(
-            "version: 1
-project: e2e
-systems: [@SYSTEM@]
-caches:
-  team:
-    type: cachix
-    api: {}
-    url: {}
-    insecure: true
-    {keys}{cache}
-artifacts: {{ apps: {{ priority: 50, outputs: ['.#app'], default: true }} }}
-{rest}",
-            self.standin.api(),
-            self.standin.cache("team").url(),
-        ));
-    }
-
-    /// Base names of what the stand-in has, without the hash, and without our records.
-    fn names(&self) -> Vec<String> {
-        let paths = self.standin.cache("team").paths();
-        let mut names: Vec<String> = paths.iter().map(|path| path[33..].to_owned()).collect();
-        names.retain(|name| name != "nanna-cache-record");
-        names.sort();
-        names
-    }
-
-    /// Names of the pins, without those of our records.
-    fn pins(&self) -> Vec<String> {
-        let pins = self.standin.cache("team").pins().into_iter();
-        let mut names: Vec<String> = pins.map(|pin| pin.name).collect();
-        names.retain(|name| !name.starts_with("nanna-cache."));
-        names
-    }
-
-    /// Our records.
-    fn records(&self) -> Vec<cachix::Pin> {
-        let mut pins = self.standin.cache("team").pins();
-        pins.retain(|pin| pin.name.starts_with("nanna-cache."));
-        pins
-    }
-
-    /// The token is in no file that the program wrote.
-    #[track_caller]
-    fn assert_no_token(&self) {
-        let found = holding(self.world.bed.root(), self.standin.token());
-        assert_eq!(found, [""; 0]);
-        assert_eq!(self.standin.complaints(), [""; 0]);
-    }
-}
-
-/// Files below a folder that hold a text, plain or in one of the forms in which it travels.
-fn holding(folder: &std::path::Path, text: &str) -> Vec<String> {
-    let hex = data_encoding::HEXLOWER.encode(text.as_bytes());
-    let base64 = data_encoding::BASE64.encode(text.as_bytes());
-    let of_netrc = data_encoding::BASE64.encode(format!("cachix:{text}").as_bytes());
-    let forms = [text.to_owned(), hex, base64, of_netrc];
-    forms
-        .iter()
-        .flat_map(|form| holding_one(folder, form))
-        .collect()
-}
-
-fn holding_one(folder: &std::path::Path, text: &str) -> Vec<String> {
-    let mut found = Vec::new();
-    for entry in std::fs::read_dir(folder).unwrap() {
-        let path = entry.unwrap().path();
-        if path.is_symlink() {
-            continue;
-        }
-        if path.is_dir() {
-            found.extend(holding_one(&path, text));
-        } else if let Ok(bytes) = std::fs::read(&path)
-            && bytes
-                .windows(text.len())
-                .any(|window| window == text.as_bytes())
-        {
-            found.push(path.display().to_string());
-        }
-    }
-    found
+/// The one file that may hold the token, as the search for it names it.
+fn in_netrc(netrc: &std::path::Path) -> [String; 1] {
+    [format!("{} (plain)", netrc.display())]
 }
 
 #[test]
@@ -259,8 +149,8 @@ artifacts: {{ apps: {{ priority: 50, outputs: ['.#app'], default: true }} }}
         "the key to declare: {plan}"
     );
     let netrc = world.bed.home().join(".config/nix/netrc");
-    let found = holding(world.bed.root(), team.standin.token());
-    assert_eq!(found, [netrc.display().to_string()]);
+    let found = Planted::of([team.standin.token()]).found_below(world.bed.root());
+    assert_eq!(found, in_netrc(&netrc));
 }
 
 #[test]
@@ -285,6 +175,7 @@ fn who_signs_himself_makes_the_cache_registers_the_key_and_signs_what_he_pushes(
     for (cache, is_bare) in [("own", true), ("named", false)] {
         let key = team.world.nix.generate_key("some-key-1");
         let secret = std::fs::read_to_string(&key.secret_file).unwrap();
+        std::fs::remove_file(&key.secret_file).unwrap();
         let bare = secret.trim().split_once(':').unwrap().1.to_owned();
         let given = if is_bare { &*bare } else { secret.trim() };
         team.world.bed.set("CACHIX_SIGNING_KEY", given);
@@ -318,14 +209,10 @@ artifacts: {{ apps: {{ priority: 50, outputs: ['.#app'], default: true }} }}
                 "nix build --no-link .#app --max-jobs 0 --option require-sigs true",
             )
             .success();
-        let found = holding(team.world.bed.root(), &bare);
-        assert!(
-            found
-                .iter()
-                .all(|file| *file == key.secret_file.display().to_string()),
-            "{found:?}"
+        assert_eq!(
+            Planted::of([&*bare]).found_below(team.world.bed.root()),
+            [""; 0]
         );
-        std::fs::remove_file(&key.secret_file).unwrap();
     }
     team.assert_no_token();
 }
@@ -372,8 +259,8 @@ fn nix_reads_a_private_cache_by_the_netrc_file_that_setup_keeps() {
     let line = "nix build --no-link .#app --max-jobs 0 --option require-sigs true";
     let _ = world.with_nix_in(&other, line).success();
     assert_eq!(
-        holding(world.bed.root(), team.standin.token()),
-        [netrc.display().to_string()]
+        Planted::of([team.standin.token()]).found_below(world.bed.root()),
+        in_netrc(&netrc)
     );
     // Another token is drift.
     std::fs::write(&netrc, text.replace(team.standin.token(), "other")).unwrap();

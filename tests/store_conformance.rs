@@ -14,12 +14,13 @@ use nanna_cache::plan::place::Place;
 use nanna_cache::provider::binary_cache::bucket::{BucketStore, Patience};
 use nanna_cache::provider::binary_cache::folder::FolderStore;
 use nanna_cache::sys::host::Host;
-use stores::{ACCESS_KEY, AZURITE_KEY, SECRET_KEY, Server};
+use stores::{ACCESS_KEY, AZURITE_KEY, SECRET_KEY, SERVICE_ACCOUNT, Server};
 use suite::{Able, suite};
 
 const SOON: Patience = Patience {
     tries: 3,
     first_wait: Duration::from_millis(20),
+    answer: Duration::from_secs(30),
 };
 
 fn open(server: &Server, prefix: &str) -> BucketStore {
@@ -28,6 +29,7 @@ fn open(server: &Server, prefix: &str) -> BucketStore {
         ("AWS_ACCESS_KEY_ID", ACCESS_KEY),
         ("AWS_SECRET_ACCESS_KEY", SECRET_KEY),
         ("AZURE_STORAGE_KEY", AZURITE_KEY),
+        ("GOOGLE_SERVICE_ACCOUNT_KEY", SERVICE_ACCOUNT),
     ]);
     let identity = Place::Bucket(bucket.clone()).identity();
     BucketStore::open_with(&bucket, identity, &host, SOON).unwrap()
@@ -168,4 +170,10 @@ fn what_a_push_has_seen_to_be_there_is_not_asked_for_again() {
     assert!(store.delete(&key)[0].is_ok());
     world.batch.items[0].references.clear();
     assert_eq!(with_references, send(&world.batch));
+}
+
+/// The interface of Google Cloud Storage, from a server of our own: what the service really does is not known here.
+#[test]
+fn gcs_of_our_own() {
+    over(Some(Server::gcs()), Able::default());
 }

@@ -120,6 +120,12 @@ impl Output {
     }
 }
 
+/// Tells GitHub to hide a secret in the log of the job: the one place where a secret is ever written, and
+/// the runner takes the line away. On standard error, because results go to files.
+pub(super) fn hide(line: &str) {
+    say(&format!("::add-mask::{}\n", line.replace('%', "%25")));
+}
+
 /// Standard error may be closed; there is nobody left to tell.
 fn say(text: &str) {
     let mut stderr = io::stderr().lock();

@@ -10,7 +10,7 @@ use super::context::Context;
 use super::error::Failure;
 use super::{completions, explain, fetch, init, log, mark, phases, schema, validate};
 use crate::exit::Exit;
-use crate::sys::host::Host;
+use crate::sys::host::{Host, Masks, stderr_is_a_file};
 
 /// Runs the program.
 #[must_use]
@@ -29,7 +29,7 @@ pub fn main() -> ExitCode {
 }
 
 fn start(cli: &Cli) -> Exit {
-    let host = match Host::capture() {
+    let mut host = match Host::capture() {
         Ok(host) => host,
         Err(error) => {
             let output = super::output::Output::new(&cli.global, &Host::made_up::<&str, &str>([]));
@@ -38,6 +38,10 @@ fn start(cli: &Cli) -> Exit {
         }
     };
     log::start(&cli.global, &host);
+    // What goes into a file is no log of the job: nothing would hide it there.
+    if host.github().is_some() && !stderr_is_a_file() {
+        host.masks = Masks::told_by(super::output::hide);
+    }
     let context = Context::new(host, &cli.global);
     match dispatch(&cli.command, &context) {
         Ok(exit) => exit,

@@ -38,6 +38,10 @@ pub(super) fn signing_key(
 ) -> Result<SecretKey, NoSecret> {
     let text = read(host, base, &signing.secret, progress)?;
     let text = text.trim();
+    if text.parse::<PublicKey>().is_err() {
+        // What is secret stands behind the name, and may be repeated without it.
+        host.hide(text.split_once(':').map_or(text, |(_, secret)| secret));
+    }
     let place = shown(host, &signing.secret);
     let unusable = |what: &str| NoSecret::Unreadable(format!("the {place} {what}"));
     if text.is_empty() {
@@ -70,19 +74,23 @@ pub(super) fn token(
     let place = shown(host, &service.token);
     match read(host, base, &service.token, progress) {
         Ok(text) if text.trim().is_empty() => Err(format!("the {place} is empty")),
-        Ok(text) => match Token::new(&text) {
-            Some(token) => Ok(Some(token)),
-            None => Err(format!(
-                "the {place} holds no token: it has blanks or other signs"
-            )),
-        },
+        Ok(text) => {
+            host.hide(&text);
+            match Token::new(&text) {
+                Some(token) => Ok(Some(token)),
+                None => Err(format!(
+                    "the {place} holds no token: it has blanks or other signs"
+                )),
+            }
+        }
         Err(NoSecret::Unreadable(why)) => Err(why),
         Err(NoSecret::Missing) if service.token_given || service.api != API => Ok(None),
         Err(NoSecret::Missing) => {
             let path = host.xdg_config().join("cachix/cachix.dhall");
             let text = file::read_if_there(path.as_std_path(), MAX).ok().flatten();
             let text = text.and_then(|bytes| String::from_utf8(bytes).ok());
-            Ok(text.and_then(|text| of_client_file(&text)))
+            let token = text.and_then(|text| of_client_file(&text));
+            Ok(token.inspect(|token| token.hide(host)))
         }
     }
 }

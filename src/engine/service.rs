@@ -6,7 +6,6 @@ mod record;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::os::unix::fs::PermissionsExt as _;
-use std::time::Duration;
 
 use camino::Utf8Path;
 
@@ -48,7 +47,7 @@ fn client(
             Err(why) => (None, Some(why)),
         };
     let mut options = http::Options::of(&machine.host);
-    let patience = patience(machine);
+    let patience = machine.host.test_patience();
     if let Some(patience) = patience {
         options.idle_timeout = options.idle_timeout.min(patience);
         options.timeout = Some(patience.saturating_mul(3));
@@ -60,18 +59,6 @@ fn client(
         None => client,
     };
     Ok((client, why))
-}
-
-/// Tests do not wait as long as the service's own client would. Nothing can make it longer.
-fn patience(machine: &Machine) -> Option<Duration> {
-    let seconds: f64 = machine
-        .host
-        .var("NANNA_CACHE_TEST_PATIENCE")?
-        .parse()
-        .ok()?;
-    (0.0..100.0)
-        .contains(&seconds)
-        .then(|| Duration::from_secs_f64(seconds))
 }
 
 /// What a service says of a cache, apart from which paths are there.
@@ -100,7 +87,7 @@ pub(super) fn observe(
         ))),
         Observation::Unknown(why) => Observation::Unknown(with_token(why, no_token)),
         Observation::Error(why) => Observation::Error(with_token(why, no_token)),
-        other => other,
+        Observation::Absent => Observation::Absent,
     }
 }
 

@@ -97,6 +97,7 @@ pub struct World {
 impl World {
     /// What observers see of it.
     #[must_use]
+    #[expect(clippy::too_many_lines, reason = "one part of the world after another")]
     pub fn observe(&self, desired: &Desired) -> Observed {
         let hidden = |name: &str| self.hidden.contains(name);
         let why = || Why("it is hidden".to_owned());

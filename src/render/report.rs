@@ -170,7 +170,12 @@ impl Page {
             );
             self.paragraph(&text, 0, Role::Refusal);
         }
+        // What was said above is not said again.
+        let is_said = |what: &str| report.unreached.iter().any(|one| safe(&one.what) == what);
         for (what, why) in unseen(report) {
+            if is_said(&what) {
+                continue;
+            }
             let text = format!("? looked again: {what} could not be seen: {why}");
             self.paragraph(&text, 0, Role::Unknown);
         }

@@ -6,10 +6,15 @@
 use std::collections::BTreeMap;
 use std::fmt;
 use std::io::IsTerminal as _;
+use std::time::Duration;
 
 use camino::{Utf8Path, Utf8PathBuf};
 
+pub use mask::Masks;
+
 use super::clock::{Clock as _, SystemClock};
+
+mod mask;
 
 /// Folder name of ours below the state, cache and configuration folders.
 const OURS: &str = "nanna-cache";
@@ -34,6 +39,14 @@ pub struct Terminals {
     pub stdout: bool,
     /// Standard error.
     pub stderr: bool,
+}
+
+/// Whether standard error is a file: whatever is said there stays.
+#[must_use]
+pub fn stderr_is_a_file() -> bool {
+    rustix::fs::fstat(std::io::stderr()).is_ok_and(|stat| {
+        rustix::fs::FileType::from_raw_mode(stat.st_mode) == rustix::fs::FileType::RegularFile
+    })
 }
 
 /// What GitHub Actions says of the job.
@@ -70,6 +83,8 @@ pub struct Host {
     pub cpus: usize,
     /// Which streams are terminals.
     pub terminals: Terminals,
+    /// Who is told of secrets that are read, so that they can be hidden in a log.
+    pub masks: Masks,
     /// The time that it is to be, instead of what the clock of the machine says: seconds since
     /// 1970-01-01 UTC.
     pub fixed_now: Option<i64>,
@@ -133,6 +148,7 @@ impl Host {
                 stdout: std::io::stdout().is_terminal(),
                 stderr: std::io::stderr().is_terminal(),
             },
+            masks: Masks::default(),
             fixed_now: None,
             variables,
         })
@@ -159,6 +175,7 @@ impl Host {
             system: system(),
             cpus: 1,
             terminals: Terminals::default(),
+            masks: Masks::default(),
             fixed_now: None,
             variables,
         }
@@ -253,6 +270,21 @@ impl Host {
             commit: self.filled("GITHUB_SHA").map(str::to_owned),
             run,
         })
+    }
+
+    /// Tells of a secret that was read, before anything is done with it. Nothing happens where nobody
+    /// wants to know.
+    pub fn hide(&self, secret: &str) {
+        self.masks.tell(secret);
+    }
+
+    /// Tests do not wait as long as people would. Nothing can make it longer.
+    #[must_use]
+    pub fn test_patience(&self) -> Option<Duration> {
+        let seconds: f64 = self.var("NANNA_CACHE_TEST_PATIENCE")?.parse().ok()?;
+        (0.0..100.0)
+            .contains(&seconds)
+            .then(|| Duration::from_secs_f64(seconds))
     }
 
     /// The program of this name on `PATH`, as an absolute path.

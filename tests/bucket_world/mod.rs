@@ -11,16 +11,17 @@
 use std::collections::BTreeSet;
 use std::path::Path;
 
-use nanna_cache::config::model::Bucket;
+use nanna_cache::config::model::{Bucket, Storage};
 use nanna_cache::provider::binary_cache::bucket::BucketStore;
 use nanna_cache::provider::binary_cache::{Area, CacheStore as _, CacheView as _, LARGEST_RECORD};
 use nanna_cache::sys::host::Host;
 
 use crate::e2e_world::World;
 use crate::stores::proxy::Proxy;
-use crate::stores::{ACCESS_KEY, SECRET_KEY, Server};
+use crate::stores::{ACCESS_KEY, AZURITE, AZURITE_KEY, SECRET_KEY, SERVICE_ACCOUNT, Server};
 use crate::support::bed::Output;
 use crate::support::checker::Checker;
+use crate::support::planted::Planted;
 use crate::support::real_nix::{Population, RealNix};
 
 pub struct Shop {
@@ -50,6 +51,15 @@ impl Shop {
         world.bed.set("AWS_ACCESS_KEY_ID", ACCESS_KEY);
         world.bed.set("AWS_SECRET_ACCESS_KEY", SECRET_KEY);
         world.bed.set("AWS_EC2_METADATA_DISABLED", "true");
+        match server.storage() {
+            Storage::S3 => {}
+            Storage::Azure => {
+                world.bed.set("AZURE_STORAGE_KEY", AZURITE_KEY);
+            }
+            Storage::Gcs => {
+                world.bed.set("GOOGLE_SERVICE_ACCOUNT_KEY", SERVICE_ACCOUNT);
+            }
+        }
         let proxy = Proxy::before(server.port);
         let shop = Self {
             world,
@@ -62,20 +72,37 @@ impl Shop {
         Some(shop)
     }
 
+    /// What `cache.yaml` says of the place.
+    fn place(&self) -> String {
+        let at = format!("http://127.0.0.1:{}", self.proxy.port);
+        let rest = match self.server.storage() {
+            Storage::S3 => format!(
+                "bucket: cache\n    region: us-east-1\n    endpoint: {at}\n    url: {at}/cache"
+            ),
+            Storage::Gcs => format!("bucket: cache\n    endpoint: {at}\n    url: {at}/cache"),
+            Storage::Azure => {
+                let at = format!("{at}/{AZURITE}");
+                format!(
+                    "account: {AZURITE}\n    container: cache\n    endpoint: {at}\n    url: {at}/cache"
+                )
+            }
+        };
+        let kind = match self.server.storage() {
+            Storage::S3 => "s3",
+            Storage::Gcs => "gcs",
+            Storage::Azure => "azure",
+        };
+        format!("type: {kind}\n    {rest}\n    insecure: true")
+    }
+
     /// Writes `cache.yaml` so that this path is wanted.
     pub fn configure(&self, top: &str) {
-        let port = self.proxy.port;
         self.world.whole_config(&format!(
             "version: 1
 project: shop
 caches:
   team:
-    type: s3
-    bucket: cache
-    region: us-east-1
-    endpoint: http://127.0.0.1:{port}
-    url: http://127.0.0.1:{port}/cache
-    insecure: true
+    {}
     signing-key: {{ file: keys/team.sec, generate: true }}
     {}
 artifacts:
@@ -83,6 +110,7 @@ artifacts:
 setup: {{ nix-conf: none }}
 push: {{ paths: [{top}] }}
 ",
+            self.place(),
             self.more
         ));
     }
@@ -95,6 +123,8 @@ push: {{ paths: [{top}] }}
         let host = Host::made_up([
             ("AWS_ACCESS_KEY_ID", ACCESS_KEY),
             ("AWS_SECRET_ACCESS_KEY", SECRET_KEY),
+            ("AZURE_STORAGE_KEY", AZURITE_KEY),
+            ("GOOGLE_SERVICE_ACCOUNT_KEY", SERVICE_ACCOUNT),
         ]);
         BucketStore::open(bucket, String::new(), &host).unwrap()
     }
@@ -202,52 +232,19 @@ push: {{ paths: [{top}] }}
         store.verify();
     }
 
-    /// Nothing that was written or said holds the secret of the storage, plain or encoded.
+    /// Nothing that was written, here or in the storage, holds its secret, plain or encoded.
     #[track_caller]
     pub fn assert_no_secret(&self) {
-        let mut found = Vec::new();
         let copy = tempfile::tempdir().unwrap();
         self.copy_to(copy.path());
-        for folder in [
-            self.world.bed.home(),
-            self.world.bed.work(),
-            copy.path().to_owned(),
-        ] {
-            holders(&folder, &mut found);
-        }
-        assert!(found.is_empty(), "{found:?}");
+        let mut found = planted().found_below(copy.path());
+        found.extend(planted().found_below(&self.server.dir.path().join("data")));
+        found.extend(planted().found_below(self.world.bed.root()));
+        assert_eq!(found, [""; 0]);
     }
 }
 
-/// The secret in the forms in which it could be written.
-pub fn forms() -> Vec<String> {
-    let bytes = SECRET_KEY.as_bytes();
-    vec![
-        SECRET_KEY.to_owned(),
-        data_encoding::BASE64
-            .encode(bytes)
-            .trim_end_matches('=')
-            .to_owned(),
-        data_encoding::HEXLOWER.encode(bytes),
-    ]
-}
-
-fn holders(folder: &Path, found: &mut Vec<String>) {
-    let Ok(entries) = std::fs::read_dir(folder) else {
-        return;
-    };
-    for entry in entries.flatten() {
-        let path = entry.path();
-        if path.is_symlink() {
-            continue;
-        }
-        if path.is_dir() {
-            holders(&path, found);
-        } else if let Ok(bytes) = std::fs::read(&path) {
-            let text = String::from_utf8_lossy(&bytes).into_owned();
-            if forms().iter().any(|form| text.contains(form.as_str())) {
-                found.push(path.display().to_string());
-            }
-        }
-    }
+/// The secret of the storage.
+pub fn planted() -> Planted {
+    Planted::of([SECRET_KEY, AZURITE_KEY, "planted-private-key-of-a-service"])
 }

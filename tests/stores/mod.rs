@@ -10,6 +10,7 @@
     reason = "only tests use it, each a part of it"
 )]
 
+pub mod gcs;
 pub mod proxy;
 
 use std::io::{Read as _, Write as _};
@@ -22,16 +23,20 @@ use nanna_cache::config::model::{Bucket, Storage};
 
 /// Names of the keys that the servers know; long enough for all of them.
 pub const ACCESS_KEY: &str = "TESTACCESSKEY";
-pub const SECRET_KEY: &str = "planted-secret-of-a-storage";
+pub const SECRET_KEY: &str = "planted/secret+of=a-storage";
 
 /// The account of azurite and its key, which everybody knows.
 pub const AZURITE: &str = "devstoreaccount1";
 pub const AZURITE_KEY: &str =
     "Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6IFsuFq2UVErCz4I6tq/K1SZFPTOtr/KBHBeksoGMGw==";
 
+/// A service account that needs no token: the server is on this machine.
+pub const SERVICE_ACCOUNT: &str = r#"{"disable_oauth": true, "client_email": "tests@example.org",
+"private_key": "planted-private-key-of-a-service", "private_key_id": "1"}"#;
+
 /// A server under way.
 pub struct Server {
-    child: Child,
+    child: Option<Child>,
     pub port: u16,
     pub dir: tempfile::TempDir,
     storage: Storage,
@@ -39,8 +44,10 @@ pub struct Server {
 
 impl Drop for Server {
     fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
+        if let Some(mut child) = self.child.take() {
+            let _ = child.kill();
+            let _ = child.wait();
+        }
     }
 }
 
@@ -98,27 +105,56 @@ impl Server {
         command: &mut Command,
         is_up: impl Fn() -> bool,
     ) -> Self {
+        Self::try_start(storage, port, dir, command, is_up).unwrap_or_else(|why| panic!("{why}"))
+    }
+
+    /// As above; why it ended at once, if it did.
+    fn try_start(
+        storage: Storage,
+        port: u16,
+        dir: tempfile::TempDir,
+        command: &mut Command,
+        is_up: impl Fn() -> bool,
+    ) -> Result<Self, String> {
         let out = std::fs::File::create(dir.path().join("out")).unwrap();
         let err = out.try_clone().unwrap();
         let child = command.stdin(Stdio::null()).stdout(out).stderr(err);
         let child = child.spawn().unwrap();
         let mut server = Self {
-            child,
+            child: Some(child),
             port,
             dir,
             storage,
         };
         let begun = Instant::now();
         while !is_up() {
-            let ended = server.child.try_wait().unwrap();
+            let ended = server.child.as_mut().unwrap().try_wait().unwrap();
+            if ended.is_some() {
+                return Err(format!("the server ended ({ended:?}): {}", server.log()));
+            }
             assert!(
-                ended.is_none() && begun.elapsed() < Duration::from_mins(1),
-                "the server does not come up: {ended:?}\n{}",
+                begun.elapsed() < Duration::from_mins(1),
+                "the server does not come up\n{}",
                 server.log()
             );
             std::thread::sleep(Duration::from_millis(50));
         }
-        server
+        Ok(server)
+    }
+
+    /// Which kind of storage it is.
+    pub fn storage(&self) -> Storage {
+        self.storage
+    }
+
+    /// Our own server of Google Cloud Storage's interface, in this process.
+    pub fn gcs() -> Self {
+        Self {
+            child: None,
+            port: gcs::start(),
+            dir: tempfile::tempdir().unwrap(),
+            storage: Storage::Gcs,
+        }
     }
 
     pub fn log(&self) -> String {
@@ -137,7 +173,7 @@ impl Server {
             name: "cache".into(),
             account: is_azure.then(|| AZURITE.to_owned()),
             prefix: prefix.into(),
-            region: (!is_azure).then(|| "us-east-1".into()),
+            region: (self.storage == Storage::S3).then(|| "us-east-1".into()),
             endpoint: Some(if is_azure {
                 format!("{}/{AZURITE}", self.endpoint())
             } else {
@@ -150,6 +186,19 @@ impl Server {
     /// S3 that is right in every respect: anybody may read, our key may write.
     pub fn seaweed() -> Option<Self> {
         let weed = tools()?.join("python/bin/weed");
+        // Another process may take a port between our look and its own.
+        let tries = (0..5).map(|_| Self::try_seaweed(&weed));
+        let mut why = String::new();
+        for started in tries {
+            match started {
+                Ok(server) => return Some(server),
+                Err(because) => why = because,
+            }
+        }
+        panic!("{why}");
+    }
+
+    fn try_seaweed(weed: &Path) -> Result<Self, String> {
         let dir = tempfile::tempdir().unwrap();
         let keys = serde_json::json!({"identities": [
             {"name": "anonymous", "actions": ["Read:cache", "List:cache"]},
@@ -176,9 +225,9 @@ impl Server {
         }
         command.args(["-s3.port.iceberg=0", "-s3.port.lance=0", "-admin.ui=false"]);
         let port = ports[0];
-        Some(Self::start(Storage::S3, port, dir, &mut command, || {
+        Self::try_start(Storage::S3, port, dir, &mut command, || {
             ask(port, "GET", "/cache?list-type=2").is_some_and(|(status, _)| status == 200)
-        }))
+        })
     }
 
     /// S3 in memory.

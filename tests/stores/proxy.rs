@@ -49,12 +49,16 @@ pub enum Fault {
     Say(u16, Vec<(&'static str, String)>, String),
     /// It is cut before the storage sees it.
     Reset,
+    /// It is cut after so many bytes of its body, and the storage never sees it.
+    Break(usize),
     /// The storage does it, but the answer is lost.
     Lost,
     /// The answer is cut after so many bytes of its body.
     Cut(usize),
     /// The answer begins, and then nothing comes for so long.
     Stall(Duration),
+    /// The body of the answer comes byte by byte, with so long between two.
+    Drip(Duration),
     /// The answer is changed.
     Change(fn(&mut Answer)),
 }
@@ -154,8 +158,6 @@ impl Shared {
                 head.extend_from_slice(line.as_bytes());
             }
         }
-        let mut body = vec![0; length];
-        reader.read_exact(&mut body)?;
         let mut words = first.split(' ');
         let request = Request {
             method: words.next().unwrap_or_default().to_owned(),
@@ -165,6 +167,12 @@ impl Shared {
         let number = self.asked.fetch_add(1, Ordering::SeqCst);
         let rule = Arc::clone(&self.rule.lock().unwrap());
         let fault = rule(&request, number);
+        if let Fault::Break(bytes) = fault {
+            reader.read_exact(&mut vec![0; bytes.min(length)])?;
+            return Ok(());
+        }
+        let mut body = vec![0; length];
+        reader.read_exact(&mut body)?;
         match &fault {
             Fault::Reset => return Ok(()),
             Fault::Say(status, headers, text) => {
@@ -198,6 +206,7 @@ impl Shared {
                 std::thread::sleep(time);
                 Ok(())
             }
+            Fault::Drip(pause) => drip(stream, &answer, pause),
             Fault::Change(change) => {
                 change(&mut answer);
                 send(stream, &request, &answer, usize::MAX)
@@ -218,30 +227,67 @@ impl Shared {
             }
         }
         let text = String::from_utf8_lossy(&answer.body).into_owned();
+        if text.contains("<Last-Modified>") {
+            answer.body = old_times(&text, "Last-Modified", |time| {
+                let parsed = jiff::fmt::rfc2822::parse(time).unwrap().timestamp();
+                old(parsed, before).map(|old| old.strftime("%a, %d %b %Y %H:%M:%S GMT").to_string())
+            });
+            return;
+        }
         if !text.contains("<LastModified>") {
             return;
         }
-        let mut changed = String::new();
-        for (at, part) in text.split("<LastModified>").enumerate() {
-            if at == 0 {
-                changed.push_str(part);
-                continue;
-            }
-            let (time, rest) = part.split_once("</LastModified>").unwrap();
-            let parsed: jiff::Timestamp = time.parse().unwrap();
-            let shown = if parsed.as_second() < before {
-                let old = jiff::Timestamp::from_second(parsed.as_second() - OLD).unwrap();
-                old.strftime("%Y-%m-%dT%H:%M:%S.000Z").to_string()
-            } else {
-                time.to_owned()
-            };
-            changed.push_str("<LastModified>");
-            changed.push_str(&shown);
-            changed.push_str("</LastModified>");
-            changed.push_str(rest);
-        }
-        answer.body = changed.into_bytes();
+        answer.body = old_times(&text, "LastModified", |time| {
+            let old = old(time.parse().unwrap(), before)?;
+            Some(old.strftime("%Y-%m-%dT%H:%M:%S.000Z").to_string())
+        });
     }
+}
+
+/// What is shown of the time of an object; `None`: what it is.
+fn old(time: jiff::Timestamp, before: i64) -> Option<jiff::Timestamp> {
+    let is_old = time.as_second() < before;
+    is_old.then(|| jiff::Timestamp::from_second(time.as_second() - OLD).unwrap())
+}
+
+/// Changes each time in a listing.
+fn old_times(text: &str, element: &str, change: impl Fn(&str) -> Option<String>) -> Vec<u8> {
+    let (opens, closes) = (format!("<{element}>"), format!("</{element}>"));
+    let mut changed = String::new();
+    for (at, part) in text.split(&opens).enumerate() {
+        if at == 0 {
+            changed.push_str(part);
+            continue;
+        }
+        let (time, rest) = part.split_once(&closes).unwrap();
+        let shown = change(time).unwrap_or_else(|| time.to_owned());
+        changed.extend([opens.as_str(), shown.as_str(), closes.as_str(), rest]);
+    }
+    changed.into_bytes()
+}
+
+fn drip(stream: &TcpStream, answer: &Answer, pause: Duration) -> io::Result<()> {
+    let mut stream = stream.try_clone()?;
+    let length = answer.body.len();
+    stream.write_all(
+        format!(
+            "HTTP/1.1 {} Such\r\nContent-Length: {length}\r\n",
+            answer.status
+        )
+        .as_bytes(),
+    )?;
+    for (name, value) in &answer.headers {
+        if ["etag", "last-modified", "content-type"].contains(&&*name.to_ascii_lowercase()) {
+            stream.write_all(format!("{name}: {value}\r\n").as_bytes())?;
+        }
+    }
+    stream.write_all(b"\r\n")?;
+    for byte in &answer.body {
+        stream.write_all(&[*byte])?;
+        stream.flush()?;
+        std::thread::sleep(pause);
+    }
+    Ok(())
 }
 
 fn parse(raw: &[u8]) -> Option<Answer> {

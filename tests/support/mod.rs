@@ -17,7 +17,9 @@
 
 pub mod bed;
 pub mod checker;
+pub mod planted;
 pub mod real_nix;
+pub mod skew;
 
 use std::io::Write;
 use std::path::{Path, PathBuf};

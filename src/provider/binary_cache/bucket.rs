@@ -78,6 +78,8 @@ struct Inner {
     identity: String,
     has_credentials: bool,
     facts: Arc<wire::Facts>,
+    /// Time for a small answer as a whole.
+    whole: std::time::Duration,
     /// Whether conditions are honoured, once it was tried.
     conditions: OnceCell<bool>,
     at_once: Arc<Semaphore>,
@@ -100,6 +102,7 @@ impl BucketStore {
             line: line::Line::of_process(),
             has_credentials: true,
             facts: Arc::default(),
+            whole: Patience::default().whole(),
         };
         Self::new(parts, prefix, "memory", "memory://".to_owned())
     }
@@ -123,6 +126,7 @@ impl BucketStore {
                 has_credentials: parts.has_credentials,
                 facts: parts.facts,
                 conditions: OnceCell::new(),
+                whole: parts.whole,
                 at_once: Arc::new(Semaphore::new(AT_ONCE)),
                 line: parts.line,
             }),

@@ -68,7 +68,9 @@ pub enum StoreError {
         source: Box<dyn std::error::Error + Send + Sync>,
     },
     /// No answer came: it may have been done or not, or may be done later.
-    #[error("{action} `{key}`: no answer came, it may have happened")]
+    #[error(
+        "{action} `{key}`: no answer came, so it may have happened; run again, which looks first"
+    )]
     Unanswered {
         /// What was tried.
         action: &'static str,

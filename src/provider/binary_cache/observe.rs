@@ -4,6 +4,7 @@
 //! `Unknown`, never empty; records are read before narinfos and narinfos before NARs, so that
 //! whatever a push makes visible meanwhile is covered by a record that was seen.
 
+mod left_out;
 mod narinfos;
 
 use std::collections::HashSet;
@@ -317,7 +318,7 @@ impl Reader<'_> {
         if remembered {
             self.ask_unnamed()?;
         }
-        Ok(())
+        left_out::look(self.view, self.content)
     }
 
     /// Temporary files where no other area is looked at.

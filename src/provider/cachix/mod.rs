@@ -39,7 +39,7 @@ const SHOWN: usize = 240;
 #[derive(Debug, thiserror::Error)]
 pub enum CachixError {
     /// No answer.
-    #[error("{what}: {}", source.brief())]
+    #[error("{what}: {}; check `api`, and the network, or run again later", source.brief())]
     Http {
         /// What was tried.
         what: &'static str,
@@ -61,7 +61,7 @@ pub enum CachixError {
         help: &'static str,
     },
     /// 404.
-    #[error("{what}: {host} has no such thing (404){said}")]
+    #[error("{what}: {host} has no such thing (404){said}; check the cache's `name` and `api`")]
     Absent {
         /// What was tried.
         what: &'static str,
@@ -72,7 +72,7 @@ pub enum CachixError {
     },
     /// A redirect.
     #[error(
-        "{what}: {host} leads to another address ({status}); none is followed, for the token would go with it"
+        "{what}: {host} leads to another address ({status}); none is followed, for the token would go with it; check `api`"
     )]
     Redirect {
         /// What was tried.
@@ -93,11 +93,13 @@ pub enum CachixError {
         status: u16,
         /// What it said.
         said: String,
-        /// How often it was tried, in words.
+        /// How often it was tried, in words; and the way out.
         tries: String,
     },
     /// An answer that cannot be read.
-    #[error("{what}: the answer of {host} cannot be read: {why}")]
+    #[error(
+        "{what}: the answer of {host} cannot be read: {why}; it, or what is between, does not speak as it should: run again later"
+    )]
     Malformed {
         /// What was tried.
         what: &'static str,
@@ -320,6 +322,10 @@ impl Client {
                 tries: match answer.tries {
                     0 | 1 => String::new(),
                     tries => format!(" ({tries} tries)"),
+                } + if status >= 500 || status == 429 {
+                    "; the fault is its own: run again later"
+                } else {
+                    ""
                 },
             }),
         }

@@ -37,22 +37,22 @@ fn what_an_answer_says_is_one_line_without_the_token() {
             502,
             r#"{"type":"about:blank","title":"Bad gateway","detail":"the origin\nis down"}"#
         ),
-        "look: 127.0.0.1:1 answered 502: the origin is down (3 tries)"
+        "look: 127.0.0.1:1 answered 502: the origin is down (3 tries); the fault is its own: run again later"
     );
     assert_eq!(
         said(502, "<html><h1>502</h1>"),
-        "look: 127.0.0.1:1 answered 502 (3 tries)"
+        "look: 127.0.0.1:1 answered 502 (3 tries); the fault is its own: run again later"
     );
     assert_eq!(
         said(404, "no s3cret here\n\u{1b}[1m"),
-        "look: 127.0.0.1:1 has no such thing (404): no … here [1m"
+        "look: 127.0.0.1:1 has no such thing (404): no … here [1m; check the cache's `name` and `api`"
     );
     let refused = said(401, "not authorised");
     assert!(
         refused.starts_with("look: 127.0.0.1:1 refused (401): not authorised; the token is wrong")
     );
     assert!(said(307, "").contains("leads to another address (307)"));
-    assert!(said(500, &"x".repeat(1000)).chars().count() < 320);
+    assert!(said(500, &"x".repeat(1000)).chars().count() < 360);
 }
 
 #[test]

@@ -3,6 +3,7 @@
 use reqwest::header::HeaderValue;
 
 use crate::nix::netrc::with_password;
+use crate::sys::host::Host;
 
 /// A token of Cachix.
 #[derive(Clone)]
@@ -27,6 +28,11 @@ impl Token {
     /// A text of somebody else without the token in it.
     pub(super) fn hide_in(&self, text: &str) -> String {
         text.replace(&self.0, "…")
+    }
+
+    /// Tells the machine to hide it in its log.
+    pub fn hide(&self, host: &Host) {
+        host.hide(&self.0);
     }
 
     /// Whether a text is this token.

@@ -72,7 +72,7 @@ pub enum Kind {
     WrongBytes,
     /// The listing of pins holds the first entry twice.
     PinsRepeat,
-    /// The listing of pins lacks its first entry.
+    /// The listing of pins lacks its last entry.
     PinsSkip,
     /// The JSON of the answer is cut off in its middle, with a length that fits.
     BrokenJson,

@@ -219,7 +219,7 @@ fn spoil(shared: &Shared, kind: &Kind, asked: &Asked, mut answer: Answer) -> Ans
         Kind::PinsRepeat | Kind::PinsSkip => {
             if let Ok(mut list) = serde_json::from_slice::<Vec<serde_json::Value>>(&answer.body) {
                 if *kind == Kind::PinsSkip && !list.is_empty() {
-                    list.remove(0);
+                    let _ = list.pop();
                 } else if let Some(first) = list.first().cloned() {
                     list.push(first);
                 }

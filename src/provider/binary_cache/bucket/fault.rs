@@ -6,7 +6,7 @@ use super::lender::Unlent;
 use crate::provider::binary_cache::StoreError;
 
 /// Characters of a server's own words that are repeated.
-const MAX_WORDS: usize = 200;
+const MAX_WORDS: usize = 240;
 
 /// A refusal of the storage.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -111,6 +111,11 @@ impl Refusal {
                 "there is no bucket `{bucket}`; make it with the storage's own tools, or mend the name in cache.yaml"
             );
         }
+        if self.status == 404 {
+            return format!(
+                "nothing is known there of `{bucket}` (404); check `bucket`, `prefix` and `endpoint` in cache.yaml"
+            );
+        }
         if self.is_region() {
             return match &self.region {
                 Some(region) => format!(
@@ -164,6 +169,11 @@ impl Refusal {
         if matches!(self.status, 429 | 503) {
             return format!(
                 "the storage is too busy ({self}), also after several tries; run again later"
+            );
+        }
+        if self.status >= 500 {
+            return format!(
+                "{self}, also after several tries; the fault is its own, or that of a proxy before it: run again later"
             );
         }
         self.to_string()
@@ -226,7 +236,13 @@ pub(super) fn fault(error: &object_store::Error, asked: &Asked<'_>) -> StoreErro
         innermost = one.to_string();
         cause = one.source();
     }
-    StoreError::refused(asked.action, asked.key, Words(plain(&innermost)))
+    let words = if innermost.contains("ETag Header missing") {
+        "the storage, or a proxy before it, answered without an ETag, by which alone what was sent is known to be whole; \
+         check `endpoint`, and what is between"
+    } else {
+        &innermost
+    };
+    StoreError::refused(asked.action, asked.key, Words(plain(words)))
 }
 
 /// The refusal that an error of the library is made of.
@@ -276,10 +292,21 @@ fn transport(error: &HttpError) -> Option<String> {
         innermost = inner;
     }
     Some(match error.kind() {
-        HttpErrorKind::Timeout => "the storage did not answer in time".to_owned(),
-        HttpErrorKind::Connect => format!("the storage cannot be reached: {innermost}"),
-        _ => format!("the connection to the storage broke: {innermost}"),
+        HttpErrorKind::Timeout => late(),
+        HttpErrorKind::Connect => {
+            format!("the storage cannot be reached: {innermost}; check `endpoint`, and the network")
+        }
+        _ => format!(
+            "the connection to the storage broke, also after several tries: {innermost}; check `endpoint`, and \
+             what is between, or run again later"
+        ),
     })
+}
+
+/// The words for a storage that is silent, or slower than anything that works.
+pub(super) fn late() -> String {
+    "the storage did not answer in time; check `endpoint`, and what is between, or run again later"
+        .to_owned()
 }
 
 #[cfg(test)]
@@ -373,7 +400,11 @@ mod tests {
     #[test]
     fn a_page_that_is_no_xml_and_control_characters_do_no_harm() {
         let words = Refusal::read(502, "<html>\x1b[31m<b>Bad Gateway", None, None).words(&ASKED);
-        assert_eq!(words, "the storage answered 502");
+        assert!(
+            words.starts_with("the storage answered 502, also"),
+            "{words}"
+        );
+        assert!(!words.contains(['<', '\x1b']), "{words}");
         let body = "<Error><Code>X</Code><Message>a\x1b]0;b\nc</Message></Error>";
         let words = Refusal::read(400, body, None, None).words(&ASKED);
         assert!(!words.contains(['\x1b', '\n']), "{words:?}");

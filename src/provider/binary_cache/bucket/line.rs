@@ -15,6 +15,11 @@ const MEMORY: u32 = 24 << 10;
 /// Bytes from which on a body is a large one.
 const LARGE: usize = 1 << 20;
 
+/// Whether a body of so many bytes is a large one.
+pub(super) const fn is_large(bytes: usize) -> bool {
+    bytes >= LARGE
+}
+
 /// What may be on its way beside a body that is sent: small files, which are not counted.
 const BESIDE: u64 = 8 << 20;
 
@@ -81,7 +86,7 @@ impl Line {
 
     /// A body of so many bytes was not through in its time.
     pub(super) fn was_late(&self, bytes: usize) {
-        if bytes >= LARGE {
+        if is_large(bytes) {
             self.is_slow.store(true, Ordering::Relaxed);
         }
     }
@@ -89,14 +94,14 @@ impl Line {
     /// A body of so many bytes was through after this time.
     pub(super) fn was_through(&self, bytes: usize, after: Duration) {
         // With so much to spare, many at once are through in time, too.
-        if bytes >= LARGE && after < self.limit(bytes) / 8 {
+        if is_large(bytes) && after < self.limit(bytes) / 8 {
             self.is_slow.store(false, Ordering::Relaxed);
         }
     }
 
     /// The whole line for a body that was late once; `None`: it is a small one.
     pub(super) async fn alone(&self, bytes: usize) -> Option<SemaphorePermit<'_>> {
-        if bytes < LARGE {
+        if !is_large(bytes) {
             return None;
         }
         self.alone.acquire().await.ok()

@@ -205,7 +205,20 @@ impl Inner {
                 ..PaginatedListOptions::default()
             };
             let prefix = Some(prefix.as_str()).filter(|prefix| !prefix.is_empty());
-            match pages.list_paginated(prefix, options).await {
+            let page = pages.list_paginated(prefix, options);
+            let Ok(page) = tokio::time::timeout(self.whole, page).await else {
+                let what = if part.below.is_empty() {
+                    &self.bucket
+                } else {
+                    &part.below
+                };
+                return Err(StoreError::refused(
+                    "list",
+                    what.clone(),
+                    super::fault::late(),
+                ));
+            };
+            match page {
                 Ok(page) => return Ok(page),
                 Err(error) if tries < PAGES && super::fault::is_cut(&error) => {}
                 Err(error) => return Err(self.read_fault("list", &part.below, &error)),

@@ -9,7 +9,7 @@ use object_store::{
     Error, GetOptions, ObjectMeta, ObjectStore, ObjectStoreExt as _, PutMode, PutOptions,
 };
 
-use super::fault::{Asked, Refusal, fault, refusal};
+use super::fault::{Asked, Refusal, fault, late, refusal};
 use super::{Inner, upload};
 use crate::nix::hash::Sha256;
 use crate::plan::time::Time;
@@ -71,15 +71,16 @@ impl Inner {
                     limit,
                 });
             }
-            match found.bytes().await {
-                Ok(bytes) => {
+            match tokio::time::timeout(self.whole, found.bytes()).await {
+                Ok(Ok(bytes)) => {
                     return Ok(Some(Object {
                         meta,
                         bytes: bytes.into(),
                     }));
                 }
-                Err(_) if tries < READS => {}
-                Err(error) => return Err(self.read_fault("read", key, &error)),
+                Ok(Err(_)) if tries < READS => {}
+                Ok(Err(error)) => return Err(self.read_fault("read", key, &error)),
+                Err(_) => return Err(StoreError::refused("read", key, late())),
             }
         }
     }

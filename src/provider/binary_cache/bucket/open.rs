@@ -51,6 +51,8 @@ pub(super) struct Parts {
     pub(super) has_credentials: bool,
     pub(super) facts: Arc<Facts>,
     pub(super) line: Arc<Line>,
+    /// Time for a small answer as a whole.
+    pub(super) whole: Duration,
 }
 
 impl BucketStore {
@@ -59,7 +61,11 @@ impl BucketStore {
     /// # Errors
     /// The credentials that were found are of no use, or no client can be made.
     pub fn open(bucket: &Bucket, identity: String, host: &Host) -> Result<Self, StoreError> {
-        Self::open_with(bucket, identity, host, Patience::default())
+        let patience = match host.test_patience() {
+            Some(answer) => Patience::default().no_longer_than(answer),
+            None => Patience::default(),
+        };
+        Self::open_with(bucket, identity, host, patience)
     }
 
     /// As [`BucketStore::open`], with another patience.
@@ -136,8 +142,9 @@ fn once() -> RetryConfig {
 fn parts<S: ObjectStore + PaginatedListStore>(
     store: S,
     has_credentials: bool,
-    (facts, line): (Arc<Facts>, Arc<Line>),
+    of: (Arc<Facts>, Arc<Line>, Duration),
 ) -> Parts {
+    let (facts, line, whole) = of;
     let store = Arc::new(store);
     Parts {
         pages: Some(Arc::<S>::clone(&store)),
@@ -148,6 +155,7 @@ fn parts<S: ObjectStore + PaginatedListStore>(
         has_credentials,
         facts,
         line,
+        whole,
     }
 }
 
@@ -194,7 +202,11 @@ fn s3(bucket: &Bucket, host: &Host, wire: &Wire) -> Result<Parts, StoreError> {
         let given = host.filled(variable).map(str::trim).map(str::to_owned);
         given.or_else(|| in_profile(entry))
     };
-    let facts = (Arc::clone(&wire.facts), Arc::clone(&wire.line));
+    let facts = (
+        Arc::clone(&wire.facts),
+        Arc::clone(&wire.line),
+        wire.patience.whole(),
+    );
     let mut builder = AmazonS3Builder::new()
         .with_bucket_name(&bucket.name)
         .with_retry(once())
@@ -220,9 +232,11 @@ fn s3(bucket: &Bucket, host: &Host, wire: &Wire) -> Result<Parts, StoreError> {
     if let Some(id) = take("AWS_ACCESS_KEY_ID", "aws_access_key_id")? {
         builder = builder.with_access_key_id(id);
         if let Some(secret) = take("AWS_SECRET_ACCESS_KEY", "aws_secret_access_key")? {
+            host.hide(&secret);
             builder = builder.with_secret_access_key(secret);
         }
         if let Some(token) = take("AWS_SESSION_TOKEN", "aws_session_token")? {
+            host.hide(&token);
             builder = builder.with_token(token);
         }
     } else {
@@ -264,7 +278,11 @@ fn s3(bucket: &Bucket, host: &Host, wire: &Wire) -> Result<Parts, StoreError> {
 
 fn gcs(bucket: &Bucket, host: &Host, wire: &Wire) -> Result<Parts, StoreError> {
     let failed = failed(bucket);
-    let facts = (Arc::clone(&wire.facts), Arc::clone(&wire.line));
+    let facts = (
+        Arc::clone(&wire.facts),
+        Arc::clone(&wire.line),
+        wire.patience.whole(),
+    );
     let mut builder = GoogleCloudStorageBuilder::new()
         .with_bucket_name(&bucket.name)
         .with_retry(once())
@@ -289,6 +307,9 @@ fn gcs(bucket: &Bucket, host: &Host, wire: &Wire) -> Result<Parts, StoreError> {
         ),
     ] {
         if let Some(value) = host.filled(name).filter(|_| !given) {
+            if name == "GOOGLE_SERVICE_ACCOUNT_KEY" {
+                host.hide(value);
+            }
             builder = builder.with_config(key, value);
             given = true;
         }
@@ -323,7 +344,11 @@ fn gcs(bucket: &Bucket, host: &Host, wire: &Wire) -> Result<Parts, StoreError> {
 fn azure(bucket: &Bucket, host: &Host, wire: &Wire) -> Result<Parts, StoreError> {
     use AzureConfigKey as Key;
     let failed = failed(bucket);
-    let facts = (Arc::clone(&wire.facts), Arc::clone(&wire.line));
+    let facts = (
+        Arc::clone(&wire.facts),
+        Arc::clone(&wire.line),
+        wire.patience.whole(),
+    );
     let connection = variable(host, "AZURE_STORAGE_CONNECTION_STRING")?;
     let in_connection = |name: &str| {
         let mut pairs = connection
@@ -354,10 +379,12 @@ fn azure(bucket: &Bucket, host: &Host, wire: &Wire) -> Result<Parts, StoreError>
         .filter(|_| is_ours);
     let has = match (key, token) {
         (Some(key), _) => {
+            host.hide(&key);
             builder = builder.with_access_key(key);
             true
         }
         (None, Some(token)) => {
+            host.hide(&token);
             builder = builder.with_config(Key::SasKey, token);
             true
         }
@@ -378,6 +405,9 @@ fn azure(bucket: &Bucket, host: &Host, wire: &Wire) -> Result<Parts, StoreError>
                     variable(host, name)?
                 };
                 if let Some(value) = value {
+                    if name == "AZURE_CLIENT_SECRET" {
+                        host.hide(&value);
+                    }
                     builder = builder.with_config(key, value);
                     services += 1;
                 }

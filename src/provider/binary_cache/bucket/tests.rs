@@ -19,6 +19,7 @@ use crate::sys::host::Host;
 const SOON: Patience = Patience {
     tries: 3,
     first_wait: Duration::from_millis(5),
+    answer: Duration::from_secs(30),
 };
 
 fn bucket(storage: &Storage) -> Bucket {

@@ -17,7 +17,7 @@ use object_store::client::{
 
 use super::fault::Refusal;
 use super::lender;
-use super::line::Line;
+use super::line::{self, Line};
 use crate::plan::time::Time;
 use crate::sys::clock::{Clock as _, SystemClock};
 
@@ -37,14 +37,35 @@ pub struct Patience {
     pub tries: u32,
     /// The first wait.
     pub first_wait: Duration,
+    /// Time until the answer to a question begins; a listing's page and a small object have four times as
+    /// long to come whole. Uploads and NARs are only to go on, however slowly.
+    pub answer: Duration,
 }
+
+/// A question that got no answer in time is asked so often at most: it takes long enough.
+const LATE_TRIES: u32 = 2;
 
 impl Default for Patience {
     fn default() -> Self {
         Self {
             tries: 5,
             first_wait: Duration::from_millis(200),
+            answer: Duration::from_secs(30),
         }
+    }
+}
+
+impl Patience {
+    /// The same with less patience for answers, if it has more.
+    #[must_use]
+    pub fn no_longer_than(mut self, answer: Duration) -> Self {
+        self.answer = self.answer.min(answer);
+        self
+    }
+
+    /// Time for a whole page of a listing, or a whole small object.
+    pub(super) fn whole(self) -> Duration {
+        self.answer.saturating_mul(4)
     }
 }
 
@@ -248,7 +269,7 @@ impl HttpService for Wire {
                 None
             };
             self.facts.count(kind);
-            let answer = self.send(&request, bytes).await;
+            let answer = self.send(kind, &request, bytes).await;
             was_late |= answer
                 .as_ref()
                 .is_err_and(|error| error.kind() == HttpErrorKind::Timeout);
@@ -276,7 +297,11 @@ impl HttpService for Wire {
                     (error, None)
                 }
             };
-            if is_last {
+            // A large part that was late has more of the line the next time.
+            let is_late = error.kind() == HttpErrorKind::Timeout
+                && tries >= LATE_TRIES
+                && !line::is_large(bytes);
+            if is_last || is_late {
                 return Err(error);
             }
             drop(alone);
@@ -317,15 +342,27 @@ async fn whole(response: HttpResponse) -> Result<HttpResponse, HttpError> {
 }
 
 impl Wire {
-    /// Sends once: within the time that its bytes take, or as long as an answer keeps coming.
-    async fn send(&self, request: &HttpRequest, bytes: usize) -> Result<HttpResponse, HttpError> {
+    /// Sends it once: what has a body within the time that its bytes take; and who begins an answer to a
+    /// question and does not go on with it is not waited for.
+    async fn send(
+        &self,
+        kind: Kind,
+        request: &HttpRequest,
+        bytes: usize,
+    ) -> Result<HttpResponse, HttpError> {
+        let late = |late| Err(HttpError::new(HttpErrorKind::Timeout, late));
         if bytes == 0 {
-            return self.client.call(request.clone()).await;
+            let sent = self.client.call(request.clone());
+            return match kind {
+                Kind::List | Kind::Read => tokio::time::timeout(self.patience.answer, sent)
+                    .await
+                    .unwrap_or_else(late),
+                Kind::Write | Kind::Delete => sent.await,
+            };
         }
         let begun = Instant::now();
         let sent = self.sender.call(request.clone());
         let sent = tokio::time::timeout(self.line.limit(bytes), sent).await;
-        let late = |late| Err(HttpError::new(HttpErrorKind::Timeout, late));
         let answer = sent.unwrap_or_else(late);
         match &answer {
             Ok(_) => self.line.was_through(bytes, begun.elapsed()),
@@ -361,7 +398,8 @@ impl Wire {
         let refusal = Refusal::read(status, &text, region, code);
         let answer = |body: HttpResponseBody| Next::Answer(HttpResponse::from_parts(parts, body));
         Ok(match status {
-            404 if !refusal.is_of_bucket() => answer(body.into()),
+            // A listing of nothing is an empty one: what is not there is the bucket, or the whole storage.
+            404 if !refusal.is_of_bucket() && kind != Kind::List => answer(body.into()),
             // Another writer is at it right now; what exists already is another matter.
             409 if refusal.is_conflict() => Next::Again(refusal, after),
             409 if by_condition => answer(body.into()),
