@@ -11,13 +11,13 @@ use nanna_cache::nix::store_path::{HashPart, StoreDir};
 use nanna_cache::plan::observed::CacheContent;
 use nanna_cache::plan::record::Root;
 use nanna_cache::plan::step::RootToWrite;
+use nanna_cache::provider::binary_cache::CacheStore;
 use nanna_cache::provider::binary_cache::folder::FolderStore;
 use nanna_cache::provider::binary_cache::observe::Look;
 use nanna_cache::provider::binary_cache::prune::{
     Candidates, Decision, PruneDone, PruneError, prune, prune_into,
 };
 use nanna_cache::provider::binary_cache::terms::Terms;
-use nanna_cache::provider::binary_cache::{CacheStore, IfThere, Put};
 use nanna_cache::sys::clock::{Clock, SystemClock};
 use nanna_cache::transfer::progress::Progress;
 
@@ -328,12 +328,7 @@ fn what_is_not_understood_keeps_everything() {
     let store = world.store();
     let candidates = all(&look(&store));
     let put = |key: &str, text: &str| {
-        let put = Put {
-            key: key.into(),
-            bytes: text.into(),
-            if_there: IfThere::Replace,
-        };
-        store.put(put).unwrap();
+        store.write(key, text.into()).unwrap();
     };
     let strange = [
         (

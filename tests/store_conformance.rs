@@ -133,19 +133,43 @@ fn a_second_look_lists_and_reads_no_narinfo() {
     let key = key.unwrap();
     let mut object = store.get(&key, 10_000).unwrap().unwrap();
     object.bytes.extend(b"Deriver: unknown-deriver\n");
-    store
-        .put(nanna_cache::provider::binary_cache::Put {
-            key,
-            bytes: object.bytes,
-            if_there: nanna_cache::provider::binary_cache::IfThere::Replace,
-        })
-        .unwrap();
+    store.write(&key, object.bytes).unwrap();
     assert_eq!(look().reads, second.reads + 1);
 }
 
 #[test]
 fn azurite() {
     over(Server::azurite(), Able::default());
+}
+
+#[test]
+fn what_a_push_has_seen_to_be_there_is_not_asked_for_again() {
+    use nanna_cache::provider::binary_cache::push::{Batch, push};
+    use nanna_cache::provider::binary_cache::{CacheStore as _, narinfo_key};
+    use nanna_cache::sys::clock::SystemClock;
+    use nanna_cache::transfer::progress::Progress;
+
+    let Some(server) = Server::moto() else { return };
+    let store = open(&server, "");
+    store.create(cache_support::INFO).unwrap();
+    let mut world = cache_support::world(12);
+    let send = |batch: &Batch| {
+        // Another process.
+        let store = open(&server, "");
+        let done = push(&store, batch, &SystemClock::new(), &Progress::default()).unwrap();
+        assert_eq!(done.failed, []);
+        store.requests().reads
+    };
+    send(&world.batch);
+    let top = cache_support::path(11);
+    world.batch.items.retain(|item| item.path == top);
+    assert!(world.batch.items[0].references.len() > 2);
+    let key = [narinfo_key(top.hash())];
+    assert!(store.delete(&key)[0].is_ok());
+    let with_references = send(&world.batch);
+    assert!(store.delete(&key)[0].is_ok());
+    world.batch.items[0].references.clear();
+    assert_eq!(with_references, send(&world.batch));
 }
 
 /// The interface of Google Cloud Storage, from a server of our own: what the service really does is not known here.

@@ -290,7 +290,7 @@ pub struct Bucket {
     pub account: Option<String>,
     /// What the keys of the cache begin with, without slashes at its ends; empty: nothing.
     pub prefix: String,
-    /// Region; `None`: the one that the environment names, else the storage's first.
+    /// Region; `None`: the storage's first, or, if there is a `url`, the one that the environment names.
     pub region: Option<String>,
     /// Where the storage answers, without a final slash; `None`: at its own address.
     pub endpoint: Option<String>,

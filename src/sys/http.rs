@@ -59,6 +59,9 @@ pub enum HttpError {
     /// No async runtime.
     #[error("start the network threads")]
     Runtime(#[source] std::io::Error),
+    /// Work for the network ended without an answer: an internal failure.
+    #[error("end the work that was begun: it broke off, which is an internal failure")]
+    Broken,
 }
 
 impl HttpError {
@@ -363,7 +366,10 @@ where
 /// a question; called from blocking code.
 ///
 /// # Errors
-/// When the threads cannot be started, or the work panicked.
+/// When the threads cannot be started.
+///
+/// # Panics
+/// When the work does: a failure of the program is never an answer of somebody else.
 pub fn run<F>(work: F) -> Result<F::Output, HttpError>
 where
     F: Future + Send + 'static,
@@ -374,9 +380,15 @@ where
         // Whoever asked waits; if not, nobody wants the answer.
         let _ = send.send(work.await);
     };
-    shared()?.spawn(task);
-    let ended = |_| HttpError::Runtime(std::io::Error::other("the work ended without an answer"));
-    receive.recv().map_err(ended)
+    let shared = shared()?;
+    let task = shared.spawn(task);
+    receive.recv().map_err(|_| {
+        let ended = shared.block_on(task);
+        match ended.map_err(tokio::task::JoinError::try_into_panic) {
+            Err(Ok(panic)) => std::panic::resume_unwind(panic),
+            Ok(()) | Err(Err(_)) => HttpError::Broken,
+        }
+    })
 }
 
 /// Begins async work on the threads that the whole process shares.
@@ -421,8 +433,11 @@ fn read_certificates(path: &str) -> Result<Vec<reqwest::Certificate>, HttpError>
 }
 
 fn parse(url: &str) -> Result<url::Url, HttpError> {
-    // The text may hold a password, so only what stands before it is shown.
-    let shown = || HttpError::Url(url.split('@').next_back().unwrap_or_default().to_owned());
+    // Before its `@` the text may hold a password, and behind its `?` a signature.
+    let shown = || {
+        let text = url.split(['?', '#']).next().unwrap_or_default();
+        HttpError::Url(text.split('@').next_back().unwrap_or_default().to_owned())
+    };
     let parsed = url::Url::parse(url).map_err(|_| shown())?;
     if matches!(parsed.scheme(), "http" | "https") {
         Ok(parsed)

@@ -13,9 +13,7 @@ use std::path::Path;
 
 use nanna_cache::config::model::{Bucket, Storage};
 use nanna_cache::provider::binary_cache::bucket::BucketStore;
-use nanna_cache::provider::binary_cache::{
-    Area, CacheStore as _, CacheView as _, IfThere, LARGEST_RECORD, Put,
-};
+use nanna_cache::provider::binary_cache::{Area, CacheStore as _, CacheView as _, LARGEST_RECORD};
 use nanna_cache::sys::host::Host;
 
 use crate::e2e_world::World;
@@ -163,12 +161,8 @@ push: {{ paths: [{top}] }}
     }
 
     pub fn put(&self, key: &str, text: &str) {
-        let put = Put {
-            key: key.to_owned(),
-            bytes: text.as_bytes().to_vec(),
-            if_there: IfThere::Replace,
-        };
-        self.bucket().put(put).unwrap();
+        let bytes = text.as_bytes().to_vec();
+        self.bucket().write(key, bytes).unwrap();
     }
 
     /// Copies the bucket into a folder: narinfos before NARs, as a reader goes.

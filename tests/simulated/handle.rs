@@ -394,7 +394,8 @@ impl Sink for Upload {
             keep: false,
             began: Some(self.began),
         };
-        self.handle.write(write, self.handle.deadline())?;
+        let (outcome, _) = self.handle.write(write, self.handle.deadline())?;
+        outcome.must_be_written(&key)?;
         Ok(key)
     }
 }

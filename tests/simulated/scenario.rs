@@ -13,11 +13,11 @@ use nanna_cache::plan::need::{Rules, need};
 use nanna_cache::plan::observed::CacheContent;
 use nanna_cache::plan::record::Root;
 use nanna_cache::plan::step::RootToWrite;
+use nanna_cache::provider::binary_cache::CacheStore;
 use nanna_cache::provider::binary_cache::observe::Look;
 use nanna_cache::provider::binary_cache::prune::{Candidates, Decision, prune_by};
 use nanna_cache::provider::binary_cache::push::{Batch, Item, PushDone, Spare, push_into};
 use nanna_cache::provider::binary_cache::terms::Terms;
-use nanna_cache::provider::binary_cache::{CacheStore, IfThere, Put};
 use nanna_cache::sys::clock::Clock;
 use nanna_cache::transfer::progress::Progress;
 use nanna_cache::transfer::tree::hash_tree;
@@ -437,13 +437,7 @@ fn copy_all(
     store: &dyn CacheStore,
     objects: &[Copied],
 ) -> Result<(), nanna_cache::provider::binary_cache::StoreError> {
-    let put = |key: &str, bytes: &[u8]| {
-        store.put(Put {
-            key: key.to_owned(),
-            bytes: bytes.to_vec(),
-            if_there: IfThere::Replace,
-        })
-    };
+    let put = |key: &str, bytes: &[u8]| store.write(key, bytes.to_vec());
     for (narinfo, text, nar, bytes) in objects {
         if store.head(narinfo)?.is_some() {
             continue;

@@ -13,7 +13,10 @@
 //! a narinfo would state another's size and hash.
 
 mod conditions;
+mod credentials;
 mod fault;
+mod lender;
+mod line;
 mod list;
 mod object;
 mod open;
@@ -23,6 +26,7 @@ mod wire;
 
 use std::io::Read;
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
 use object_store::ObjectStore;
 use object_store::list::PaginatedListStore;
@@ -30,8 +34,7 @@ use tokio::sync::{OnceCell, Semaphore};
 use tokio::task::JoinSet;
 
 use super::{
-    Area, CacheStore, CacheView, IfThere, Listed, Meta, Object, Outcome, Put, SMALL_OBJECT,
-    StoreError,
+    Area, CacheStore, CacheView, Listed, Meta, Object, Outcome, Put, SMALL_OBJECT, StoreError,
 };
 use crate::plan::observed::{Capabilities, Requests as Sent};
 use crate::plan::time::Time;
@@ -58,8 +61,16 @@ pub struct BucketStore {
 
 struct Inner {
     store: Arc<dyn ObjectStore>,
+    /// The same, for copies of objects onto themselves.
+    copying: Arc<dyn ObjectStore>,
+    /// The same, for deletes of one object by one request; `None`: it knows no others.
+    deleting_plainly: Option<Arc<dyn ObjectStore>>,
+    /// A request that deletes many objects was refused.
+    has_no_bulk: AtomicBool,
     /// The same, for listings page by page; `None`: it has no pages.
     pages: Option<Arc<dyn PaginatedListStore>>,
+    /// Whether its listings can be asked for what comes after a key.
+    goes_on_after_a_key: bool,
     /// Empty, or ending in `/`.
     prefix: String,
     /// Name of the bucket.
@@ -72,8 +83,8 @@ struct Inner {
     /// Whether conditions are honoured, once it was tried.
     conditions: OnceCell<bool>,
     at_once: Arc<Semaphore>,
-    /// Memory for the bytes of NAR files on their way, in KiB.
-    memory: Arc<Semaphore>,
+    /// The way of the bytes of NAR files.
+    line: Arc<line::Line>,
 }
 
 impl BucketStore {
@@ -81,9 +92,14 @@ impl BucketStore {
     #[doc(hidden)]
     #[must_use]
     pub fn in_memory(prefix: &str) -> Self {
+        let store: Arc<dyn ObjectStore> = Arc::new(object_store::memory::InMemory::new());
         let parts = open::Parts {
-            store: Arc::new(object_store::memory::InMemory::new()),
+            copying: Arc::clone(&store),
+            deleting_plainly: None,
+            store,
             pages: None,
+            goes_on_after_a_key: false,
+            line: line::Line::of_process(),
             has_credentials: true,
             facts: Arc::default(),
             whole: Patience::default().whole(),
@@ -99,7 +115,11 @@ impl BucketStore {
         Self {
             inner: Arc::new(Inner {
                 store: parts.store,
+                copying: parts.copying,
+                deleting_plainly: parts.deleting_plainly,
+                has_no_bulk: AtomicBool::new(false),
                 pages: parts.pages,
+                goes_on_after_a_key: parts.goes_on_after_a_key,
                 prefix,
                 bucket: bucket.to_owned(),
                 identity,
@@ -108,7 +128,7 @@ impl BucketStore {
                 conditions: OnceCell::new(),
                 whole: parts.whole,
                 at_once: Arc::new(Semaphore::new(AT_ONCE)),
-                memory: Arc::new(Semaphore::new(upload::MEMORY)),
+                line: parts.line,
             }),
         }
     }
@@ -154,10 +174,18 @@ impl BucketStore {
             let mut answers: Vec<Option<Result<T, StoreError>>> = Vec::new();
             answers.resize_with(count, || None);
             while let Some(done) = tasks.join_next().await {
-                if let Ok((at, answer)) = done
-                    && let Some(place) = answers.get_mut(at)
-                {
-                    *place = Some(answer);
+                match done {
+                    Ok((at, answer)) => {
+                        if let Some(place) = answers.get_mut(at) {
+                            *place = Some(answer);
+                        }
+                    }
+                    // A failure of the program, which is no answer of the storage.
+                    Err(broken) => {
+                        if let Ok(panic) = broken.try_into_panic() {
+                            std::panic::resume_unwind(panic);
+                        }
+                    }
                 }
             }
             answers
@@ -268,11 +296,7 @@ impl CacheView for BucketStore {
 
 impl CacheStore for BucketStore {
     fn create(&self, info: &str) -> Result<(), StoreError> {
-        self.put(Put {
-            key: "nix-cache-info".to_owned(),
-            bytes: info.as_bytes().to_vec(),
-            if_there: IfThere::Replace,
-        })?;
+        self.write("nix-cache-info", info.as_bytes().to_vec())?;
         let inner = Arc::clone(&self.inner);
         Self::run("write", conditions::KEY, async move {
             inner.are_conditions_honoured().await.map(drop)
@@ -307,12 +331,7 @@ impl CacheStore for BucketStore {
     }
 
     fn put_record(&self, key: &str, bytes: Vec<u8>) -> Result<Meta, StoreError> {
-        let put = Put {
-            key: key.to_owned(),
-            bytes,
-            if_there: IfThere::Replace,
-        };
-        CacheStore::put(self, put)?;
+        self.write(key, bytes)?;
         let meta = self.head(key)?;
         meta.ok_or_else(|| {
             StoreError::refused("write", key, "it was not there right after it was written")
@@ -363,3 +382,6 @@ impl CacheStore for BucketStore {
         self
     }
 }
+
+#[cfg(test)]
+mod tests;

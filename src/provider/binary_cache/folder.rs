@@ -412,12 +412,7 @@ impl CacheStore for FolderStore {
         for folder in NIX_FOLDERS {
             self.place.make_folders(folder)?;
         }
-        self.put(Put {
-            key: "nix-cache-info".to_owned(),
-            bytes: info.as_bytes().to_vec(),
-            if_there: IfThere::Replace,
-        })?;
-        Ok(())
+        self.write("nix-cache-info", info.as_bytes().to_vec())
     }
 
     fn put_in_order(&self, puts: Vec<Put>) -> Vec<Result<Outcome, StoreError>> {

@@ -328,12 +328,26 @@ pub struct Put {
 }
 
 /// What a write did.
+#[must_use = "an object that was to be written may have been left as it was"]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Outcome {
     /// The object is now as wanted.
     Written,
     /// There was one already, and it was left.
     Kept,
+}
+
+impl Outcome {
+    /// That the object is as wanted, where nothing else will do.
+    ///
+    /// # Errors
+    /// It was left as it was.
+    pub fn must_be_written(self, key: &str) -> Result<(), StoreError> {
+        match self {
+            Self::Written => Ok(()),
+            Self::Kept => Err(StoreError::refused("write", key, "it was left as it was")),
+        }
+    }
 }
 
 /// A cache that can be written.
@@ -353,6 +367,19 @@ pub trait CacheStore: CacheView {
             Some(result) => result,
             None => Ok(Outcome::Kept),
         }
+    }
+
+    /// Writes a small object whole, over one that is there.
+    ///
+    /// # Errors
+    /// As [`CacheStore::put`]; also if the object was left as it was.
+    fn write(&self, key: &str, bytes: Vec<u8>) -> Result<(), StoreError> {
+        let put = Put {
+            key: key.to_owned(),
+            bytes,
+            if_there: IfThere::Replace,
+        };
+        self.put(put)?.must_be_written(key)
     }
 
     /// Writes small objects so that each becomes visible only after all before it are; ends with

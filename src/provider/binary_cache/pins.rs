@@ -3,7 +3,7 @@
 use serde_json::Map;
 
 use super::records::bytes;
-use super::{CacheStore, IfThere, Put, StoreError};
+use super::{CacheStore, StoreError};
 use crate::config::model::PinName;
 use crate::nix::store_path::{HashPart, StorePath};
 use crate::plan::record::{Head, PinBody, PinRecord};
@@ -32,12 +32,7 @@ pub fn write(
         other: Map::new(),
     };
     let key = PinRecord::key(name, path.hash());
-    store.put(Put {
-        key,
-        bytes: bytes(&body),
-        if_there: IfThere::Replace,
-    })?;
-    Ok(())
+    store.write(&key, bytes(&body))
 }
 
 /// Removes the pin record of a path; one that is not there counts as removed.

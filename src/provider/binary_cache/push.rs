@@ -476,8 +476,9 @@ impl Push<'_> {
         for chunk in puts.chunks(256) {
             held.renew()?;
             held.trusted()?;
-            for result in self.store.put_levels(vec![chunk.to_vec()]) {
-                result?;
+            let results = self.store.put_levels(vec![chunk.to_vec()]);
+            for (put, result) in chunk.iter().zip(results) {
+                result?.must_be_written(&put.key)?;
             }
         }
         self.done.roots = written;

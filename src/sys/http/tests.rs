@@ -130,3 +130,15 @@ fn certificates_are_verified() {
         .is_err()
     );
 }
+
+#[test]
+fn what_is_no_url_is_shown_without_password_and_signature() {
+    for text in [
+        "//storage/part?X-Amz-Signature=planted",
+        "ftp://user:planted@storage/part?sig=planted#planted",
+    ] {
+        let told = parse(text).unwrap_err().to_string();
+        assert!(told.contains("storage/part"), "{told}");
+        assert!(!told.contains("planted"), "{told}");
+    }
+}

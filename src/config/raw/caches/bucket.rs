@@ -108,8 +108,8 @@ bucket! {
         /// Name of the bucket. It has to exist: nanna-cache never makes one.
         #[schemars(length(min = 1), extend("examples" = ["team-nix-cache"]))]
         pub(crate) bucket: String,
-        /// Region of the bucket. Without it the environment and the profile of AWS decide, else it is
-        /// `us-east-1`.
+        /// Region of the bucket. Without it `us-east-1`; where `url` is given, the environment and the profile
+        /// of AWS may name another.
         #[schemars(length(min = 1), extend("examples" = ["eu-central-1"]))]
         pub(crate) region: Option<String>,
     }

@@ -1,11 +1,13 @@
-//! Whether a storage honours "only if there is none yet". Some answer well and overwrite.
+//! Whether a storage honours "only if there is none yet". Some answer well and overwrite, some
+//! refuse whatever has a condition.
 //!
 //! What is found is written into the cache ([`KEY`]), by the very request that tries it out, so that
 //! a plan, which only reads, can say what protection is lost.
 
-use object_store::PutMode;
+use object_store::path::Path;
 use serde_json::json;
 
+use super::fault::{Refusal, refusal};
 use super::{BucketStore, Inner, StoreError};
 use crate::plan::record::{FOLDER, Head};
 use crate::provider::binary_cache::{CacheView as _, Outcome, SMALL_OBJECT};
@@ -48,21 +50,34 @@ impl Inner {
 
     async fn try_conditions(&self) -> Result<bool, StoreError> {
         let path = self.path(KEY)?;
-        let create = |finding: &'static str, mode: PutMode| {
-            let path = path.clone();
-            async move { self.put_as(KEY, &path, body(finding), mode).await }
-        };
         let written = self.get(KEY, SMALL_OBJECT).await?;
-        if written.is_none() {
-            create(HONOURED, PutMode::Create).await?;
+        let said = written.and_then(|object| finding(&object.bytes));
+        let tried = self.try_on(&path, said.is_none()).await;
+        match tried {
+            Ok(honoured) => {
+                if honoured && said == Some(false) {
+                    self.write(KEY, &path, body(HONOURED)).await?;
+                }
+                Ok(honoured)
+            }
+            // It does not know conditions: what is written without one is all that it can do.
+            Err(error) if refusal(&error).is_some_and(Refusal::is_unknown_to_it) => {
+                if said != Some(false) {
+                    self.write(KEY, &path, body(IGNORED)).await?;
+                }
+                Ok(false)
+            }
+            Err(error) => Err(self.write_fault("write", KEY, &error)),
+        }
+    }
+
+    async fn try_on(&self, path: &Path, is_new: bool) -> object_store::Result<bool> {
+        if is_new {
+            // Somebody else's is as good.
+            let _ = self.create(path, body(HONOURED)).await?;
         }
         // There is one now: whoever writes over it says what is so.
-        let honoured = create(IGNORED, PutMode::Create).await? == Outcome::Kept;
-        let said = written.and_then(|object| finding(&object.bytes));
-        if honoured && said == Some(false) {
-            create(HONOURED, PutMode::Overwrite).await?;
-        }
-        Ok(honoured)
+        Ok(self.create(path, body(IGNORED)).await? == Outcome::Kept)
     }
 }
 

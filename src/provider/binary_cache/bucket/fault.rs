@@ -2,6 +2,7 @@
 
 use object_store::client::{HttpError, HttpErrorKind};
 
+use super::lender::Unlent;
 use crate::provider::binary_cache::StoreError;
 
 /// Characters of a server's own words that are repeated.
@@ -52,6 +53,17 @@ impl Refusal {
         }
     }
 
+    /// A listing that ends in the middle.
+    pub(super) fn cut_listing() -> Self {
+        let words = "its list is cut and does not say how to go on, so it cannot be relied on";
+        Self {
+            status: 200,
+            code: String::new(),
+            message: words.to_owned(),
+            region: None,
+        }
+    }
+
     /// Whether the whole bucket is not there, not only an object.
     pub(super) fn is_of_bucket(&self) -> bool {
         matches!(self.code.as_str(), "NoSuchBucket" | "ContainerNotFound")
@@ -63,6 +75,19 @@ impl Refusal {
             self.code.as_str(),
             "ConditionalRequestConflict" | "OperationAborted"
         )
+    }
+
+    /// Whether the storage does not know such requests at all, or not their headers.
+    pub(super) fn is_unknown_to_it(&self) -> bool {
+        let code = self.code.as_str();
+        matches!(self.status, 405 | 501)
+            || code == "NotImplemented"
+            || (self.status == 400 && matches!(code, "" | "InvalidArgument" | "InvalidRequest"))
+    }
+
+    /// Whether it is of the kind of the request, so that another may be taken.
+    pub(super) fn is_of_request(&self) -> bool {
+        matches!(self.status, 400 | 405 | 501)
     }
 
     fn is_region(&self) -> bool {
@@ -220,6 +245,18 @@ pub(super) fn fault(error: &object_store::Error, asked: &Asked<'_>) -> StoreErro
     StoreError::refused(asked.action, asked.key, Words(plain(words)))
 }
 
+/// The refusal that an error of the library is made of.
+pub(super) fn refusal(error: &object_store::Error) -> Option<&Refusal> {
+    let mut cause: Option<&(dyn std::error::Error + 'static)> = Some(error);
+    while let Some(one) = cause {
+        if let Some(refusal) = one.downcast_ref::<Refusal>() {
+            return Some(refusal);
+        }
+        cause = one.source();
+    }
+    None
+}
+
 /// Whether an answer broke off on its way, so that asking again may help.
 pub(super) fn is_cut(error: &object_store::Error) -> bool {
     let mut cause: Option<&(dyn std::error::Error + 'static)> = Some(error);
@@ -242,7 +279,7 @@ fn unanswered(asked: &Asked<'_>) -> StoreError {
 fn holds_refusal(error: &HttpError) -> bool {
     use std::error::Error as _;
     let source = error.source();
-    source.is_some_and(<dyn std::error::Error>::is::<Refusal>)
+    source.is_some_and(|source| source.is::<Refusal>() || source.is::<Unlent>())
 }
 
 /// Why nobody answered; `None`: somebody did.

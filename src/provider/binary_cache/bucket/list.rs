@@ -14,6 +14,9 @@ use crate::provider::binary_cache::{Area, Listed, StoreError};
 /// How often a page is asked for that broke off on its way.
 const PAGES: usize = 3;
 
+/// A page as long as this may be one that was cut: no storage gives more at once unless it is asked to.
+const PAGE: usize = 1000;
+
 /// What is listed.
 #[derive(Clone, Debug)]
 struct Part {
@@ -111,40 +114,75 @@ impl BucketStore {
     }
 
     /// Gives page after page to `take`, until it answers `false`.
+    ///
+    /// A page without a token is taken for the last only if it cannot be one that was cut: those that
+    /// are as long as a cut one are followed by the question for what comes after their last key.
     fn some_pages(
         &self,
         part: &Part,
         most: Option<usize>,
         take: &mut dyn FnMut(ListResult) -> bool,
     ) -> Result<(), StoreError> {
-        let mut token: Option<String> = None;
+        let mut from = From::Begin;
         let mut first: Option<Path> = None;
+        let mut longest = 0;
         loop {
-            let (inner, asked) = (Arc::clone(&self.inner), part.clone());
-            let from = token.clone();
+            let (inner, asked, at) = (Arc::clone(&self.inner), part.clone(), from.clone());
             let page = Self::run("list", &part.below, async move {
-                inner.page(&asked, from, most).await
+                inner.page(&asked, at, most).await
             })?;
             let begins = page.result.objects.first().map(|one| one.location.clone());
-            let repeats = token.is_some() && (page.page_token == token);
+            let repeats = match &from {
+                From::Begin => false,
+                From::Token(token) => page.page_token.as_ref() == Some(token),
+                From::After(last) => {
+                    let objects = page.result.objects.iter();
+                    objects
+                        .map(|one| one.location.as_ref())
+                        .any(|key| key <= last.as_str())
+                }
+            };
             if repeats || (begins.is_some() && begins == first) {
                 let why = "the storage repeats a page, so what it lists cannot be relied on";
                 return Err(StoreError::refused("list", part.below.clone(), why));
             }
             first = begins.or(first);
-            token = page.page_token;
-            if !take(page.result) || token.is_none() {
+            let count = page.result.objects.len() + page.result.common_prefixes.len();
+            let may_be_cut = count >= PAGE || (count > 0 && count == longest);
+            longest = longest.max(count);
+            from = match page.page_token {
+                Some(token) => From::Token(token),
+                None if may_be_cut && self.inner.goes_on_after_a_key => {
+                    let objects = page.result.objects.iter().map(|one| &one.location);
+                    match objects.max() {
+                        Some(last) => From::After(last.to_string()),
+                        None => From::Begin,
+                    }
+                }
+                None => From::Begin,
+            };
+            if !take(page.result) || matches!(from, From::Begin) {
                 return Ok(());
             }
         }
     }
 }
 
+/// Where a page begins.
+#[derive(Clone, Debug)]
+enum From {
+    Begin,
+    /// Where the storage said that the page before it ended.
+    Token(String),
+    /// After this key.
+    After(String),
+}
+
 impl Inner {
     async fn page(
         &self,
         part: &Part,
-        token: Option<String>,
+        from: From,
         most: Option<usize>,
     ) -> Result<PaginatedListResult, StoreError> {
         let prefix = format!("{}{}", self.prefix, part.below);
@@ -154,9 +192,15 @@ impl Inner {
         let mut tries = 0;
         loop {
             tries += 1;
+            let (page_token, offset) = match from.clone() {
+                From::Begin => (None, None),
+                From::Token(token) => (Some(token), None),
+                From::After(key) => (None, Some(key)),
+            };
             let options = PaginatedListOptions {
                 delimiter: part.flat.then_some("/".into()),
-                page_token: token.clone(),
+                page_token,
+                offset,
                 max_keys: most,
                 ..PaginatedListOptions::default()
             };

@@ -1,11 +1,15 @@
 //! Single objects: asked for, read, written, made young, deleted.
 
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use futures_util::StreamExt as _;
 use object_store::path::Path;
 use object_store::{
-    Error, GetOptions, ObjectMeta, ObjectStoreExt as _, PutMode, PutOptions, PutPayload,
+    Error, GetOptions, ObjectMeta, ObjectStore, ObjectStoreExt as _, PutMode, PutOptions,
 };
 
-use super::fault::{Asked, fault, late};
+use super::fault::{Asked, Refusal, fault, late, refusal};
 use super::{Inner, upload};
 use crate::nix::hash::Sha256;
 use crate::plan::time::Time;
@@ -83,32 +87,58 @@ impl Inner {
 
     pub(super) async fn put(&self, put: Put) -> Result<Outcome, StoreError> {
         let path = self.path(&put.key)?;
-        let mode = match put.if_there {
-            IfThere::Replace => PutMode::Overwrite,
-            IfThere::Keep if self.are_conditions_honoured().await? => PutMode::Create,
-            IfThere::Keep => {
-                if self.head(&put.key).await?.is_some() {
-                    return Ok(Outcome::Kept);
-                }
-                PutMode::Overwrite
+        if put.if_there == IfThere::Keep {
+            if self.are_conditions_honoured().await? {
+                let created = self.create(&path, put.bytes).await;
+                return created.map_err(|error| self.write_fault("write", &put.key, &error));
             }
-        };
-        self.put_as(&put.key, &path, put.bytes, mode).await
+            if self.head(&put.key).await?.is_some() {
+                return Ok(Outcome::Kept);
+            }
+        }
+        self.write(&put.key, &path, put.bytes).await?;
+        Ok(Outcome::Written)
     }
 
-    pub(super) async fn put_as(
+    /// Writes an object, whatever is there. Nothing but a yes of the storage is success: it may say
+    /// for reasons of its own (another writer, a lease, a rule) that something is there already.
+    pub(super) async fn write(
         &self,
         key: &str,
         path: &Path,
         bytes: Vec<u8>,
-        mode: PutMode,
-    ) -> Result<Outcome, StoreError> {
-        let payload = PutPayload::from(bytes);
-        let options = PutOptions::from(mode);
-        match self.store.put_opts(path, payload, options).await {
-            Ok(_) => Ok(Outcome::Written),
-            Err(Error::AlreadyExists { .. } | Error::Precondition { .. }) => Ok(Outcome::Kept),
-            Err(error) => Err(self.write_fault("write", key, &error)),
+    ) -> Result<(), StoreError> {
+        let options = PutOptions::from(PutMode::Overwrite);
+        let written = self.store.put_opts(path, bytes.into(), options).await;
+        let failed = |error| self.write_fault("write", key, &error);
+        written.map(drop).map_err(failed)
+    }
+
+    /// Writes an object if there is none, by a condition.
+    pub(super) async fn create(
+        &self,
+        path: &Path,
+        bytes: Vec<u8>,
+    ) -> object_store::Result<Outcome> {
+        let options = PutOptions::from(PutMode::Create);
+        let Err(error) = self.store.put_opts(path, bytes.into(), options).await else {
+            return Ok(Outcome::Written);
+        };
+        let by_condition = match &error {
+            Error::Precondition { .. } => true,
+            // Any conflict is called so, and not each is that the object is there.
+            Error::AlreadyExists { source, .. } => {
+                matches!(
+                    source.downcast_ref(),
+                    Some(Error::Precondition { .. } | Error::NotModified { .. })
+                ) || self.store.head(path).await.is_ok()
+            }
+            _ => false,
+        };
+        if by_condition {
+            Ok(Outcome::Kept)
+        } else {
+            Err(error)
         }
     }
 
@@ -118,20 +148,31 @@ impl Inner {
         let Some(before) = self.head(key).await? else {
             return Ok(false);
         };
-        // Some storages refuse this, some answer well and do nothing: only the time tells.
-        let copied = self.store.copy(&path, &path).await.is_ok();
-        if copied
-            && let Some(after) = self.head(key).await?
-            && after.last_modified.timestamp() > before.last_modified.timestamp()
-        {
+        if self.copy_onto_itself(key, &path, &before).await? {
             return Ok(true);
         }
         upload::again(self, key, &path).await
     }
 
+    /// Makes an object young without its bytes; `false`: it is as old as it was, or gone.
+    pub(super) async fn copy_onto_itself(
+        &self,
+        key: &str,
+        path: &Path,
+        before: &ObjectMeta,
+    ) -> Result<bool, StoreError> {
+        // Some storages refuse this, some answer well and do nothing: only the time tells.
+        if self.copying.copy(path, path).await.is_err() {
+            return Ok(false);
+        }
+        let after = self.head(key).await?;
+        Ok(after.is_some_and(|after| {
+            after.last_modified.timestamp() > before.last_modified.timestamp()
+        }))
+    }
+
     /// Deletes at most as many keys as one request takes; one answer for each.
     pub(super) async fn delete(&self, keys: &[String]) -> Vec<Result<(), StoreError>> {
-        use futures_util::StreamExt as _;
         let mut paths = Vec::with_capacity(keys.len());
         for key in keys {
             match self.path(key) {
@@ -139,9 +180,7 @@ impl Inner {
                 Err(_) => return bad_keys(self, keys),
             }
         }
-        let asked = futures_util::stream::iter(paths.into_iter().map(Ok)).boxed();
-        let answers: Vec<object_store::Result<Path>> =
-            self.store.delete_stream(asked).collect().await;
+        let answers = self.delete_paths(paths).await;
         let answer = |key: &String, answer: &object_store::Result<Path>| match answer {
             Ok(_) | Err(Error::NotFound { .. }) => Ok(()),
             Err(error) => Err(self.write_fault("delete", key, error)),
@@ -160,6 +199,36 @@ impl Inner {
             })
             .collect()
     }
+}
+
+impl Inner {
+    async fn delete_paths(&self, paths: Vec<Path>) -> Vec<object_store::Result<Path>> {
+        let Some(plainly) = &self.deleting_plainly else {
+            return deleted(&self.store, paths).await;
+        };
+        if paths.len() == 1 || self.has_no_bulk.load(Ordering::Relaxed) {
+            return deleted(plainly, paths).await;
+        }
+        let answers = deleted(&self.store, paths.clone()).await;
+        let whole = match answers.as_slice() {
+            [Err(error)] => refusal(error).is_some_and(Refusal::is_of_request),
+            _ => false,
+        };
+        if !whole {
+            return answers;
+        }
+        // Some storages have no request that deletes many. It was refused, so nothing was deleted.
+        self.has_no_bulk.store(true, Ordering::Relaxed);
+        deleted(plainly, paths).await
+    }
+}
+
+async fn deleted(
+    store: &Arc<dyn ObjectStore>,
+    paths: Vec<Path>,
+) -> Vec<object_store::Result<Path>> {
+    let asked = futures_util::stream::iter(paths.into_iter().map(Ok)).boxed();
+    store.delete_stream(asked).collect().await
 }
 
 /// Answers for keys of which some are none: nothing is deleted.

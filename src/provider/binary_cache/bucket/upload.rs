@@ -2,7 +2,7 @@
 //!
 //! Its name is the hash of its bytes, which is known at their end: until then they are kept, small
 //! ones in memory, others in a temporary file without a name, which goes with the process. What is
-//! sent of these is in memory, all of it together no more than [`MEMORY`]. So memory is bounded whatever
+//! sent of these is in memory, all of it together no more than [`super::line`] allows. So memory is bounded whatever
 //! the sizes; the disk needs room for the files that are made and sent at once.
 
 use std::io::{Read, Seek as _, SeekFrom, Write as _};
@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use futures_util::StreamExt as _;
 use object_store::path::Path;
-use object_store::{GetOptions, MultipartUpload, ObjectStoreExt as _, PutMode};
+use object_store::{GetOptions, MultipartUpload, ObjectMeta, ObjectStoreExt as _};
 use tempfile::{SpooledData, SpooledTempFile};
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::task::JoinSet;
@@ -21,9 +21,6 @@ use crate::transfer::sink::{FileFacts, Sink, SinkError};
 
 /// Bytes of a file that are kept in memory. Many files are on their way at once.
 const IN_MEMORY: usize = 256 << 10;
-
-/// KiB of all files together that are in memory because they are being sent.
-pub(super) const MEMORY: usize = 24 << 10;
 
 /// Larger files are sent in parts.
 const WHOLE: u64 = 16 << 20;
@@ -70,30 +67,32 @@ impl Sink for BucketSink {
             if size <= WHOLE {
                 let (bytes, _room) = inner.all_of(spool, size).await?;
                 // Over an equal file too: it is then as young as a new one.
-                inner
-                    .put_as(&owned, &path, bytes, PutMode::Overwrite)
-                    .await?;
-                return Ok(());
+                return inner.write(&owned, &path, bytes).await;
             }
-            // The same name is the same bytes: they need not be sent again.
-            if inner.head(&owned).await?.is_some_and(|it| it.size == size)
-                && inner.touch(&owned).await?
+            // The same name is the same bytes: they need not be sent again, if what is there can be
+            // made young.
+            let before = inner.head(&owned).await?;
+            if let Some(before) = before.as_ref().filter(|before| before.size == size)
+                && inner.copy_onto_itself(&owned, &path, before).await?
             {
                 return Ok(());
             }
-            inner.send_parts(&owned, &path, size, &mut spool).await
+            let sent = inner.send_parts(&owned, &path, size, &mut spool, before.as_ref());
+            sent.await
         })?;
         Ok(key)
     }
 }
 
 impl Inner {
+    /// Sends a file in parts, over what was there `before`.
     async fn send_parts(
         &self,
         key: &str,
         path: &Path,
         size: u64,
         spool: &mut SpooledTempFile,
+        before: Option<&ObjectMeta>,
     ) -> Result<(), StoreError> {
         let failed = |error: &object_store::Error| self.write_fault("write", key, error);
         let begun = self.store.put_multipart(path).await;
@@ -110,9 +109,10 @@ impl Inner {
         }
         match upload.complete().await {
             Ok(_) => Ok(()),
-            // An answer may have been lost after it took effect; the same name is the same bytes.
+            // An answer may have been lost after it took effect; the same name is the same bytes. What
+            // was there before, and is as old as it was, is no effect.
             Err(error) => match self.head(key).await {
-                Ok(Some(there)) if there.size == size => Ok(()),
+                Ok(Some(there)) if there.size == size && is_new(&there, before) => Ok(()),
                 _ => {
                     let _ = upload.abort().await;
                     Err(failed(&error))
@@ -136,7 +136,7 @@ impl Inner {
                 ended(tasks.join_next().await)?;
             }
             let len = (size - sent).min(part);
-            let room = self.room(len).await;
+            let room = self.line.room(len).await;
             let bytes = read(spool, len).map_err(Cut::Here)?;
             let sending = upload.put_part(bytes.into());
             tasks.spawn(async move {
@@ -151,14 +151,6 @@ impl Inner {
         Ok(())
     }
 
-    /// Room in memory for so many bytes that are sent; waits for it. `None` never comes: the semaphore
-    /// is never closed.
-    async fn room(&self, bytes: u64) -> Option<OwnedSemaphorePermit> {
-        let kib = usize::try_from(bytes.div_ceil(1024)).unwrap_or(MEMORY);
-        let kib = u32::try_from(kib.min(MEMORY)).unwrap_or(u32::MAX);
-        Arc::clone(&self.memory).acquire_many_owned(kib).await.ok()
-    }
-
     /// The bytes of a whole file, and the room that they take up.
     async fn all_of(
         &self,
@@ -168,11 +160,18 @@ impl Inner {
         match spool.into_inner() {
             SpooledData::InMemory(bytes) => Ok((bytes.into_inner(), None)),
             SpooledData::OnDisk(mut file) => {
-                let room = self.room(size).await;
+                let room = self.line.room(size).await;
                 Ok((read(&mut file, size)?, room))
             }
         }
     }
+}
+
+/// Whether an object was written since it was asked for before.
+fn is_new(there: &ObjectMeta, before: Option<&ObjectMeta>) -> bool {
+    before.is_none_or(|before| {
+        there.last_modified > before.last_modified || there.e_tag != before.e_tag
+    })
 }
 
 /// Why parts were not all sent.
@@ -209,7 +208,8 @@ pub(super) async fn again(inner: &Inner, key: &str, path: &Path) -> Result<bool,
         Err(object_store::Error::NotFound { .. }) => return Ok(false),
         Err(error) => return Err(failed(&error)),
     };
-    let size = found.meta.size;
+    let before = found.meta.clone();
+    let size = before.size;
     let mut spool = SpooledTempFile::new(IN_MEMORY);
     let kept = |error| StoreError::refused("keep", "a temporary file", error);
     let mut stream = found.into_stream();
@@ -225,9 +225,15 @@ pub(super) async fn again(inner: &Inner, key: &str, path: &Path) -> Result<bool,
     spool.seek(SeekFrom::Start(0)).map_err(kept)?;
     if size <= WHOLE {
         let (bytes, _room) = inner.all_of(spool, size).await?;
-        inner.put_as(key, path, bytes, PutMode::Overwrite).await?;
+        inner.write(key, path, bytes).await?;
     } else {
-        inner.send_parts(key, path, size, &mut spool).await?;
+        // The answer with the bytes names another tag than one without may.
+        let before = ObjectMeta {
+            e_tag: inner.head(key).await?.and_then(|it| it.e_tag),
+            ..before
+        };
+        let sent = inner.send_parts(key, path, size, &mut spool, Some(&before));
+        sent.await?;
     }
     Ok(true)
 }

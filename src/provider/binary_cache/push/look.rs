@@ -29,6 +29,8 @@ pub(super) struct Presence {
     pub(super) absent: Vec<usize>,
     /// What the push relies on, does not bring, and is not there.
     pub(super) moved: Vec<HashPart>,
+    /// What the push relies on, does not bring, and is there.
+    pub(super) there: HashSet<HashPart>,
     /// Those of `absent` whose narinfo is there but of no use: it is replaced.
     pub(super) broken: HashSet<usize>,
     /// Those of `present` whose narinfo lacks a signature that this push can add.
@@ -110,6 +112,8 @@ pub(super) fn presence(
         for (hash, found) in some.iter().zip(view.head_many(&keys)) {
             if found?.is_none() {
                 presence.moved.push(*hash);
+            } else {
+                presence.there.insert(*hash);
             }
         }
     }

@@ -15,7 +15,7 @@ use crate::nix::store_path::{HashPart, StorePath};
 use crate::provider::binary_cache::lease::Held;
 use crate::provider::binary_cache::records::Trace;
 use crate::provider::binary_cache::terms::Rule;
-use crate::provider::binary_cache::{IfThere, Outcome, Put, StoreError, narinfo_key};
+use crate::provider::binary_cache::{IfThere, Outcome, Put, narinfo_key};
 use crate::transfer::compress::word;
 use crate::transfer::pipeline::{Job, JobError, Pipeline, Settings, Stored, with_pipeline};
 use crate::transfer::progress::Progress;
@@ -77,7 +77,7 @@ impl Push<'_> {
             uploads.states[at] = State::Making;
         }
         let hashes: HashSet<HashPart> = items.iter().map(|item| item.path.hash()).collect();
-        for (at, why) in self.obstacles(&presence.absent, &hashes)? {
+        for (at, why) in self.obstacles(held, presence, &hashes)? {
             self.fail(&mut uploads, at, &why);
         }
         let jobs: Vec<Job> = items
@@ -111,20 +111,32 @@ impl Push<'_> {
     /// The items that cannot be pushed whatever their NARs are, and why.
     fn obstacles(
         &self,
-        absent: &[usize],
+        held: &mut Held<'_>,
+        presence: &Presence,
         hashes: &HashSet<HashPart>,
-    ) -> Result<Vec<(usize, String)>, StoreError> {
+    ) -> Result<Vec<(usize, String)>, Early> {
         let is_asked = |reference: &&StorePath| {
             let hash = reference.hash();
-            !hashes.contains(&hash) && !self.batch.upstream.contains(&hash)
+            // What was there in the look under the intent stays.
+            !hashes.contains(&hash)
+                && !self.batch.upstream.contains(&hash)
+                && !presence.there.contains(&hash)
         };
         let items = &self.batch.items;
+        let absent = &presence.absent;
         let references = absent.iter().flat_map(|&at| &items[at].references);
         let asked: BTreeSet<HashPart> = references.filter(is_asked).map(StorePath::hash).collect();
         let asked: Vec<HashPart> = asked.into_iter().collect();
         let keys: Vec<String> = asked.iter().map(|hash| narinfo_key(*hash)).collect();
         let mut missing = HashSet::new();
-        for (hash, found) in asked.iter().zip(self.store.view().head_many(&keys)) {
+        if keys.is_empty() {
+            return Ok(Vec::new());
+        }
+        // It may take long, and the intent must not lapse over it.
+        let view = self.store.view();
+        let (found, renewed) = held.renew_during(|| view.head_many(&keys));
+        renewed?;
+        for (hash, found) in asked.iter().zip(found) {
             if found?.is_none() {
                 missing.insert(*hash);
             }
