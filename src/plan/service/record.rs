@@ -11,7 +11,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use super::{ServiceFacts, ServicePin};
+use super::ServiceFacts;
 use crate::config::model::ClassName;
 use crate::config::units::Span;
 use crate::nix::store_path::StorePath;

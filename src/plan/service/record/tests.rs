@@ -1,6 +1,7 @@
 //! Whose a pin is, and what records add up to.
 
 use super::*;
+use crate::plan::service::ServicePin;
 use crate::plan::testing::{DAY, NOW, ago, class, path};
 
 fn claim(word: &str, days: i64) -> Claim {
