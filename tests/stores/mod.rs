@@ -40,6 +40,8 @@ pub struct Server {
     pub port: u16,
     pub dir: tempfile::TempDir,
     storage: Storage,
+    /// Files that it leaves behind outside of its folder.
+    leaves: Vec<PathBuf>,
 }
 
 impl Drop for Server {
@@ -47,6 +49,9 @@ impl Drop for Server {
         if let Some(mut child) = self.child.take() {
             let _ = child.kill();
             let _ = child.wait();
+        }
+        for file in &self.leaves {
+            let _ = std::fs::remove_file(file);
         }
     }
 }
@@ -125,6 +130,7 @@ impl Server {
             port,
             dir,
             storage,
+            leaves: Vec::new(),
         };
         let begun = Instant::now();
         while !is_up() {
@@ -154,6 +160,7 @@ impl Server {
             port: gcs::start(),
             dir: tempfile::tempdir().unwrap(),
             storage: Storage::Gcs,
+            leaves: Vec::new(),
         }
     }
 
@@ -224,10 +231,24 @@ impl Server {
             command.arg(format!("-{name}.port={port}"));
         }
         command.args(["-s3.port.iceberg=0", "-s3.port.lance=0", "-admin.ui=false"]);
+        command.arg(format!("-webdav.cacheDir={}", dir.path().display()));
+        for name in ["s3", "filer"] {
+            let socket = dir.path().join(format!("{name}.sock"));
+            command.arg(format!("-{name}.localSocket={}", socket.display()));
+        }
+        command.env("TMPDIR", dir.path()); // its logs
+        // No option moves these sockets.
+        let leaves = names.iter().zip(&ports).map(|(name, port)| {
+            let grpc = port + 10_000;
+            PathBuf::from(format!("/tmp/seaweedfs-{name}-grpc-{grpc}.sock"))
+        });
+        let leaves = leaves.collect();
         let port = ports[0];
-        Self::try_start(Storage::S3, port, dir, &mut command, || {
+        let mut server = Self::try_start(Storage::S3, port, dir, &mut command, || {
             ask(port, "GET", "/cache?list-type=2").is_some_and(|(status, _)| status == 200)
-        })
+        })?;
+        server.leaves = leaves;
+        Ok(server)
     }
 
     /// S3 in memory.
