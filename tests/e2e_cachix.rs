@@ -15,9 +15,9 @@ mod support;
 #[path = "e2e_cachix/team.rs"]
 mod team;
 
-use cachix::{CacheSettings, Grant};
+use cachix::{CacheSettings, Fault, Grant, Kind};
 use support::planted::Planted;
-use team::Team;
+use team::{TOKEN, Team};
 
 /// The one file that may hold the token, as the search for it names it.
 fn in_netrc(netrc: &std::path::Path) -> [String; 1] {
@@ -218,6 +218,64 @@ artifacts: {{ apps: {{ priority: 50, outputs: ['.#app'], default: true }} }}
 }
 
 #[test]
+fn a_cache_that_got_no_key_gets_it_later() {
+    let Some(mut team) = Team::new(|cache| cache) else {
+        return;
+    };
+    let key = team.world.nix.generate_key("some-key-1");
+    let secret = std::fs::read_to_string(&key.secret_file).unwrap();
+    team.world.bed.set("CACHIX_SIGNING_KEY", secret.trim());
+    team.world.whole_config(&format!(
+        "version: 1
+project: e2e
+caches:
+  own:
+    type: cachix
+    api: {}
+    url: {}/own
+    insecure: true
+    create: true
+    signing-key: {{ env: CACHIX_SIGNING_KEY }}
+artifacts: {{ apps: {{ priority: 50, outputs: ['.#app'], default: true }} }}
+",
+        team.standin.api(),
+        team.standin.url(),
+    ));
+    // The cache is made, and its key refused: nothing is pushed into it.
+    let refused = Fault::new("POST", "/api/v1/cache/own/key", Kind::Unauthorized);
+    team.standin.faults().add(refused);
+    let _ = team.world.run("reconcile --apply").fails(6);
+    assert_eq!(team.standin.cache("own").public_keys(), [""; 0]);
+    team.standin.faults().clear();
+    let plan = team.world.run("reconcile --plan").success();
+    let text = plan.to_string();
+    assert!(text.contains("signed by: nobody"), "{plan}");
+    // The service answers, and the answer is lost: what it has decides.
+    let lost = Fault::new("POST", "/api/v1/cache/own/key", Kind::AnswerLost).times(1);
+    team.standin.faults().add(lost);
+    team.world.converge();
+    let public = key.public.replace("some-key-1:", "own.cachix.org-1:");
+    assert_eq!(team.standin.cache("own").public_keys(), [public]);
+    team.assert_no_token();
+}
+
+#[test]
+fn a_push_that_fails_leaves_no_upload_open() {
+    let Some(team) = Team::new(|cache| cache) else {
+        return;
+    };
+    let refused = Fault::new("POST", "*/complete", Kind::NotFound);
+    team.standin.faults().add(refused);
+    let _ = team.world.run("reconcile --apply").fails(6);
+    assert!(team.standin.faults().struck() > 0, "it never struck");
+    assert_eq!(team.names(), [""; 0]);
+    assert_eq!(team.standin.uploads(), 0);
+    team.standin.faults().clear();
+    team.world.converge();
+    assert_eq!(team.names(), ["app", "lib"]);
+}
+
+#[test]
 fn a_token_that_may_only_read_refuses_the_push() {
     let Some(mut team) = Team::new(|cache| cache) else {
         return;
@@ -266,4 +324,43 @@ fn nix_reads_a_private_cache_by_the_netrc_file_that_setup_keeps() {
     std::fs::write(&netrc, text.replace(team.standin.token(), "other")).unwrap();
     let plan = world.run("reconcile").success();
     assert!(plan.stdout.contains("another password"), "{plan}");
+}
+
+#[test]
+fn two_private_caches_on_a_host_need_one_token() {
+    let other = CacheSettings::new("other").private();
+    let Some(mut team) = Team::beside(CacheSettings::private, [other]) else {
+        return;
+    };
+    let token = team.standin.new_token(Grant::Read("other".to_owned()));
+    team.world.bed.set("OTHER_TOKEN", &token);
+    let declare = |token: &str| {
+        team.declare(
+            &format!(
+                "visibility: private
+  other:
+    type: cachix
+    api: {}
+    url: {}
+    insecure: true
+    visibility: private
+    read-only: true
+    {token}",
+                team.standin.api(),
+                team.standin.cache("other").url(),
+            ),
+            "",
+        );
+    };
+    declare("token: { env: OTHER_TOKEN }");
+    let plan = team.world.run("reconcile --apply").fails(4);
+    assert!(plan.to_string().contains("setup-two-tokens"), "{plan}");
+    team.assert_none_of(&[TOKEN, &token]);
+    // With one token for both there is one login.
+    declare("");
+    team.world.converge();
+    assert_eq!(
+        Planted::of([TOKEN, &token]).found_below(team.world.bed.root()),
+        in_netrc(&team.world.bed.home().join(".config/nix/netrc"))
+    );
 }

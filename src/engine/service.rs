@@ -2,19 +2,16 @@
 //!
 //! Promise: the token is read when it is needed, goes to the service alone, and is in nothing that is said.
 
+mod login;
 mod record;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::os::unix::fs::PermissionsExt as _;
-
-use camino::Utf8Path;
 
 use super::batch::batch;
 use super::machine::{Machine, sentence};
 use super::secret;
 use super::work::{Applying, Ended, all, failed};
 use crate::config::model::{CacheName, OnError, Visibility};
-use crate::nix::netrc;
 use crate::nix::store_path::{HashPart, StoreDir, StorePath};
 use crate::plan::desired::{Cache, Desired};
 use crate::plan::observed::{CacheContent, Observation, Observed, Upstream, Why};
@@ -22,17 +19,15 @@ use crate::plan::pins::service::wanted as wanted_pin;
 use crate::plan::push::questions_of;
 use crate::plan::push::service::with_present;
 use crate::plan::report::Outcome;
-use crate::plan::service::{Entry, Login, Service};
-use crate::plan::setup::{is_private, netrc_file};
+use crate::plan::service::Service;
 use crate::plan::step::{Effect, Op, PathToPush, Step};
 use crate::provider::cachix::push::{Batch, Done, Item, bare_key, push};
 use crate::provider::cachix::{CachixError, Client, Token, Use};
-use crate::provider::{nix_conf, upstream};
-use crate::sys::{file, http};
+use crate::provider::upstream;
+use crate::sys::http;
 use crate::transfer::progress::Progress;
 
-/// Largest netrc file that is read, in bytes.
-const NETRC: u64 = 1 << 20;
+pub(super) use login::{login, logins};
 
 /// A client; and why there is no token, where it should be there and cannot be read.
 fn client(
@@ -178,130 +173,32 @@ fn missing(
     ))
 }
 
-/// What the netrc file of Nix has for the private caches of services.
-pub(super) fn logins(
-    desired: &Desired,
-    machine: &Machine,
-    observed: &Observed,
-    progress: &Progress,
-) -> BTreeMap<CacheName, Observation<Login>> {
-    let private = desired.caches.iter().filter_map(|(name, cache)| {
-        let service = cache
-            .place
-            .service()
-            .filter(|service| is_private(service))?;
-        Some((name, service))
+/// Makes a cache where there is none, and registers the key of one that does not sign by itself.
+pub(super) fn create(
+    work: &Applying<'_>,
+    (cache, service): (&Cache, &Service),
+    is_there: bool,
+) -> Result<(), Outcome> {
+    let fail = |why: String| Outcome::Failed { why };
+    let (host, base) = (&work.machine.host, &work.desired.site.base);
+    let key = cache
+        .signing
+        .as_ref()
+        .map(|signing| secret::signing_key(host, base, signing, work.progress))
+        .transpose();
+    let key = key.map_err(|_| fail("the signing key cannot be read".to_owned()))?;
+    let how = (Use::Write, work.progress);
+    let (client, _) = client(work.machine, work.desired, service, how)
+        .map_err(|error| fail(format!("failed to {error}")))?;
+    let made = match is_there {
+        true => Ok(()),
+        false => client.create(service.visibility == Visibility::Public, key.is_none()),
+    };
+    let whole = made.and_then(|()| match &key {
+        Some(key) => client.register_key(bare_key(&key.public())),
+        None => Ok(()),
     });
-    let Some(path) = netrc_file(desired, observed.nix.present()) else {
-        return BTreeMap::new();
-    };
-    private
-        .map(|(name, service)| {
-            let seen = login_of(machine, desired, service, &path, progress);
-            let seen = seen.map_or_else(|why| Observation::Unknown(Why(why)), Observation::Present);
-            (name.clone(), seen)
-        })
-        .collect()
-}
-
-fn login_of(
-    machine: &Machine,
-    desired: &Desired,
-    service: &Service,
-    path: &str,
-    progress: &Progress,
-) -> Result<Login, String> {
-    let host = url::Url::parse(&service.url)
-        .ok()
-        .and_then(|url| Some(url.host_str()?.to_owned()))
-        .ok_or("its address has no host")?;
-    let token = secret::token(&machine.host, &desired.site.base, service, progress)?;
-    let token = token.ok_or("there is no token here")?;
-    let seen = nix_conf::files(&machine.host, [Utf8Path::new(path)]).remove(path);
-    let (text, writable) = match seen {
-        Some(Observation::Present(facts)) => (facts.text, facts.writable),
-        Some(Observation::Absent) => (String::new(), nix_conf::may_create(Utf8Path::new(path))),
-        Some(Observation::Unknown(why) | Observation::Error(why)) => return Err(why.0),
-        None => return Err(format!("{path} was not looked at")),
-    };
-    let entry = match netrc::password(&text, &host) {
-        None => Entry::Missing,
-        Some(password) if token.is(password) => Entry::Same,
-        Some(_) => Entry::Other,
-    };
-    Ok(Login {
-        file: path.to_owned(),
-        host,
-        writable,
-        entry,
-    })
-}
-
-/// Puts the token of a private cache into a netrc file. Only whoever owns it may read it then.
-pub(super) fn login(work: &Applying<'_>, cache: &Cache, path: &str) -> Result<(), Outcome> {
-    let fail = |why: String| Outcome::Failed { why };
-    let service = cache
-        .place
-        .service()
-        .ok_or_else(|| fail("no service keeps it".to_owned()))?;
-    let (machine, desired) = (work.machine, work.desired);
-    let seen = login_of(machine, desired, service, path, work.progress).map_err(fail)?;
-    let token = secret::token(&machine.host, &desired.site.base, service, work.progress);
-    let token = token.map_err(fail)?;
-    let token = token.ok_or_else(|| fail("there is no token here".to_owned()))?;
-    let path = Utf8Path::new(path);
-    let before = file::read_if_there(path.as_std_path(), NETRC);
-    let before = before.map_err(|error| fail(sentence(&error)))?;
-    if before.is_some() {
-        keep_from_others(path)
-            .map_err(|error| fail(format!("its mode cannot be changed: {error}")))?;
-    }
-    let before = String::from_utf8(before.unwrap_or_default());
-    let before = before.map_err(|_| fail(format!("{path} is not UTF-8 text")))?;
-    let after = token.in_netrc(&before, &seen.host);
-    if let Some(folder) = path.parent() {
-        let made = std::fs::create_dir_all(folder);
-        made.map_err(|error| fail(format!("the folder {folder} cannot be made: {error}")))?;
-    }
-    match file::write(path.as_std_path(), after.as_bytes(), 0o600) {
-        Ok(_) => Ok(()),
-        Err(error) => Err(fail(sentence(&error))),
-    }
-}
-
-/// Takes the right to read a file from everybody who is neither its owner nor of its group.
-fn keep_from_others(path: &Utf8Path) -> std::io::Result<()> {
-    let mode = std::fs::metadata(path)?.permissions().mode() & 0o7777;
-    if mode.trailing_zeros() >= 3 {
-        return Ok(());
-    }
-    std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode & !0o007))
-}
-
-/// Makes a cache.
-pub(super) fn create(work: &Applying<'_>, cache: &Cache, service: &Service) -> Result<(), Outcome> {
-    let fail = |why: String| Outcome::Failed { why };
-    let key = match &cache.signing {
-        Some(signing) => {
-            let key = secret::signing_key(
-                &work.machine.host,
-                &work.desired.site.base,
-                signing,
-                work.progress,
-            );
-            let key = key.map_err(|_| fail("the signing key cannot be read".to_owned()))?;
-            Some(bare_key(&key.public()))
-        }
-        None => None,
-    };
-    let made = client(
-        work.machine,
-        work.desired,
-        service,
-        (Use::Write, work.progress),
-    )
-    .and_then(|(client, _)| client.create(service.visibility == Visibility::Public, key));
-    made.map_err(|error| fail(format!("failed to {error}")))
+    whole.map_err(|error| outcome(service, &error))
 }
 
 /// Runs the push steps and pins of a cache that a service keeps; one outcome per step.

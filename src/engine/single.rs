@@ -54,7 +54,7 @@ fn attempt(work: &Applying<'_>, step: &Step) -> Result<(), Outcome> {
             if let Some(declared) = work.desired.caches.get(cache)
                 && let Some(service) = declared.place.service()
             {
-                return service::create(work, declared, service);
+                return service::create(work, (declared, service), before.is_some());
             }
             let found = work.cache(cache);
             let (_, store) = found.map_err(|why| Outcome::Failed { why })?;

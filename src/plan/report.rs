@@ -247,9 +247,15 @@ pub fn promise(op: &Op) -> String {
         Op::EditFile { path, .. } => format!("edit {path}"),
         Op::GenerateKey { path, .. } => format!("make the signing key {path}"),
         Op::WriteLogin { cache, path, .. } => format!("put the token of {cache} into {path}"),
-        Op::CreateCache { cache, folder, .. } if folder.contains("://") => {
-            format!("make the cache {cache} at {folder}")
-        }
+        Op::CreateCache {
+            cache,
+            folder,
+            before,
+            ..
+        } if folder.contains("://") => match before {
+            None => format!("make the cache {cache} at {folder}"),
+            Some(_) => format!("register the key of {cache} at {folder}"),
+        },
         Op::CreateCache { cache, folder, .. } => format!("make the cache {cache} in {folder}"),
         Op::ExportVariable { name, .. } => format!("hand {name} to later steps"),
         Op::Warm { installable, .. } => format!("fetch {installable}"),

@@ -6,7 +6,7 @@
 
 pub mod record;
 
-use crate::config::model::{OnError, Visibility};
+use crate::config::model::{CacheName, OnError, Visibility};
 use crate::config::secret::SecretRef;
 use crate::nix::store_path::StorePath;
 
@@ -92,7 +92,7 @@ pub struct Login {
 }
 
 /// How an entry of a netrc file compares with the token at hand.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Entry {
     /// There is none.
     Missing,
@@ -100,6 +100,11 @@ pub enum Entry {
     Other,
     /// It has this token.
     Same,
+    /// Another cache on the same host has another token, and there is room for one.
+    Contested {
+        /// The other cache.
+        with: CacheName,
+    },
 }
 
 #[cfg(test)]

@@ -33,12 +33,22 @@ const PACKAGES: &str = r#"
 impl Team {
     /// With the Nix that every machine has; none: it is not here.
     pub fn new(change: impl FnOnce(CacheSettings) -> CacheSettings) -> Option<Self> {
+        Self::beside(change, [])
+    }
+
+    /// The same, with more caches of the stand-in.
+    pub fn beside(
+        change: impl FnOnce(CacheSettings) -> CacheSettings,
+        others: impl IntoIterator<Item = CacheSettings>,
+    ) -> Option<Self> {
         let nix = RealNix::old()?;
         let settings = Settings {
             token: Some(TOKEN.to_owned()),
             ..Settings::default()
         };
-        let standin = StandIn::start(settings.cache(change(CacheSettings::new("team"))));
+        let settings = settings.cache(change(CacheSettings::new("team")));
+        let settings = others.into_iter().fold(settings, Settings::cache);
+        let standin = StandIn::start(settings);
         let mut world = World::new(nix);
         world.flake(PACKAGES);
         world.bed.set("CACHIX_AUTH_TOKEN", standin.token());

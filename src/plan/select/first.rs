@@ -53,7 +53,8 @@ pub(super) fn refusals(taken: &[Step], left: &[Step]) -> Vec<Refusal> {
 /// `nix-cache-info` waits for another priority, and only what is uploaded is signed.
 fn must_precede(first: &Step, step: &Step) -> bool {
     match &first.op {
-        Op::CreateCache { before, .. } => before.is_none(),
+        // A service takes nothing into a cache without a key.
+        Op::CreateCache { before, folder, .. } => before.is_none() || folder.contains("://"),
         Op::GenerateKey { .. } => match &step.op {
             Op::Push {
                 paths, selectors, ..

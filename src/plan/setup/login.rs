@@ -9,9 +9,12 @@ use crate::plan::address::{Address, Phase};
 use crate::plan::change::Changes;
 use crate::plan::desired::{Cache, ConfFiles, Desired};
 use crate::plan::observed::{NixFacts, Observation, Observed};
-use crate::plan::plan::{Advice, Unknown};
+use crate::plan::plan::{Advice, Refusal, Unknown};
 use crate::plan::service::{Entry, Service};
 use crate::plan::step::{Op, Scope};
+
+/// Two caches on one host have different tokens.
+const TWO_TOKENS: &str = "setup-two-tokens";
 
 /// The netrc file that whoever downloads will read.
 ///
@@ -50,6 +53,10 @@ pub fn is_private(service: &Service) -> bool {
     service.visibility == Visibility::Private
 }
 
+fn login_address(cache: &CacheName) -> Address {
+    Address::new(Phase::Setup, cache.as_str(), "login")
+}
+
 /// Plans the entry of one cache.
 pub(super) fn plan(
     desired: &Desired,
@@ -74,10 +81,25 @@ pub(super) fn plan(
         }
         Some(Observation::Absent) | None => return,
     };
-    let replaces = match login.entry {
+    let replaces = match &login.entry {
         Entry::Same => return,
         Entry::Other => true,
         Entry::Missing => false,
+        Entry::Contested { with } => {
+            changes.refusals.push(Refusal {
+                steps: vec![login_address(name), login_address(with)],
+                code: TWO_TOKENS.to_owned(),
+                text: format!(
+                    "{with} and {name} are private caches on {}, each with a token of its own; Nix sends one \
+                     token to a host",
+                    login.host
+                ),
+                help: format!(
+                    "give both the same `token`, one that may read both, or serve {name} under another host"
+                ),
+            });
+            return;
+        }
     };
     if !login.writable {
         changes.advice.push(Advice {
@@ -98,8 +120,7 @@ pub(super) fn plan(
         host: login.host.clone(),
         replaces,
     };
-    let address = Address::new(Phase::Setup, name.as_str(), "login");
     changes
         .steps
-        .push(step(address, Scope::Machine, op, because));
+        .push(step(login_address(name), Scope::Machine, op, because));
 }

@@ -73,22 +73,36 @@ impl One<'_> {
     }
 
     fn create(&self, changes: &mut Changes) {
-        let signs = if self.cache.signing.is_some() {
-            "us"
-        } else {
-            "the service"
-        };
         let rule = format!("cache {} is declared, with `create`", self.name);
+        let is = self.service.visibility;
+        self.step(rule, "create", (None, is), changes);
+    }
+
+    /// The key of a cache that was made without one: nothing can be pushed into it.
+    fn register(&self, is: Visibility, changes: &mut Changes) {
+        let rule = format!("{} is to be signed by us", self.name);
+        let before = info(is, "nobody: the service has no key of it");
+        self.step(rule, "signing-key", (Some(before), is), changes);
+    }
+
+    fn step(
+        &self,
+        rule: String,
+        setting: &str,
+        (before, is): (Option<String>, Visibility),
+        changes: &mut Changes,
+    ) {
+        let signs = match self.cache.signing {
+            Some(_) => "us",
+            None => "the service",
+        };
         let op = Op::CreateCache {
             cache: self.name.clone(),
             folder: self.service.url.clone(),
-            before: None,
-            info: format!(
-                "visibility: {}\nsigned by: {signs}\n",
-                word(self.service.visibility)
-            ),
+            before,
+            info: info(is, signs),
         };
-        let because = self.desired.because(rule, &self.setting("create"));
+        let because = self.desired.because(rule, &self.setting(setting));
         let address = cache_address(self.name);
         changes
             .steps
@@ -116,10 +130,10 @@ impl One<'_> {
                 effect: "it is not compared".to_owned(),
             });
         }
-        self.keys(facts, changes);
+        self.keys(facts, is, changes);
     }
 
-    fn keys(&self, facts: &ServiceFacts, changes: &mut Changes) {
+    fn keys(&self, facts: &ServiceFacts, is: Visibility, changes: &mut Changes) {
         let own = self
             .observed
             .keys
@@ -140,6 +154,9 @@ impl One<'_> {
             key.is_ok_and(|key| declared.contains(&&key))
         };
         let others: Vec<&String> = facts.keys.iter().filter(|key| !is_declared(key)).collect();
+        if facts.keys.is_empty() && own.is_some() && facts.may_write {
+            self.register(is, changes);
+        }
         if others.is_empty() {
             return;
         }
@@ -184,4 +201,9 @@ const fn word(visibility: Visibility) -> &'static str {
         Visibility::Public => "public",
         Visibility::Private => "private",
     }
+}
+
+/// What a service says of a cache, as a text that is compared.
+fn info(is: Visibility, signs: &str) -> String {
+    format!("visibility: {}\nsigned by: {signs}\n", word(is))
 }

@@ -22,16 +22,7 @@ impl Client {
     /// With a directory of store paths, our records are read, too.
     #[must_use]
     pub fn observe(&self, records: Option<&StoreDir>) -> Observation<CacheContent> {
-        let what = "look at the cache";
-        let object = self
-            .ask(
-                what,
-                (Method::GET, self.of_cache("")),
-                Vec::new(),
-                self.patience,
-                &never,
-            )
-            .and_then(|answer| self.read::<CacheObject>(what, &answer));
+        let object = self.object();
         let object = match object {
             Ok(object) => object,
             Err(CachixError::Absent { .. }) if self.has_token() => return Observation::Absent,
@@ -70,7 +61,7 @@ impl Client {
             (Ok(pins), Some(store_dir)) => self.records(pins, store_dir, &mut unseen),
             _ => Records::default(),
         };
-        let may_write = matches!(object.permission.as_deref(), Some("Write" | "Admin"));
+        let may_write = object.may_write();
         Observation::Present(CacheContent {
             info,
             folders: true,
@@ -85,6 +76,13 @@ impl Client {
             }),
             ..CacheContent::default()
         })
+    }
+
+    fn object(&self) -> Result<CacheObject, CachixError> {
+        let what = "look at the cache";
+        let to = (Method::GET, self.of_cache(""));
+        let answer = self.ask(what, to, Vec::new(), self.patience, &never)?;
+        self.read(what, &answer)
     }
 
     /// `nix-cache-info`, from where Nix reads it.
@@ -127,40 +125,55 @@ impl Client {
         Ok(missing)
     }
 
-    /// Makes the cache, and registers the key of one that signs itself (base64, without its name).
+    /// Makes the cache; the service makes its key, too, where it is to sign.
     ///
     /// # Errors
     /// The token is none of an account, or the service refused.
-    pub fn create(&self, is_public: bool, key: Option<String>) -> Result<(), CachixError> {
+    pub fn create(&self, is_public: bool, generate_signing_key: bool) -> Result<(), CachixError> {
         let what = "look whose the token is";
         let to = (Method::GET, format!("{}/user", self.api));
         let answer = self.ask(what, to, Vec::new(), self.patience, &never)?;
         let user: User = self.read(what, &answer)?;
-        let what = "make the cache";
         let new = NewCache {
             is_public,
-            generate_signing_key: key.is_none(),
+            generate_signing_key,
             account_id: user.id,
         };
-        let body = self.body(what, &new)?;
-        self.ask(
-            what,
-            (Method::POST, self.of_cache("")),
-            body,
-            self.patience,
-            &never,
-        )?;
-        if let Some(public_key) = key {
-            let what = "register the public key";
-            let body = self.body(what, &NewKey { public_key })?;
-            self.ask(
-                what,
-                (Method::POST, self.of_cache("/key")),
-                body,
-                self.patience,
-                &never,
-            )?;
+        self.once("make the cache", "", &new, &CacheObject::may_write)
+    }
+
+    /// Registers the public key of a cache that does not sign by itself (base64, without its name).
+    ///
+    /// # Errors
+    /// The service refused.
+    pub fn register_key(&self, public_key: String) -> Result<(), CachixError> {
+        let is_registered = |object: &CacheObject| {
+            let mut keys = object.public_signing_keys.iter();
+            keys.any(|key| key.ends_with(&format!(":{public_key}")))
+        };
+        let new = NewKey {
+            public_key: public_key.clone(),
+        };
+        self.once("register the public key", "/key", &new, &is_registered)
+    }
+
+    /// Asks for what a second time is refused, where the first may have been heard without an answer: then
+    /// what the cache looks like decides.
+    fn once(
+        &self,
+        what: &'static str,
+        below: &str,
+        new: &impl serde::Serialize,
+        is_done: &dyn Fn(&CacheObject) -> bool,
+    ) -> Result<(), CachixError> {
+        let to = (Method::POST, self.of_cache(below));
+        let body = self.body(what, new)?;
+        match self.ask(what, to, body, self.patience, &never) {
+            Ok(_) => Ok(()),
+            Err(error) => match self.object() {
+                Ok(object) if is_done(&object) => Ok(()),
+                _ => Err(error),
+            },
         }
-        Ok(())
     }
 }

@@ -117,18 +117,25 @@ pub enum CachixError {
 }
 
 impl CachixError {
-    /// Whether the service itself failed: not the token, not what it was given. Only this may be taken
-    /// lightly.
+    /// Whether the service itself failed: not the token, not what it was given, and not in what it
+    /// said. Only this may be taken lightly.
     #[must_use]
     pub const fn is_outage(&self) -> bool {
         match self {
-            Self::Http { .. } | Self::Malformed { .. } => true,
+            Self::Http { source, .. } => matches!(source, HttpError::Transport { .. }),
             Self::Status { status, .. } => *status >= 500 || *status == 429 || *status == 408,
             Self::Refused { .. }
             | Self::Absent { .. }
             | Self::Redirect { .. }
+            | Self::Malformed { .. }
             | Self::Stopped { .. } => false,
         }
+    }
+
+    /// Whether doing it again may end otherwise.
+    #[must_use]
+    pub const fn may_pass(&self) -> bool {
+        self.is_outage() || matches!(self, Self::Malformed { .. })
     }
 }
 

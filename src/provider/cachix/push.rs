@@ -124,7 +124,7 @@ pub fn push(
                 Ok(stored) => rest.arrived(job, stored),
                 Err(error) if error.is_of_source() => rest.fail(job, sentence(&error)),
                 Err(error) => match of_service(error) {
-                    Ok(error) if error.is_outage() && tries[job] < TRIES => {
+                    Ok(error) if error.may_pass() && tries[job] < TRIES => {
                         tracing::debug!(%error, "a path is sent again");
                         tries[job] += 1;
                         pipeline.submit(job);
@@ -146,6 +146,8 @@ pub fn push(
         rest.publish()
     });
     road.stop();
+    // A NAR whose path failed stays behind otherwise.
+    client.abort_all(&road.left());
     result?;
     confirm(client, batch, progress, done)
 }
@@ -361,7 +363,12 @@ fn complete(
         // It may have taken effect without an answer, and then a second time is refused.
         Err(error) => match client.missing(&BTreeSet::from([item.path.hash()]), &stopped) {
             Ok(missing) if missing.is_empty() => Ok(stored.file.size),
-            _ => Err(error),
+            _ => {
+                if !error.is_outage() {
+                    client.abort(&arrived.upload);
+                }
+                Err(error)
+            }
         },
     }
 }

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::sync::mpsc::{Receiver, sync_channel};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::thread;
+use std::time::{Duration, Instant};
 
 use data_encoding::BASE64;
 use md5::{Digest as _, Md5};
@@ -20,6 +21,8 @@ use crate::transfer::sink::{FileFacts, Sink, SinkError};
 const PART: usize = 8 << 20;
 /// Parts on their way at once, of all files together.
 const AT_ONCE: usize = 4;
+/// How long it may take to give one up.
+const ABORT: Duration = Duration::from_secs(5);
 /// How often a part is sent, each time to a new address.
 const TRIES: usize = 3;
 
@@ -43,6 +46,12 @@ impl Road {
     /// Takes the file that arrived under this name.
     pub(super) fn take(&self, nar_id: &str) -> Option<Arrived> {
         lock(&self.arrived).remove(nar_id)
+    }
+
+    /// Takes the uploads that nobody completed.
+    pub(super) fn left(&self) -> Vec<Upload> {
+        let left = std::mem::take(&mut *lock(&self.arrived));
+        left.into_values().map(|arrived| arrived.upload).collect()
     }
 
     /// Makes everything on its way give up.
@@ -179,20 +188,28 @@ impl Drop for Parts {
 }
 
 impl Client {
-    /// Tells the service that an upload will not be completed. It may forget that by itself, too.
-    pub(super) fn abort(&self, upload: &Upload) {
+    /// Tells the service that an upload will not be completed. It may forget that by itself, too, so
+    /// nobody waits long for it. Answers whether it heard.
+    pub(super) fn abort(&self, upload: &Upload) -> bool {
         let what = "give up an upload";
         let to = self.of_upload(upload, "/abort", "");
+        let begun = Instant::now();
         let given_up = self.ask(
             what,
             (Method::POST, to),
             Vec::new(),
             Patience::NONE,
-            &|| false,
+            &|| begun.elapsed() > ABORT,
         );
-        if let Err(error) = given_up {
+        if let Err(error) = &given_up {
             tracing::debug!(%error, "an upload is left behind");
         }
+        given_up.is_ok()
+    }
+
+    /// The same for some; the first of which the service does not hear is the last.
+    pub(super) fn abort_all(&self, uploads: &[Upload]) {
+        let _ = uploads.iter().all(|upload| self.abort(upload));
     }
 
     /// An address below an upload's own.

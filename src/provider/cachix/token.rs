@@ -41,6 +41,12 @@ impl Token {
         self.0 == text
     }
 
+    /// Whether two are the same.
+    #[must_use]
+    pub fn is_same(&self, other: &Self) -> bool {
+        self.0 == other.0
+    }
+
     /// The text of a netrc file with the token for a host. Never print it.
     #[must_use]
     pub fn in_netrc(&self, text: &str, host: &str) -> String {

@@ -16,6 +16,13 @@ pub(super) struct CacheObject {
     pub(super) permission: Option<String>,
 }
 
+impl CacheObject {
+    /// Whether who asked may write into it.
+    pub(super) fn may_write(&self) -> bool {
+        matches!(self.permission.as_deref(), Some("Write" | "Admin"))
+    }
+}
+
 /// A pin as it is listed.
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]

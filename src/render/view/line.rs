@@ -101,6 +101,9 @@ fn fill(plan: &Plan, step: &Step, line: &mut Line, notes: &mut Vec<String>, most
             notes.push(match before {
                 None if folder.contains("://") => format!("new cache {}", safe(cache.as_str())),
                 None => format!("new folder for the cache {}", safe(cache.as_str())),
+                Some(_) if folder.contains("://") => {
+                    format!("the key of {} is registered", safe(cache.as_str()))
+                }
                 Some(_) => format!("`nix-cache-info` of {}", safe(cache.as_str())),
             });
             line.diff = file_diff(before.as_deref(), info);
