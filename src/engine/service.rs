@@ -190,12 +190,13 @@ pub(super) fn create(
     let how = (Use::Write, work.progress);
     let (client, _) = client(work.machine, work.desired, service, how)
         .map_err(|error| fail(format!("failed to {error}")))?;
-    let made = match is_there {
-        true => Ok(()),
-        false => client.create(service.visibility == Visibility::Public, key.is_none()),
+    let made = if is_there {
+        Ok(())
+    } else {
+        client.create(service.visibility == Visibility::Public, key.is_none())
     };
     let whole = made.and_then(|()| match &key {
-        Some(key) => client.register_key(bare_key(&key.public())),
+        Some(key) => client.register_key(&bare_key(&key.public())),
         None => Ok(()),
     });
     whole.map_err(|error| outcome(service, &error))

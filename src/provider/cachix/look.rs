@@ -146,13 +146,13 @@ impl Client {
     ///
     /// # Errors
     /// The service refused.
-    pub fn register_key(&self, public_key: String) -> Result<(), CachixError> {
+    pub fn register_key(&self, public_key: &str) -> Result<(), CachixError> {
         let is_registered = |object: &CacheObject| {
             let mut keys = object.public_signing_keys.iter();
             keys.any(|key| key.ends_with(&format!(":{public_key}")))
         };
         let new = NewKey {
-            public_key: public_key.clone(),
+            public_key: public_key.to_owned(),
         };
         self.once("register the public key", "/key", &new, &is_registered)
     }
