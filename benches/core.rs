@@ -116,12 +116,9 @@ fn content() -> CacheContent {
     let graph = Graph::from_lists(lists).expect("references are rows");
     let tops = (0..ROWS / 50).map(|top| (hash(top * 50 + 49), top));
     CacheContent {
-        paths: paths.index().with_refs(graph),
+        paths: std::sync::Arc::new(paths.index().with_refs(graph)),
         narinfos: (0..ROWS)
-            .map(|nar| Narinfo {
-                nar: Some(nar),
-                modified: Time(0),
-            })
+            .map(|nar| Narinfo::new(Some(nar), Time(0)))
             .collect(),
         nars: order
             .iter()

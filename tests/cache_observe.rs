@@ -9,6 +9,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use cache_support::{path, world};
+use nanna_cache::nix::base32;
 use nanna_cache::nix::store_path::StoreDir;
 use nanna_cache::plan::observed::{CacheContent, Observation};
 use nanna_cache::provider::binary_cache::CacheStore;
@@ -42,7 +43,7 @@ fn facts(content: &CacheContent) -> Vec<(String, u64, Vec<String>, Option<String
                 .map(|r| base(*r))
                 .collect();
             let nar = content.narinfos[row as usize]
-                .nar
+                .nar()
                 .map(|n| content.nars.key(n));
             (base(row), content.paths.nar_size(row), references, nar)
         })
@@ -220,6 +221,25 @@ fn foreign_damage_of_every_kind_is_told() {
     }
     assert_eq!((content.damages.len(), content.paths.len()), (5, 5));
     assert!(content.partial.is_none());
+}
+
+/// A narinfo's NAR is found by half of its hash. Nobody can make two such hashes of content; whoever gives a
+/// file such a name gets no prune.
+#[test]
+fn two_nars_of_nearly_the_same_name_make_the_look_partial() {
+    let world = world(3);
+    let store = world.create();
+    let _ = world.push(&store).unwrap();
+    let content = seen(&store, None);
+    assert_eq!(content.partial, None);
+    let key = content.nars.key(content.narinfos[0].nar().unwrap());
+    let hash = key.strip_prefix("nar/").unwrap().split_once('.').unwrap();
+    let mut bytes = base32::decode::<32>(hash.0.as_bytes()).unwrap();
+    bytes[31] ^= 1;
+    let other = format!("nar/{}.{}", base32::encode(&bytes), hash.1);
+    std::fs::write(world.cache().join(other), "x").unwrap();
+    let why = seen(&store, None).partial.unwrap().0;
+    assert!(why.contains("nearly the same name"), "{why}");
 }
 
 /// A store that counts its calls, by name, for narinfos and listings of folders that hold objects.

@@ -32,10 +32,12 @@ fn decide(content: &CacheContent) -> Decision {
         .flat_map(|i| i.paths.iter().copied());
     let roots = content.roots.iter().map(|root| root.hash).chain(intents);
     let rows: Vec<u32> = roots.filter_map(|hash| content.paths.row(&hash)).collect();
-    let young = content
-        .paths
-        .rows()
-        .filter(|row| content.now.since(content.narinfos[*row as usize].modified) < GRACE);
+    let young = content.paths.rows().filter(|row| {
+        content
+            .now
+            .since(content.narinfos[*row as usize].modified())
+            < GRACE
+    });
     let live = content.paths.refs().reach(rows.into_iter().chain(young));
     let dead = content.paths.rows().filter(|row| !live.contains(*row));
     Decision {
@@ -252,7 +254,7 @@ fn young_files_stay_and_old_left_overs_go() {
     }
     let content = look(&store);
     assert_eq!(content.leftovers.len(), 3, "{:?}", content.leftovers);
-    let named = content.nars.key(content.narinfos[0].nar.unwrap());
+    let named = content.nars.key(content.narinfos[0].nar().unwrap());
     let leftovers = content.leftovers.iter().map(|o| o.key.clone());
     let objects = ["nar/young.nar.zst", "nar/old.nar.zst", "nix-cache-info"].map(str::to_owned);
     let candidates = Candidates {

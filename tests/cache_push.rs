@@ -27,7 +27,12 @@ fn a_push_publishes_everything_and_a_second_one_only_renews() {
         content.intents.is_empty() && content.leftovers.is_empty() && content.damages.is_empty()
     );
     assert!(content.elsewhere.is_empty() && content.partial.is_none() && content.folders);
-    assert!(content.narinfos.iter().all(|narinfo| narinfo.nar.is_some()));
+    assert!(
+        content
+            .narinfos
+            .iter()
+            .all(|narinfo| narinfo.nar().is_some())
+    );
     // Eight of forty share one file.
     assert_eq!(content.nars.len(), 33);
     let done = world.push(&store).unwrap();
@@ -211,7 +216,11 @@ fn broken_narinfos_are_repaired() {
     assert_eq!(content.paths.len(), 7);
     assert_eq!(content.damages.len(), 3, "{:?}", content.damages);
     assert_eq!(
-        content.narinfos.iter().filter(|n| n.nar.is_none()).count(),
+        content
+            .narinfos
+            .iter()
+            .filter(|n| n.nar().is_none())
+            .count(),
         1
     );
     assert!(!content.elsewhere.is_empty());

@@ -71,13 +71,8 @@ fn cache() -> CacheContent {
     let graph = Graph::from_edges(PATHS.len(), &edges).unwrap();
     let old = Time(5 * DAY);
     CacheContent {
-        paths: paths.index().with_refs(graph),
-        narinfos: (0..8)
-            .map(|nar| Narinfo {
-                nar: Some(nar),
-                modified: old,
-            })
-            .collect(),
+        paths: std::sync::Arc::new(paths.index().with_refs(graph)),
+        narinfos: (0..8).map(|nar| Narinfo::new(Some(nar), old)).collect(),
         nars: PATHS
             .iter()
             .map(|name| Nar {
@@ -140,7 +135,7 @@ fn the_table_is_what_the_program_works_out() {
     let text = readme();
     for name in PATHS {
         let row = number(name);
-        let until = match (name, free.until[row as usize]) {
+        let until = match (name, free.until(row)) {
             ("release" | "tool", _) => "for ever".to_owned(),
             (_, Some(Time(until))) => format!("day {}", until / DAY),
             (_, None) => "?".to_owned(),

@@ -176,7 +176,7 @@ fn tables(observed: &Observed) -> impl Iterator<Item = (String, &Paths)> {
     let store = observed.store.present();
     let caches = observed.caches.iter().filter_map(|(name, cache)| {
         let content = cache.present()?;
-        Some((format!("the cache {name}"), &content.paths))
+        Some((format!("the cache {name}"), &*content.paths))
     });
     store
         .map(|store| ("the Nix store".to_owned(), &store.paths))

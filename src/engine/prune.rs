@@ -13,7 +13,7 @@ use crate::plan::observed::{CacheContent, Observation, Observed};
 use crate::plan::prune;
 use crate::plan::record::Root;
 use crate::plan::report::Outcome;
-use crate::plan::step::{Effect, Op, PathToDrop, Step};
+use crate::plan::step::{Effect, Op, Step};
 use crate::provider::binary_cache::observe::Look;
 use crate::provider::binary_cache::prune::{
     Candidates, Decision, PruneDone, PruneError, prune_into,
@@ -135,9 +135,7 @@ fn candidates(work: &Applying<'_>, steps: &[&Step]) -> Candidates {
     for step in steps {
         match &step.op {
             Op::Prune { paths, roots, .. } => {
-                candidates
-                    .paths
-                    .extend(paths.iter().map(|path| path.path.hash()));
+                candidates.paths.extend(paths.hashes());
                 candidates.roots.extend(roots.iter().cloned());
             }
             Op::Sweep { objects, .. } => {
@@ -178,10 +176,11 @@ fn did(step: &Step, done: &PruneDone) -> Effect {
     match &step.op {
         Op::Prune { paths, .. } => {
             let gone: BTreeSet<&HashPart> = done.paths.iter().collect();
-            let went = paths.iter().filter(|path| gone.contains(&path.path.hash()));
-            went.fold(Effect::default(), |sum, path| Effect {
+            let all = paths.hashes().zip(paths.bytes());
+            let went = all.filter(|(hash, _)| gone.contains(hash));
+            went.fold(Effect::default(), |sum, (_, bytes)| Effect {
                 paths: sum.paths + 1,
-                bytes: sum.bytes + path.bytes,
+                bytes: sum.bytes + bytes,
             })
         }
         Op::Sweep { objects, .. } => {
@@ -200,8 +199,7 @@ fn outcome(step: &Step, effect: Effect, done: &PruneDone) -> Ended {
     let detail = match &step.op {
         Op::Prune { paths, .. } => {
             let spared: BTreeSet<&HashPart> = done.spared.iter().collect();
-            let kept = |path: &&PathToDrop| spared.contains(&path.path.hash());
-            match paths.iter().filter(kept).count() {
+            match paths.hashes().filter(|hash| spared.contains(hash)).count() {
                 0 => String::new(),
                 kept => format!("{kept} spared: needed again"),
             }

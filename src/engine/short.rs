@@ -66,7 +66,7 @@ fn look(
     let rows = wanted.paths.rows().filter(|row| {
         let there = content.paths.row(&wanted.paths.hash(*row));
         wanted.origins[*row as usize] == Origin::Store
-            && there.is_some_and(|there| content.narinfos[there as usize].nar.is_some())
+            && there.is_some_and(|there| content.narinfos[there as usize].nar().is_some())
             && desired.pushes(name, wanted.classifier.name_of(wanted.class(*row)))
     });
     let known: Vec<Known> = rows

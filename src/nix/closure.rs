@@ -25,12 +25,15 @@ pub enum GraphError {
     /// More rows than a `u32` can number.
     #[error("{0} rows are more than a graph can hold")]
     TooManyRows(usize),
+    /// More references than a `u32` can number.
+    #[error("{0} references are more than a graph can hold")]
+    TooManyReferences(usize),
 }
 
 /// Builds a [`Graph`] row by row, in ascending order of rows.
 #[derive(Debug, Clone)]
 pub struct GraphBuilder {
-    offsets: Vec<usize>,
+    offsets: Vec<u32>,
     references: Vec<u32>,
 }
 
@@ -49,7 +52,9 @@ impl GraphBuilder {
     /// Adds the next row with its references.
     pub fn push_row(&mut self, references: impl IntoIterator<Item = u32>) {
         self.references.extend(references);
-        self.offsets.push(self.references.len());
+        // Too many are found in the end.
+        let end = u32::try_from(self.references.len());
+        self.offsets.push(end.unwrap_or(u32::MAX));
     }
 
     /// The graph of all rows.
@@ -66,6 +71,7 @@ impl GraphBuilder {
         if u32::try_from(rows).is_err() {
             return Err(GraphError::TooManyRows(rows));
         }
+        few(references.len())?;
         if let Some(&row) = references.iter().find(|&&row| row as usize >= rows) {
             return Err(GraphError::NoSuchRow { row, rows });
         }
@@ -98,8 +104,15 @@ pub struct Levels {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Graph {
     /// Where the references of each row begin; one more than there are rows.
-    offsets: Vec<usize>,
+    offsets: Vec<u32>,
     references: Vec<u32>,
+}
+
+/// Whether so many references can be numbered.
+fn few(references: usize) -> Result<(), GraphError> {
+    u32::try_from(references)
+        .map(|_| ())
+        .map_err(|_| GraphError::TooManyReferences(references))
 }
 
 impl Default for Graph {
@@ -124,7 +137,8 @@ impl Graph {
         if u32::try_from(rows).is_err() {
             return Err(GraphError::TooManyRows(rows));
         }
-        let mut offsets = vec![0usize; rows + 1];
+        few(edges.len())?;
+        let mut offsets = vec![0u32; rows + 1];
         for &(referrer, reference) in edges {
             if let Some(&row) = [referrer, reference]
                 .iter()
@@ -141,7 +155,7 @@ impl Graph {
         let mut references = vec![0; edges.len()];
         for &(referrer, reference) in edges {
             let place = &mut next[referrer as usize];
-            references[*place] = reference;
+            references[*place as usize] = reference;
             *place += 1;
         }
         Ok(Self {
@@ -160,10 +174,12 @@ impl Graph {
     /// # Panics
     ///
     /// When the offsets do not ascend from 0 to the number of references.
-    pub fn from_arrays(offsets: Vec<usize>, references: Vec<u32>) -> Result<Self, GraphError> {
-        let ends = (offsets.first(), offsets.last());
+    pub fn from_arrays(offsets: Vec<u32>, references: Vec<u32>) -> Result<Self, GraphError> {
+        few(references.len())?;
+        let last = offsets.last().map(|end| *end as usize);
+        let ends = (offsets.first(), last);
         assert!(
-            ends == (Some(&0), Some(&references.len())) && offsets.is_sorted(),
+            ends == (Some(&0), Some(references.len())) && offsets.is_sorted(),
             "offsets of a graph ascend from 0 to the number of its references"
         );
         GraphBuilder {
@@ -205,7 +221,7 @@ impl Graph {
     pub fn references(&self, row: u32) -> &[u32] {
         let row = row as usize;
         match (self.offsets.get(row), self.offsets.get(row + 1)) {
-            (Some(&start), Some(&end)) => &self.references[start..end],
+            (Some(&start), Some(&end)) => &self.references[start as usize..end as usize],
             _ => &[],
         }
     }
@@ -214,7 +230,7 @@ impl Graph {
     #[must_use]
     pub fn reversed(&self) -> Self {
         let rows = self.rows();
-        let mut offsets = vec![0usize; rows + 1];
+        let mut offsets = vec![0u32; rows + 1];
         for &reference in &self.references {
             offsets[reference as usize + 1] += 1;
         }
@@ -226,7 +242,7 @@ impl Graph {
         for referrer in self.row_numbers() {
             for &reference in self.references(referrer) {
                 let place = &mut next[reference as usize];
-                references[*place] = referrer;
+                references[*place as usize] = referrer;
                 *place += 1;
             }
         }

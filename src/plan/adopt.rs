@@ -175,7 +175,7 @@ impl<'a> Adoption<'a> {
                     continue;
                 }
                 paths += 1;
-                if let Some(nar) = self.content.narinfos[row as usize].nar
+                if let Some(nar) = self.content.narinfos[row as usize].nar()
                     && !std::mem::replace(&mut counted[nar as usize], true)
                 {
                     bytes += self.content.nars.size(nar);

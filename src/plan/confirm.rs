@@ -127,8 +127,8 @@ fn is_same(ran: &Step, again: &Step) -> bool {
                 ..
             },
         ) => {
-            let named: BTreeSet<_> = paths.iter().map(|gone| &gone.path).collect();
-            paths_again.iter().any(|path| named.contains(&path.path))
+            let named: BTreeSet<_> = paths.hashes().collect();
+            paths_again.hashes().any(|hash| named.contains(&hash))
                 || roots_again.iter().any(|root| roots.contains(root))
         }
         (

@@ -8,9 +8,10 @@ pub use reason::explain;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::drops::DropReason;
 use super::observed::Why;
 use super::plan::HeldReason;
-use super::step::{Because, DropReason};
+use super::step::Because;
 use super::time::Time;
 use crate::config::model::{CacheName, ClassName, PinName};
 use crate::nix::store_path::StorePath;

@@ -10,6 +10,7 @@ pub mod change;
 pub mod class;
 pub mod confirm;
 pub mod desired;
+pub mod drops;
 pub mod explain;
 pub mod guard;
 pub mod make;

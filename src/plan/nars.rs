@@ -67,6 +67,14 @@ impl NarKey {
         &self.0
     }
 
+    /// Fifteen bytes of the hash, and the suffix: enough to find a file by, in half the room.
+    #[must_use]
+    pub fn brief(&self) -> [u8; 16] {
+        let mut brief = [self.0[32]; 16];
+        brief[..15].copy_from_slice(&self.0[..15]);
+        brief
+    }
+
     /// The key as text; `None`: it is not of the usual form, and only its digest is known.
     #[must_use]
     pub fn text(&self) -> Option<String> {
@@ -93,6 +101,17 @@ pub struct Nars {
 }
 
 impl Nars {
+    /// None yet, with room for so many.
+    #[must_use]
+    pub fn with_capacity(count: usize) -> Self {
+        Self {
+            keys: Vec::with_capacity(count),
+            sizes: Vec::with_capacity(count),
+            modified: Vec::with_capacity(count),
+            others: BTreeMap::new(),
+        }
+    }
+
     /// Number of files.
     #[must_use]
     pub fn len(&self) -> usize {
@@ -113,8 +132,7 @@ impl Nars {
         }
         self.keys.push(short);
         self.sizes.push(size);
-        let seconds = modified.0.clamp(0, i64::from(u32::MAX));
-        self.modified.push(u32::try_from(seconds).unwrap_or(0));
+        self.modified.push(modified.seconds());
     }
 
     /// Adds a file.
@@ -191,8 +209,7 @@ impl Nars {
     /// Corrects size and time of a file.
     pub fn set(&mut self, number: u32, size: u64, modified: Time) {
         self.sizes[number as usize] = size;
-        let seconds = modified.0.clamp(0, i64::from(u32::MAX));
-        self.modified[number as usize] = u32::try_from(seconds).unwrap_or(0);
+        self.modified[number as usize] = modified.seconds();
     }
 
     /// Everything about a file.

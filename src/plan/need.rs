@@ -21,11 +21,11 @@ pub use room::Room;
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::class::{ClassId, Classifier};
+use super::drops::DropReason;
 use super::observed::CacheContent;
 use super::paths::Row;
 use super::record::PinRecord;
 use super::roots::visit;
-use super::step::DropReason;
 use super::time::Time;
 use crate::config::model::Foreign;
 use crate::config::units::Span;
@@ -56,13 +56,16 @@ pub struct Rules<'a> {
     pub pins: Vec<PinRecord>,
 }
 
+/// No record says: earlier than all else. (An `Option` would take twice the room, a million times.)
+const UNSAID: Time = Time(i64::MIN);
+
 /// Which rows of a cache are live, and why the others are not.
 #[derive(Debug)]
 pub struct Need {
     /// Rows that stay.
     pub live: RowSet,
-    /// By row: the latest time until which something needed it; `None`: no record says.
-    pub until: Vec<Option<Time>>,
+    /// By row: the latest time until which something needed it, or [`UNSAID`].
+    until: Vec<Time>,
     /// Rows that only `max-size` ends.
     pub over: RowSet,
     /// Root records that ended and whose path goes or is gone: numbers in `CacheContent::roots`.
@@ -79,7 +82,7 @@ pub fn need(content: &CacheContent, rules: &Rules<'_>) -> Need {
     let graph = content.paths.refs();
     let size = content.paths.len();
     let (terms, unknown) = terms(content, rules);
-    let mut until: Vec<Option<Time>> = vec![None; size];
+    let mut until = vec![UNSAID; size];
     let firm = Firm::of(content, rules, &terms, &unknown, &mut until);
     let mut live = graph.reach(firm.rows());
 
@@ -89,7 +92,7 @@ pub fn need(content: &CacheContent, rules: &Rules<'_>) -> Need {
     for term in &by_need {
         let each = |row: Row| {
             let known = &mut until[row as usize];
-            *known = (*known).max(Some(term.until));
+            *known = (*known).max(term.until);
         };
         visit(term.row, &mut seen, each, |row| {
             graph.references(row).iter().copied()
@@ -126,7 +129,15 @@ impl Need {
         if self.over.contains(row) {
             return DropReason::OverMaxSize;
         }
-        self.until[row as usize].map_or(DropReason::Unreached, DropReason::NeedEnded)
+        self.until(row)
+            .map_or(DropReason::Unreached, DropReason::NeedEnded)
+    }
+
+    /// The latest time until which something needed a row; `None`: no record says.
+    #[must_use]
+    pub fn until(&self, row: Row) -> Option<Time> {
+        let time = self.until[row as usize];
+        (time != UNSAID).then_some(time)
     }
 }
 

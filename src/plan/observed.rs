@@ -4,6 +4,7 @@
 //! [`Observation::Unknown`] with its reason, never an empty list.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
@@ -183,7 +184,7 @@ pub struct CacheContent {
     /// Folders that an opening Nix would otherwise create are there.
     pub folders: bool,
     /// Visible narinfos; `paths.nar_size` is `NarSize`.
-    pub paths: Paths,
+    pub paths: Arc<Paths>,
     /// By row: what else the narinfo says.
     pub narinfos: Vec<Narinfo>,
     /// NAR files.
@@ -245,13 +246,43 @@ impl Signed {
     }
 }
 
-/// What the core needs of a narinfo besides path, size and references.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+/// What the core needs of a narinfo besides path, size and references. In eight bytes, for there are millions.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Narinfo {
+    /// [`NO_NAR`]: it is missing.
+    nar: u32,
+    /// Seconds since 1970; what lies outside is moved to the edge.
+    modified: u32,
+}
+
+const NO_NAR: u32 = u32::MAX;
+
+impl Narinfo {
+    /// A narinfo, its NAR by its index in [`CacheContent::nars`].
+    #[must_use]
+    pub fn new(nar: Option<u32>, modified: Time) -> Self {
+        Self {
+            nar: nar.unwrap_or(NO_NAR),
+            modified: modified.seconds(),
+        }
+    }
+
     /// Index in [`CacheContent::nars`]; `None`: the NAR is missing.
-    pub nar: Option<u32>,
+    #[must_use]
+    pub fn nar(&self) -> Option<u32> {
+        (self.nar != NO_NAR).then_some(self.nar)
+    }
+
     /// When the object was last written, by the clock of the cache.
-    pub modified: Time,
+    #[must_use]
+    pub fn modified(&self) -> Time {
+        Time(i64::from(self.modified))
+    }
+
+    /// Says which NAR it names.
+    pub fn set_nar(&mut self, nar: Option<u32>) {
+        self.nar = nar.unwrap_or(NO_NAR);
+    }
 }
 
 /// What an upstream says.

@@ -49,6 +49,13 @@ impl Paths {
         0..Row::try_from(self.hashes.len()).unwrap_or(Row::MAX)
     }
 
+    /// All rows in the order of their hash parts.
+    pub fn by_hash(&self) -> impl Iterator<Item = Row> {
+        let sorted = self.by_hash.is_empty().then(|| self.rows());
+        let known = self.by_hash.iter().copied();
+        sorted.into_iter().flatten().chain(known)
+    }
+
     /// The row of the path with this hash part.
     #[must_use]
     pub fn row(&self, hash: &HashPart) -> Option<Row> {
@@ -151,6 +158,11 @@ impl PathsBuilder {
             by_hash.sort_unstable_by_key(|row| self.paths.hashes[*row as usize]);
             self.paths.by_hash = by_hash;
         }
+        self.unordered()
+    }
+
+    /// The rows as they came, where nobody looks for one.
+    pub(super) fn unordered(mut self) -> Paths {
         self.paths.names.shrink_to_fit();
         self.paths
     }

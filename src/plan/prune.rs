@@ -250,7 +250,7 @@ fn only_files(step: &mut Step) -> bool {
 fn incoming(pushing: &[Step], cache: &CacheName, content: &CacheContent) -> u64 {
     let is_there = |path: &PathToPush| {
         let row = content.paths.row(&path.path.hash());
-        row.is_some_and(|row| content.narinfos[row as usize].nar.is_some())
+        row.is_some_and(|row| content.narinfos[row as usize].nar().is_some())
     };
     let paths = pushing.iter().flat_map(|step| match &step.op {
         Op::Push {

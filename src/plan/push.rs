@@ -83,7 +83,6 @@ pub fn plan(desired: &Desired, observed: &Observed) -> Changes {
                 .iter()
                 .map(|step| step.address.clone());
             let steps: Vec<Address> = steps.into_iter().chain(pins).collect();
-            let steps = service::at_work(steps, &changes);
             let here = (name, cache, service);
             service::record(desired, here, content, &steps, &mut changes);
             service::rights(desired, (name, service), content, steps, &mut changes);
@@ -149,7 +148,7 @@ pub fn questions_of(
         let wanted = Wanted::resolve(desired, observed, content);
         let rows = wanted.paths.rows().filter(|row| {
             let there = content.paths.row(&wanted.paths.hash(*row));
-            there.is_none_or(|row| content.narinfos[row as usize].nar.is_none())
+            there.is_none_or(|row| content.narinfos[row as usize].nar().is_none())
         });
         hashes.extend(rows.map(|row| {
             let path = (wanted.paths.path(row), wanted.paths.nar_size(row));

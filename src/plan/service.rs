@@ -108,4 +108,6 @@ pub enum Entry {
 }
 
 #[cfg(test)]
+pub(crate) mod testing;
+#[cfg(test)]
 mod tests;

@@ -6,6 +6,7 @@
 
 mod cache;
 
+use super::drops::PathToDrop;
 use std::collections::{BTreeMap, BTreeSet};
 
 use cache::table;
@@ -266,7 +267,7 @@ impl World {
                 ..
             } = &step.op
             {
-                dead.extend(paths.iter().map(|path| (cache.clone(), path.path.hash())));
+                dead.extend(paths.hashes().map(|hash| (cache.clone(), hash)));
                 ended.extend(roots.iter().map(|root| (cache.clone(), root.clone())));
             }
         }
@@ -278,7 +279,8 @@ impl World {
                 ..
             } = &mut step.op
             {
-                paths.retain(|path| dead.contains(&(cache.clone(), path.path.hash())));
+                let is_dead = |path: &PathToDrop| dead.contains(&(cache.clone(), path.path.hash()));
+                *paths = paths.iter().filter(is_dead).collect();
                 roots.retain(|root| ended.contains(&(cache.clone(), root.clone())));
             }
         }
@@ -414,8 +416,8 @@ impl World {
                 let Some(target) = self.caches.get_mut(cache) else {
                     return;
                 };
-                for path in paths {
-                    target.narinfos.remove(&path.path.hash());
+                for hash in paths.hashes() {
+                    target.narinfos.remove(&hash);
                 }
                 target
                     .roots

@@ -3,6 +3,7 @@
 //! A step is a batch that a reviewer can grasp (a cache × a class), not one object. It says what
 //! asked for it, what it would change, and what it waits for. Nothing here does anything.
 
+use super::drops::PathsToDrop;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -227,7 +228,7 @@ pub enum Op {
         /// The class.
         class: ClassName,
         /// Paths that go.
-        paths: Vec<PathToDrop>,
+        paths: PathsToDrop,
         /// Root records that go: hash parts.
         roots: Vec<String>,
     },
@@ -336,29 +337,6 @@ pub struct RootToWrite {
     pub attr: Option<String>,
     /// Whether the cache has no such record yet.
     pub new: bool,
-}
-
-/// A path that goes.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-pub struct PathToDrop {
-    /// The path.
-    pub path: StorePath,
-    /// Bytes of the NAR file that goes with it (0 if another path still needs that file).
-    pub bytes: u64,
-    /// Why.
-    pub reason: DropReason,
-}
-
-/// Why a path goes.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "kebab-case")]
-pub enum DropReason {
-    /// Its need ended then.
-    NeedEnded(super::time::Time),
-    /// Nothing that is kept reaches it, and no record says since when.
-    Unreached,
-    /// The cache was over its max-size, and this was of the lowest priority.
-    OverMaxSize,
 }
 
 #[cfg(test)]

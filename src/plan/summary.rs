@@ -232,7 +232,7 @@ impl Summary {
             Op::Unpin { .. } => self.unpin += 1,
             Op::Prune { paths, roots, .. } => {
                 self.delete_paths += number(paths.len());
-                self.delete_bytes += paths.iter().map(|path| path.bytes).sum::<u64>();
+                self.delete_bytes += paths.bytes().iter().sum::<u64>();
                 self.roots_ended += number(roots.len());
             }
             Op::Sweep { objects, .. } => {

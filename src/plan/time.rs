@@ -21,6 +21,13 @@ impl Time {
         )
     }
 
+    /// Seconds since 1970 in four bytes; what lies outside is moved to the edge.
+    #[must_use]
+    pub fn seconds(self) -> u32 {
+        let inside = self.0.clamp(0, i64::from(u32::MAX));
+        u32::try_from(inside).unwrap_or(0)
+    }
+
     /// Seconds from `earlier` to here; zero if `earlier` is later (clocks jump).
     #[must_use]
     pub fn since(self, earlier: Self) -> Span {

@@ -51,7 +51,7 @@ pub struct Verdicts {
 /// Whether the cache has a path with its NAR.
 fn is_whole(content: &CacheContent, wanted: &Wanted<'_>, row: Row) -> bool {
     let there = content.paths.row(&wanted.paths.hash(row));
-    there.is_some_and(|there| content.narinfos[there as usize].nar.is_some())
+    there.is_some_and(|there| content.narinfos[there as usize].nar().is_some())
 }
 
 /// Why a path itself must not be pushed.

@@ -18,11 +18,12 @@ use nanna_cache::nix::hash::Sha256;
 use nanna_cache::nix::key::SecretKey;
 use nanna_cache::nix::store_path::{HashPart, StorePath};
 use nanna_cache::plan::desired::{Desired, Extra, Site};
+use nanna_cache::plan::drops::DropReason;
 use nanna_cache::plan::observed::{DirectoryFacts, Environment, OutputFacts};
 use nanna_cache::plan::plan::{Plan, Refusal};
 use nanna_cache::plan::prune::UNREACHABLE;
 use nanna_cache::plan::simulate::{Item, SimCache, SimNarinfo, World};
-use nanna_cache::plan::step::{DropReason, Op, PathToDrop, Step};
+use nanna_cache::plan::step::{Op, Step};
 use nanna_cache::plan::time::Time;
 use regex::Regex;
 
@@ -92,9 +93,9 @@ impl Traits {
                 .any(|step| matches!(step.op, Op::Build { .. })),
         );
         add("something held back", !plan.held_back.is_empty());
-        let over = |path: &PathToDrop| path.reason == DropReason::OverMaxSize;
+        let over = |reason: DropReason| reason == DropReason::OverMaxSize;
         let for_size =
-            |step: &Step| matches!(&step.op, Op::Prune { paths, .. } if paths.iter().any(over));
+            |step: &Step| matches!(&step.op, Op::Prune { paths, .. } if paths.reasons().any(over));
         let unreachable = |refusal: &Refusal| refusal.code == UNREACHABLE;
         add(
             "a max-size that matters",
@@ -217,7 +218,7 @@ pub(crate) fn dropped_paths(plan: &Plan) -> BTreeSet<(CacheName, StorePath)> {
     let mut all = BTreeSet::new();
     for step in &plan.steps {
         if let Op::Prune { cache, paths, .. } = &step.op {
-            all.extend(paths.iter().map(|path| (cache.clone(), path.path.clone())));
+            all.extend(paths.iter().map(|path| (cache.clone(), path.path)));
         }
     }
     all

@@ -502,7 +502,7 @@ fn whole(_: Open<'_>, store: &dyn CacheStore, _: &str, able: Able) {
         assert_eq!(content.roots.len(), 1);
         // A request that got no answer leaves the intent to age.
         assert!(content.intents.is_empty() || store.has_unanswered());
-        let has_nar = |one: &nanna_cache::plan::observed::Narinfo| one.nar.is_some();
+        let has_nar = |one: &nanna_cache::plan::observed::Narinfo| one.nar().is_some();
         assert!(content.narinfos.iter().all(has_nar));
     }
     let again = push(store, &world.batch, &clock, &progress).unwrap();

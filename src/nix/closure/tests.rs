@@ -155,7 +155,8 @@ proptest! {
         let reversed = graph.reversed();
         let mut expected = Graph::from_edges(rows, &turned).unwrap();
         for row in 0..rows {
-            expected.references[expected.offsets[row]..expected.offsets[row + 1]].sort_unstable();
+            let range = expected.offsets[row] as usize..expected.offsets[row + 1] as usize;
+            expected.references[range].sort_unstable();
         }
         prop_assert_eq!(reversed, expected);
     }

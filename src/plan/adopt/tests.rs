@@ -138,7 +138,7 @@ fn adopting_twice_changes_nothing_and_retention_counts_from_then() {
         .steps
         .iter()
         .flat_map(|step| match &step.op {
-            Op::Prune { paths, .. } => paths.clone(),
+            Op::Prune { paths, .. } => paths.iter().collect(),
             _ => Vec::new(),
         })
         .map(|path| path.path.name().to_owned())

@@ -1,8 +1,8 @@
 use super::*;
 use crate::config::model::{CacheName, ClassName};
 use crate::plan::desired::Desired;
+use crate::plan::drops::{DropReason, PathToDrop};
 use crate::plan::simulate::World;
-use crate::plan::step::{DropReason, PathToDrop};
 use crate::plan::testing::{addresses, desired, dev, path, world};
 
 const APPS: &str =

@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::plan::address::{Address, prune_address, sweep_address};
+use crate::plan::drops::PathsToDrop;
 use crate::plan::plan::CacheBudget;
 use crate::plan::step::{Because, Effect, Known, PathToPush, Scope};
 use crate::plan::testing::{cache, class, desired, path, world};
@@ -48,7 +49,7 @@ fn prune(of: &str, paths: u64, bytes: u64) -> Step {
     let op = Op::Prune {
         cache: cache("dev"),
         class: class(of),
-        paths: Vec::new(),
+        paths: PathsToDrop::default(),
         roots: Vec::new(),
     };
     step(prune_address(&cache("dev"), of), op, paths, bytes)

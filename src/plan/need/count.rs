@@ -43,7 +43,7 @@ impl<'c> Counter<'c> {
 
     /// Bytes that a row takes beyond those that were counted.
     pub(super) fn count(&mut self, row: Row) -> u64 {
-        let Some(nar) = self.content.narinfos[row as usize].nar else {
+        let Some(nar) = self.content.narinfos[row as usize].nar() else {
             return 0;
         };
         let again = std::mem::replace(&mut self.counted[nar as usize], true);

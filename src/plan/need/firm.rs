@@ -1,6 +1,7 @@
 //! What nothing may end, neither its age nor `max-size`: by what keeps it.
 
 use super::Rules;
+use super::UNSAID;
 use super::count::{Counter, MustStay};
 use super::terms::Term;
 use crate::config::model::Foreign;
@@ -29,7 +30,7 @@ impl Firm {
         rules: &Rules<'_>,
         terms: &[Term],
         unknown: &[&Root],
-        until: &mut [Option<Time>],
+        until: &mut [Time],
     ) -> Self {
         let row = |hash: &HashPart| content.paths.row(hash);
         let open = content.intents.iter().filter(|intent| !intent.gone);
@@ -86,27 +87,31 @@ impl Firm {
 }
 
 fn young_rows(content: &CacheContent, rules: &Rules<'_>) -> Vec<Row> {
-    let is_young =
-        |row: &Row| content.now.since(content.narinfos[*row as usize].modified) < rules.grace;
+    let is_young = |row: &Row| {
+        content
+            .now
+            .since(content.narinfos[*row as usize].modified())
+            < rules.grace
+    };
     content.paths.rows().filter(is_young).collect()
 }
 
 /// Rows that no record covers and that are kept as foreign content; writes down until when.
-fn foreign_rows(content: &CacheContent, rules: &Rules<'_>, until: &mut [Option<Time>]) -> Vec<Row> {
+fn foreign_rows(content: &CacheContent, rules: &Rules<'_>, until: &mut [Time]) -> Vec<Row> {
     let covered = covered(content);
     let mut kept = Vec::new();
     for row in content.paths.rows().filter(|row| !covered.contains(*row)) {
         let end = match rules.foreign {
-            Foreign::Keep => None,
+            Foreign::Keep => UNSAID,
             Foreign::Retention => {
                 let name = content.paths.base_name(row);
                 let class = rules.classifier.class(content.paths.hash(row), &name);
-                let modified = content.narinfos[row as usize].modified;
-                Some(modified.after(rules.classifier.retention(class)))
+                let modified = content.narinfos[row as usize].modified();
+                modified.after(rules.classifier.retention(class))
             }
         };
         until[row as usize] = end;
-        if end.is_none_or(|end| end >= content.now) {
+        if end == UNSAID || end >= content.now {
             kept.push(row);
         }
     }
@@ -136,7 +141,7 @@ pub(in crate::plan) fn covered(content: &CacheContent) -> RowSet {
             .iter()
             .filter_map(|hash| content.paths.row(hash))
         {
-            if content.narinfos[row as usize].modified < prune.modified {
+            if content.narinfos[row as usize].modified() < prune.modified {
                 covered.insert(row);
             }
         }

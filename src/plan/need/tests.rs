@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::plan::desired::Desired;
+use crate::plan::observed::Narinfo;
 use crate::plan::simulate::World;
 use crate::plan::testing::{DAY, NOW, ago, class, desired, dev, hash, names, world};
 
@@ -23,7 +24,8 @@ struct Found {
 
 impl Found {
     fn until(&self, name: &str) -> Option<Time> {
-        self.need.until[self.content.paths.row(&hash(name)).unwrap() as usize]
+        self.need
+            .until(self.content.paths.row(&hash(name)).unwrap())
     }
 
     fn reason(&self, name: &str) -> DropReason {
@@ -135,7 +137,8 @@ fn grace_ends_at_its_last_second() {
         .with_roots(60, "dust", &["a"]);
     assert!(look(&world, &Given::default()).live.is_empty());
     let young = look_at(&world, &Given::default(), |content| {
-        content.narinfos[0].modified.0 += 1;
+        let narinfo = content.narinfos[0];
+        content.narinfos[0] = Narinfo::new(narinfo.nar(), narinfo.modified().after(Span(1)));
     });
     assert_eq!(young.live, ["a"]);
     assert!(young.ended().is_empty());
@@ -352,9 +355,9 @@ fn what_a_kept_root_shares_stays_over_max_size() {
 #[test]
 fn a_nar_that_two_paths_share_counts_once() {
     let share = |content: &mut CacheContent| {
-        let nar = content.narinfos[0].nar;
+        let nar = content.narinfos[0].nar();
         for narinfo in &mut content.narinfos {
-            narinfo.nar = nar;
+            narinfo.set_nar(nar);
         }
     };
     let given = Given {
@@ -373,7 +376,7 @@ fn a_path_without_its_nar_takes_no_room() {
     };
     let found = look_at(&full(), &given, |content| {
         for narinfo in &mut content.narinfos {
-            narinfo.nar = None;
+            narinfo.set_nar(None);
         }
     });
     assert_eq!(found.live.len(), 4);

@@ -93,7 +93,7 @@ fn is_cached(observed: &Observed, path: &StorePath) -> bool {
     let mut caches = observed.caches.values().filter_map(Observation::present);
     caches.any(|content| {
         let row = content.paths.row(&path.hash());
-        row.is_some_and(|row| content.narinfos[row as usize].nar.is_some())
+        row.is_some_and(|row| content.narinfos[row as usize].nar().is_some())
     }) || is_upstream(observed, &path.hash())
 }
 

@@ -101,7 +101,7 @@ impl Place<'_> {
             .content
             .paths
             .rows()
-            .filter(|row| self.content.narinfos[*row as usize].nar.is_none())
+            .filter(|row| self.content.narinfos[*row as usize].nar().is_none())
             .map(|row| format!("{}: its NAR is missing", name(row)))
             .collect();
         let (lost, asked) = (self.content.elsewhere.iter(), asked_of(self.content));

@@ -9,12 +9,13 @@ use crate::plan::address::{
     Address, Phase, pin_address, prune_address, push_address, sweep_address,
 };
 use crate::plan::class::ClassId;
+use crate::plan::drops::PathsToDrop;
 use crate::plan::need::{Need, recorded_classes};
 use crate::plan::observed::Nar;
 use crate::plan::paths::Row;
 use crate::plan::push;
 use crate::plan::record::{self, Intent, Root};
-use crate::plan::step::{Effect, Known, Op, PathToDrop, Step};
+use crate::plan::step::{Effect, Known, Op, Step};
 
 impl Place<'_> {
     /// The steps, for the lowest class first.
@@ -68,23 +69,34 @@ impl Place<'_> {
         need: &Need,
         dead: &RowSet,
         recorded: &BTreeMap<HashPart, ClassId>,
-    ) -> BTreeMap<ClassId, Vec<PathToDrop>> {
+    ) -> BTreeMap<ClassId, PathsToDrop> {
         let mut counted: Vec<bool> = vec![false; self.content.nars.len()];
         for row in self.content.paths.rows().filter(|row| !dead.contains(*row)) {
-            if let Some(nar) = self.content.narinfos[row as usize].nar {
+            if let Some(nar) = self.content.narinfos[row as usize].nar() {
                 counted[nar as usize] = true;
             }
         }
-        let mut paths: BTreeMap<ClassId, Vec<PathToDrop>> = BTreeMap::new();
-        let mut rows: Vec<Row> = dead.iter().collect();
-        rows.sort_unstable_by_key(|row| self.content.paths.hash(*row));
-        for row in rows {
-            let hash = self.content.paths.hash(row);
-            let id = recorded.get(&hash).copied().unwrap_or_else(|| {
-                self.classifier
-                    .class(hash, &self.content.paths.base_name(row))
-            });
-            let nar = self.content.narinfos[row as usize].nar;
+        let all = &self.content.paths;
+        let class_of = |row: Row| {
+            let hash = all.hash(row);
+            let known = recorded.get(&hash).copied();
+            known.unwrap_or_else(|| self.classifier.class(hash, &all.base_name(row)))
+        };
+        // Counted first: half a million in a list that grows would take twice their room.
+        let mut counts: BTreeMap<ClassId, usize> = BTreeMap::new();
+        let mut classes: Vec<u32> = Vec::with_capacity(dead.iter().count());
+        for row in all.by_hash().filter(|row| dead.contains(*row)) {
+            let id = class_of(row);
+            *counts.entry(id).or_default() += 1;
+            classes.push(u32::try_from(id).unwrap_or(u32::MAX));
+        }
+        let mut paths: BTreeMap<ClassId, PathsToDrop> = counts
+            .into_iter()
+            .map(|(id, count)| (id, PathsToDrop::of(all, count)))
+            .collect();
+        let rows = all.by_hash().filter(|row| dead.contains(*row));
+        for (row, id) in rows.zip(classes) {
+            let nar = self.content.narinfos[row as usize].nar();
             let bytes = nar.map_or(0, |nar| {
                 let named_elsewhere = std::mem::replace(&mut counted[nar as usize], true);
                 if named_elsewhere {
@@ -93,16 +105,14 @@ impl Place<'_> {
                     self.content.nars.size(nar)
                 }
             });
-            paths.entry(id).or_default().push(PathToDrop {
-                path: self.content.paths.path(row),
-                bytes,
-                reason: need.reason(row),
-            });
+            if let Some(paths) = paths.get_mut(&(id as ClassId)) {
+                paths.push(row, bytes, &need.reason(row));
+            }
         }
         paths
     }
 
-    fn prune_step(&self, id: ClassId, paths: Vec<PathToDrop>, roots: Vec<String>) -> Step {
+    fn prune_step(&self, id: ClassId, paths: PathsToDrop, roots: Vec<String>) -> Step {
         let class = self.classifier.name_of(id);
         let rule = format!("{class} is kept {}", self.classifier.retention(id));
         Step {
@@ -114,7 +124,7 @@ impl Place<'_> {
                 .because(rule, &format!("/artifacts/{class}/retention")),
             effect: Effect {
                 paths: paths.len() as u64,
-                bytes: paths.iter().map(|path| path.bytes).sum(),
+                bytes: paths.bytes().iter().sum(),
             },
             known: Known::Now,
             revision: None,
@@ -150,7 +160,7 @@ impl Place<'_> {
         let old = |object: &Nar| self.content.now.since(object.modified) >= grace;
         let mut named = vec![false; self.content.nars.len()];
         for narinfo in &self.content.narinfos {
-            if let Some(nar) = narinfo.nar {
+            if let Some(nar) = narinfo.nar() {
                 named[nar as usize] = true;
             }
         }

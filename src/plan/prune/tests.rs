@@ -1,12 +1,12 @@
 //! What a prune deletes, what it leaves, and what it says.
 
 use super::*;
+use crate::plan::drops::PathToDrop;
 use crate::plan::make;
 use crate::plan::observed::{Nar, Observed, Why};
 use crate::plan::plan::Plan;
 use crate::plan::record::{Intent, PrunePhase, PruneRecord};
 use crate::plan::simulate::World;
-use crate::plan::step::PathToDrop;
 use crate::plan::testing::{addresses, ago, desired, dev, find, hash, names, world};
 
 const RETENTION: &str = "prune: { foreign: retention, grace: 24h }";
@@ -18,9 +18,9 @@ fn plan_with(sections: &str, world: &World, change: impl Fn(&mut Observed)) -> P
     make::plan(&desired, &observed, "digest")
 }
 
-fn dropped<'p>(plan: &'p Plan, address: &str) -> &'p [PathToDrop] {
+fn dropped(plan: &Plan, address: &str) -> Vec<PathToDrop> {
     match &find(&plan.steps, address).op {
-        Op::Prune { paths, .. } => paths,
+        Op::Prune { paths, .. } => paths.iter().collect(),
         other => panic!("{other:?}"),
     }
 }
@@ -54,7 +54,7 @@ fn the_lowest_class_is_read_first_and_each_has_its_paths_roots_and_bytes() {
     let Op::Prune { paths, roots, .. } = &gold.op else {
         panic!()
     };
-    assert_eq!(names(paths.iter().map(|path| &path.path)), ["a-gold"]);
+    assert_eq!(paths.hashes().collect::<Vec<_>>(), [hash("a-gold")]);
     let key = format!("nanna-cache/v1/roots/gold/{}.json", hash("a-gold"));
     assert_eq!(*roots, [key]);
     let waits: Vec<_> = gold.waits_for.iter().map(ToString::to_string).collect();
@@ -81,7 +81,8 @@ fn the_bytes_of_a_shared_file_are_counted_where_it_goes() {
             let content = dev(observed);
             let row = |name| content.paths.row(&hash(name)).unwrap() as usize;
             let (one, other) = (row("a-silver"), row(with));
-            content.narinfos[one].nar = content.narinfos[other].nar;
+            let nar = content.narinfos[other].nar();
+            content.narinfos[one].set_nar(nar);
         })
     };
     // A living path still names the file: nothing is won.
@@ -383,7 +384,7 @@ fn paths_that_cannot_be_fetched_whole_are_for_a_person() {
         let desired = desired("");
         let mut observed = world().with_cached(1, &["a 1 lost"]).observe(&desired);
         if !nar {
-            dev(&mut observed).narinfos[0].nar = None;
+            dev(&mut observed).narinfos[0].set_nar(None);
         }
         let advice = make::plan(&desired, &observed, "digest").advice;
         advice

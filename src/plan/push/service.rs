@@ -12,23 +12,10 @@ use crate::plan::plan::{Advice, Refusal};
 use crate::plan::service::Service;
 use crate::plan::service::record::{is_renewal_due, owned};
 use crate::plan::step::{Effect, Known, Op, PinToRecord, Step};
+use std::sync::Arc;
 
 /// There is a token, and it may not write.
 const NO_RIGHT: &str = "push-no-right";
-
-/// Those of these steps that do something at the service.
-pub(super) fn at_work(steps: Vec<Address>, changes: &Changes) -> Vec<Address> {
-    let is_work = |address: &Address| {
-        let step = changes.steps.iter().find(|step| step.address == *address);
-        step.is_some_and(|step| match &step.op {
-            Op::Push {
-                paths, selectors, ..
-            } => !paths.is_empty() || !selectors.is_empty(),
-            _ => true,
-        })
-    };
-    steps.into_iter().filter(is_work).collect()
-}
 
 /// Says what keeps these steps from running.
 ///
@@ -155,10 +142,7 @@ pub fn with_present(
     let mut narinfos = Vec::new();
     for (path, size) in present {
         paths.push(path.hash(), path.name(), size);
-        narinfos.push(Narinfo {
-            nar: Some(0),
-            modified: content.now,
-        });
+        narinfos.push(Narinfo::new(Some(0), content.now));
     }
     let mut nars = Nars::default();
     if !narinfos.is_empty() {
@@ -166,9 +150,12 @@ pub fn with_present(
         nars.add("nar/of-the-service", 0, content.now);
     }
     CacheContent {
-        paths: paths.index(),
+        paths: Arc::new(paths.index()),
         narinfos,
         nars,
         ..content
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,112 +1,14 @@
 //! What a plan does with the records of a cache that a service keeps.
 
-use super::record::{Claim, Pushed, Record, RecordBody, Records};
+use super::testing::{NONE, V1, facts, observe, of_team, pin, plan, record, wanted, wanted_with};
 use super::*;
-use crate::plan::desired::{Adopt, Desired, Extra};
+use crate::plan::desired::{Adopt, Extra};
 use crate::plan::guard::{Allowances, check};
-use crate::plan::make;
-use crate::plan::observed::{CacheContent, Observation, Why};
+use crate::plan::observed::{Observation, Why};
 use crate::plan::plan::Plan;
-use crate::plan::push::questions_of;
-use crate::plan::push::service::with_present;
-use crate::plan::record::Head;
+use crate::plan::select::Selection;
 use crate::plan::step::Op;
-use crate::plan::testing::{
-    NOW, addresses, ago, cache, class, desired_with, find, hash, path, world,
-};
-
-const NONE: &str = "";
-const V1: &str = "pins: { v1: { output: '.#app', keep: { days: 9 } } }\n";
-
-/// What is wanted: `.#app`, in a cache of a service with these keys, and so many pins.
-fn wanted(more: &str, pins: &str) -> Desired {
-    wanted_with(more, pins, Extra::default())
-}
-
-fn wanted_with(more: &str, pins: &str, extra: Extra) -> Desired {
-    let text = format!(
-        "caches:\n  team: {{ type: cachix{more} }}\n\
-         artifacts: {{ apps: {{ priority: 1, outputs: ['.#app'], default: true }} }}\n{pins}"
-    );
-    desired_with(&text, extra)
-}
-
-fn pin(name: &str, word: &str) -> ServicePin {
-    ServicePin {
-        name: name.to_owned(),
-        path: Some(path(word)),
-        artifacts: Vec::new(),
-        keep: Some(Keep::Days(9)),
-    }
-}
-
-/// A record of so many days ago that these pins are ours.
-fn record(days: i64, pins: &[(&str, &str)]) -> Record {
-    let claim = |word: &str| Claim {
-        path: path(word),
-        pinned: ago(days),
-        run: Some("71.1".to_owned()),
-    };
-    let pins = pins
-        .iter()
-        .map(|(name, word)| ((*name).to_owned(), claim(word)));
-    Record {
-        name: format!("nanna-cache.{days}"),
-        body: RecordBody {
-            head: Head::ours(),
-            project: "demo".to_owned(),
-            pins: pins.collect(),
-            classes: [(class("apps"), Pushed::of(vec![(path("app"), 3 << 30)]))].into(),
-            written: ago(days),
-            commit: None,
-            run: None,
-            other: serde_json::Map::new(),
-        },
-    }
-}
-
-fn facts(pins: Vec<ServicePin>, read: Vec<Record>) -> ServiceFacts {
-    ServiceFacts {
-        is_public: true,
-        keys: Vec::new(),
-        has_token: true,
-        may_write: true,
-        pins: Ok(pins),
-        records: Records {
-            read,
-            ..Records::default()
-        },
-        unseen: Vec::new(),
-    }
-}
-
-/// The plan for a cache of which the service says this, and that it has these of the wanted paths.
-fn plan(desired: &Desired, facts: ServiceFacts, has: &[&str]) -> Plan {
-    let world = world()
-        .with_store(&["lib 10", "app 20 lib"])
-        .with_output(".#app", &["app"]);
-    let mut observed = world.observe(desired);
-    let team = cache("team");
-    let content = CacheContent {
-        now: NOW,
-        folders: true,
-        service: Some(facts),
-        ..CacheContent::default()
-    };
-    let seen = |content| Observation::Present(content);
-    observed.caches.insert(team.clone(), seen(content.clone()));
-    let asked = questions_of(desired, &observed, &team).into_values();
-    let there = asked.filter(|(path, _)| has.contains(&path.name()));
-    let content = with_present(content, there);
-    observed.caches.insert(team, seen(content));
-    make::plan(desired, &observed, "")
-}
-
-fn of_team(plan: &Plan) -> Vec<&str> {
-    let mut all = addresses(&plan.steps);
-    all.retain(|address| address.contains("/team/"));
-    all
-}
+use crate::plan::testing::{ago, cache, find, hash, path};
 
 const ALL: &[&str] = &["lib", "app"];
 
@@ -241,6 +143,12 @@ fn the_estimate_is_one_and_is_only_advice() {
         "{:?}",
         said(&below)
     );
+    let full = with(", max-size: 3 GiB");
+    assert!(
+        said(&full)[0].ends_with("(an estimate; its max-size is 3 GiB)"),
+        "{:?}",
+        said(&full)
+    );
     let above = with(", max-size: 2 GiB");
     assert!(
         said(&above)[0].contains("raise its max-size"),
@@ -295,9 +203,78 @@ fn foreign_pins_are_adopted_by_a_record() {
     };
     let fine = |names: &str| (names.to_owned(), String::new());
     assert_eq!(adopted(None), fine("ours a+ b+"));
+    let rule = |paths| {
+        let plan = plan(&wanted_with(NONE, NONE, adopt(paths)), seen(), &[]);
+        let step = find(&plan.steps, "push/team/record");
+        step.because.rule.clone()
+    };
+    let end = "which a prune ends unless cache.yaml has them";
+    assert_eq!(rule(None), format!("adopted: 2 foreign pins, {end}"));
+    let one = rule(Some(vec![hash("lib")]));
+    assert_eq!(one, format!("adopted: 1 foreign pin, {end}"));
     assert_eq!(adopted(Some(vec![hash("lib")])), fine("ours a+"));
     let none = adopted(Some(vec![hash("nothing")]));
     assert_eq!(none, (String::new(), "adopt-absent".to_owned()));
     let off = wanted_with(", records: none", NONE, adopt(None));
     assert_eq!(plan(&off, seen(), &[]).refusals[0].code, "adopt-service");
+}
+
+#[test]
+fn a_pin_of_several_paths_is_for_a_person_and_one_of_days_says_so() {
+    let text = "pins: { v1: { output: '.#app', keep: { days: 9 } } }\n";
+    let desired = wanted(NONE, text);
+    let seen = || {
+        facts(
+            vec![pin("theirs", "lib"), pin("another", "lib")],
+            Vec::new(),
+        )
+    };
+    let one = plan(&desired, seen(), ALL);
+    let step = find(&one.steps, "push/team/pin-v1");
+    assert_eq!(step.because.rule, "v1 keeps each revision for 9 days");
+    let said = |plan: &Plan, about: &str| -> Vec<(String, String)> {
+        let advice = plan.advice.iter().filter(|it| it.about == about);
+        advice
+            .filter(|it| it.phase == crate::plan::address::Phase::Push)
+            .map(|it| (it.text.clone(), it.lines.join(" ")))
+            .collect()
+    };
+    assert!(said(&one, "pin v1").is_empty());
+    let (text, lines) = &said(&one, "team")[0];
+    assert!(text.starts_with("2 pins are not in cache.yaml"), "{text}");
+    assert_eq!(lines, "theirs another");
+
+    let mut observed = observe(&desired, seen(), ALL);
+    let output = observed.outputs.get_mut(".#app").unwrap();
+    let Observation::Present(output) = output else {
+        panic!("{output:?}")
+    };
+    output.outputs.insert("dev".to_owned(), path("lib"));
+    let two = crate::plan::make::plan(&desired, &observed, "");
+    assert!(!of_team(&two).contains(&"push/team/pin-v1"));
+    let (text, _) = &said(&two, "pin v1")[0];
+    assert!(
+        text.starts_with("it names 2 paths, and team holds one under each name"),
+        "{text}"
+    );
+}
+
+#[test]
+fn what_is_pushed_alone_is_written_down_with_it() {
+    let desired = wanted(NONE, V1);
+    let whole = || plan(&desired, facts(Vec::new(), Vec::new()), &["lib"]);
+    let only = |part: &str| {
+        let selection = Selection {
+            only: vec![part.to_owned()],
+            ..Selection::default()
+        };
+        let plan = selection.shown(whole());
+        of_team(&plan).join(" ")
+    };
+    assert_eq!(only("push/team/apps"), "push/team/apps push/team/record");
+    assert_eq!(
+        only("push/team/pin-v1"),
+        "push/team/pin-v1 push/team/record"
+    );
+    assert_eq!(only("setup"), "");
 }

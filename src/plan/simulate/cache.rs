@@ -1,6 +1,7 @@
 //! A cache of a world: what is written to it, and how an observer sees it.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use super::{Item, SimCache, SimNarinfo};
 use crate::nix::closure::Graph;
@@ -72,12 +73,12 @@ impl SimCache {
                 modified: *modified,
             })
             .collect();
-        let narinfo = |narinfo: &SimNarinfo| Narinfo {
-            nar: nars
+        let narinfo = |narinfo: &SimNarinfo| {
+            let nar = nars
                 .binary_search_by(|nar| nar.key.cmp(&narinfo.nar))
                 .ok()
-                .and_then(|at| u32::try_from(at).ok()),
-            modified: narinfo.modified,
+                .and_then(|at| u32::try_from(at).ok());
+            Narinfo::new(nar, narinfo.modified)
         };
         let paths = table(self.narinfos.values().map(|narinfo| &narinfo.item));
         let elsewhere = self
@@ -101,7 +102,7 @@ impl SimCache {
             info: self.info.clone(),
             folders: self.info.is_some(),
             narinfos: self.narinfos.values().map(narinfo).collect(),
-            paths,
+            paths: Arc::new(paths),
             elsewhere,
             roots: self
                 .roots

@@ -3,6 +3,7 @@
 use super::*;
 use crate::config::model::PinName;
 use crate::plan::address::{Phase, build_address, pin_address, prune_address, push_address};
+use crate::plan::drops::PathsToDrop;
 use crate::plan::step::{Because, Effect, Scope};
 use crate::plan::testing::{cache, class};
 
@@ -35,7 +36,7 @@ fn prune(of: &str, waits_for: &[Address]) -> Step {
     let op = Op::Prune {
         cache: cache("dev"),
         class: class(of),
-        paths: Vec::new(),
+        paths: PathsToDrop::default(),
         roots: Vec::new(),
     };
     step(prune_address(&cache("dev"), of), op, waits_for)

@@ -129,7 +129,7 @@ fn a_cache_that_has_it_ends_the_chain_but_not_without_its_nar() {
         ["a: push", "b: push", "c: push", "x-source: present"]
     );
     let mut observed = observe(&desired, &world, "a");
-    dev(&mut observed).narinfos[0].nar = None;
+    dev(&mut observed).narinfos[0].set_nar(None);
     let broken = verdicts(&desired, observed);
     assert_eq!(broken[0], "a: NeedsHeld x-source");
 }

@@ -265,7 +265,7 @@ impl Search<'_> {
     fn cached<'p>(&self, paths: impl Iterator<Item = &'p StorePath>) -> Option<Vec<Row>> {
         paths
             .map(|path| self.cache.paths.row(&path.hash()))
-            .map(|row| row.filter(|row| self.cache.narinfos[*row as usize].nar.is_some()))
+            .map(|row| row.filter(|row| self.cache.narinfos[*row as usize].nar().is_some()))
             .collect()
     }
 

@@ -110,7 +110,7 @@ impl Search<'_> {
     fn references(&self, source: &Source, rows: &HashMap<HashPart, Row>) -> Vec<Row> {
         let table = match source {
             Source::Store(row) => self.store.map(|store| (&store.paths, *row)),
-            Source::Cache(row) => Some((&self.cache.paths, *row)),
+            Source::Cache(row) => Some((&*self.cache.paths, *row)),
             Source::Directory => None,
         };
         let Some((paths, row)) = table else {

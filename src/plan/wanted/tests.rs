@@ -189,7 +189,7 @@ fn a_narinfo_without_its_nar_does_not_count_as_cached() {
     let desired = desired(ONE_OUTPUT);
     let world = world().with_output(".#a", &["a"]).with_cached(1, &["a"]);
     let mut observed = world.observe(&desired);
-    dev(&mut observed).narinfos[0].nar = None;
+    dev(&mut observed).narinfos[0].set_nar(None);
     assert_eq!(resolve(&desired, &observed).builds.len(), 1);
 }
 

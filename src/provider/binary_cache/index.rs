@@ -65,24 +65,44 @@ fn identity_of(identity: &str, store_dir: &StoreDir) -> Sha256 {
 
 /// Finds accidents, not malice.
 fn checksum(bytes: &[u8]) -> u64 {
-    const FACTOR: u64 = 0x9e37_79b9_7f4a_7c15;
-    let mix = |sum: u64, word: u64| {
+    let mut sums = Checksum::default();
+    let (blocks, rest) = bytes.as_chunks::<32>();
+    sums.add(blocks);
+    sums.finish(bytes.len() as u64, rest)
+}
+
+/// [`checksum`] of what comes in pieces.
+struct Checksum([u64; 4]);
+
+const FACTOR: u64 = 0x9e37_79b9_7f4a_7c15;
+
+impl Default for Checksum {
+    fn default() -> Self {
+        // Four sums at once: one would wait for each multiplication.
+        Self([FACTOR, FACTOR << 1, FACTOR << 2, FACTOR << 3])
+    }
+}
+
+impl Checksum {
+    const fn mix(sum: u64, word: u64) -> u64 {
         let sum = (sum ^ word).wrapping_mul(FACTOR);
         sum ^ (sum >> 29)
-    };
-    // Four sums at once: one would wait for each multiplication.
-    let mut sums = [FACTOR, FACTOR << 1, FACTOR << 2, FACTOR << 3];
-    let (blocks, rest) = bytes.as_chunks::<32>();
-    for block in blocks {
-        for (sum, word) in sums.iter_mut().zip(block.as_chunks::<8>().0) {
-            *sum = mix(*sum, u64::from_le_bytes(*word));
+    }
+
+    fn add(&mut self, blocks: &[[u8; 32]]) {
+        for block in blocks {
+            for (sum, word) in self.0.iter_mut().zip(block.as_chunks::<8>().0) {
+                *sum = Self::mix(*sum, u64::from_le_bytes(*word));
+            }
         }
     }
-    let sum = sums
-        .iter()
-        .fold(bytes.len() as u64, |all, sum| mix(all, *sum));
-    rest.iter()
-        .fold(sum, |sum, byte| mix(sum, u64::from(*byte)))
+
+    /// Of all blocks and the rest, together `len` bytes.
+    fn finish(self, len: u64, rest: &[u8]) -> u64 {
+        let sum = self.0.iter().fold(len, |all, sum| Self::mix(all, *sum));
+        rest.iter()
+            .fold(sum, |sum, byte| Self::mix(sum, u64::from(*byte)))
+    }
 }
 
 /// An index that is there.
@@ -138,18 +158,39 @@ impl Index {
             hashes: Vec::new(),
             others: Vec::new(),
         };
-        let hashes = index.part(HASHES)?;
-        let (chunks, rest) = hashes.as_chunks::<20>();
-        index.hashes = chunks.iter().copied().map(HashPart::from_bytes).collect();
-        let fits = rest.is_empty()
-            && index.hashes.len() as u64 == *count
-            && index.hashes.is_sorted_by(|a, b| a < b);
-        if !fits {
-            return None;
-        }
+        index.hashes = index.read_hashes(*count)?;
         let others = String::from_utf8(index.part(OTHERS)?).ok()?;
         index.others = others.split_terminator('\n').map(str::to_owned).collect();
         Some(index)
+    }
+
+    /// The listed hashes, read in pieces: all of them at once would take as much again as they do.
+    fn read_hashes(&self, count: u64) -> Option<Vec<HashPart>> {
+        /// Whole hashes and whole blocks of the checksum.
+        const PIECE: usize = 160 * 512;
+        let extent = self.extents.get(HASHES)?;
+        let end = extent.offset.checked_add(extent.len)?;
+        if end > self.end || count.checked_mul(20)? != extent.len {
+            return None;
+        }
+        let mut hashes = Vec::with_capacity(usize::try_from(count).ok()?);
+        let mut sums = Checksum::default();
+        let mut piece = vec![0; PIECE];
+        let mut at = extent.offset;
+        loop {
+            let len = usize::try_from(end - at).map_or(PIECE, |left| left.min(PIECE));
+            piece.truncate(len);
+            self.file.read_exact_at(&mut piece, at).ok()?;
+            at += len as u64;
+            let (all, _) = piece.as_chunks::<20>();
+            hashes.extend(all.iter().copied().map(HashPart::from_bytes));
+            let (blocks, rest) = piece.as_chunks::<32>();
+            sums.add(blocks);
+            if at == end {
+                let is_whole = sums.finish(extent.len, rest) == extent.checksum;
+                return (is_whole && hashes.is_sorted_by(|a, b| a < b)).then_some(hashes);
+            }
+        }
     }
 
     /// The bytes of a part; `None`: it is damaged.

@@ -16,7 +16,7 @@ use super::{Area, CacheView, Listed, Meta, SMALL_OBJECT, Stamp, StoreError, nari
 use crate::nix::cache_info::CacheInfo;
 use crate::nix::store_path::{HashPart, StoreDir};
 use crate::plan::nars::Nars;
-use crate::plan::observed::{CacheContent, Nar, Observation, Why};
+use crate::plan::observed::{CacheContent, Nar, Narinfo, Observation, Why};
 use crate::plan::record::{Intent, PinBody, PinRecord, PruneRecord, Root};
 use crate::plan::time::Time;
 use crate::transfer::progress::Progress;
@@ -306,13 +306,15 @@ impl Reader<'_> {
         if let Some(why) = found.unsure {
             self.unsure(&why.0);
         }
-        let (mut nars, remembered) = self.nars(look);
+        let (mut nars, remembered) = self.nars(look, found.table.len());
         self.named.retain(|key| !found.table.names(key));
         if !self.named.is_empty() {
             let spared = |nar: &Nar| !self.named.contains(&nar.key);
             nars = nars.iter().filter(spared).collect();
         }
-        found.table.fill(nars, self.content);
+        if !found.table.fill(nars, self.content) {
+            self.unsure("two NARs have nearly the same name, and none that a hash can have");
+        }
         self.strays();
         self.content.leftovers.sort_unstable();
         if remembered {
@@ -338,7 +340,7 @@ impl Reader<'_> {
     /// without any change of a name.
     fn ask_unnamed(&mut self) -> Result<(), StoreError> {
         let mut named = vec![false; self.content.nars.len()];
-        for nar in self.content.narinfos.iter().filter_map(|one| one.nar) {
+        for nar in self.content.narinfos.iter().filter_map(Narinfo::nar) {
             named[nar as usize] = true;
         }
         let numbers = self.content.nars.numbers();
@@ -367,29 +369,34 @@ impl Reader<'_> {
             && index.stamp == listing.stamp
             && !look.thorough
         {
-            listing.hashes.clone_from(&index.hashes);
+            listing.hashes = std::mem::take(&mut index.hashes);
             listing.others.clone_from(&index.others);
             listing.same = true;
             return listing;
         }
-        let (mut found, others) = (Vec::new(), &mut listing.others);
+        // A folder is asked for each object later; a storage says all of each now.
+        let (mut bare, mut known) = (Vec::new(), Vec::new());
+        let others = &mut listing.others;
         let listed = self.view.list(Area::Top, &mut |listed| match listed
             .key
             .strip_suffix(".narinfo")
             .map(str::parse::<HashPart>)
         {
-            Some(Ok(hash)) => found.push((hash, listed.meta)),
+            Some(Ok(hash)) => match listed.meta {
+                Some(meta) => known.push((hash, (meta.revision, meta.modified))),
+                None => bare.push(hash),
+            },
             _ => others.push(listed.key.to_owned()),
         });
-        found.sort_unstable_by_key(|(hash, _)| *hash);
-        found.dedup_by_key(|(hash, _)| *hash);
-        // A folder is asked for each object; a storage has said all of them by then.
-        if found.iter().all(|(_, meta)| meta.is_some()) {
-            let state = |meta: &Meta| (meta.revision, meta.modified);
-            let metas = found.iter().filter_map(|(_, meta)| meta.as_ref());
-            listing.states = metas.map(state).collect();
+        if bare.is_empty() {
+            known.sort_unstable_by_key(|(hash, _)| *hash);
+            known.dedup_by_key(|(hash, _)| *hash);
+            listing.states = known.iter().map(|(_, state)| *state).collect();
         }
-        listing.hashes = found.into_iter().map(|(hash, _)| hash).collect();
+        bare.extend(known.into_iter().map(|(hash, _)| hash));
+        bare.sort_unstable();
+        bare.dedup();
+        listing.hashes = bare;
         others.sort_unstable();
         if let Err(error) = listed {
             listing.stamp = None;
@@ -406,7 +413,7 @@ impl Reader<'_> {
 
     /// The NARs with their sizes and times, in the order of their short keys; and whether they are
     /// remembered, because no name changed since.
-    fn nars(&mut self, look: &Look<'_>) -> (Nars, bool) {
+    fn nars(&mut self, look: &Look<'_>, narinfos: usize) -> (Nars, bool) {
         let stamp = self.stamp(Area::Nars, look);
         let identity = self.view.identity();
         if let (Some(stamp), Some(path), false) = (stamp, look.index, look.thorough)
@@ -414,7 +421,8 @@ impl Reader<'_> {
         {
             return (nars, true);
         }
-        let (mut nars, mut left) = (Nars::default(), Vec::new());
+        // Nearly always there is one for each narinfo.
+        let (mut nars, mut left) = (Nars::with_capacity(narinfos), Vec::new());
         let listed = self.view.list(Area::Nars, &mut |listed| {
             let Some(meta) = listed.meta else { return };
             if is_temporary(listed.key) {

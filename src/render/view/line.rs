@@ -5,13 +5,13 @@ use super::notice::place;
 use super::{Detail, Item, Line, Symbol, refused};
 use crate::nix::store_path::StorePath;
 use crate::plan::address::Address;
+use crate::plan::drops::PathsToDrop;
+use crate::plan::drops::{DropReason, PathToDrop};
 use crate::plan::observed::Nar;
 use crate::plan::plan::{Plan, Refusal};
 use crate::plan::record::FOLDER;
 use crate::plan::service::record::KEPT_DAYS;
-use crate::plan::step::{
-    DropReason, Known, Op, PathToDrop, PathToPush, PinToRecord, RootToWrite, Selector, Step,
-};
+use crate::plan::step::{Known, Op, PathToPush, PinToRecord, RootToWrite, Selector, Step};
 use crate::plan::summary::Kind;
 use crate::plan::time::Time;
 use crate::render::layout::safe;
@@ -196,7 +196,7 @@ fn fill_of_cache(plan: &Plan, step: &Step, line: &mut Line, notes: &mut Vec<Stri
             line.label = safe(class.as_str());
             line.remark = priority(plan, class);
             line.count = things(paths.len() as u64, "path");
-            line.bytes = format!("−{}", size(paths.iter().map(|path| path.bytes).sum()));
+            line.bytes = format!("−{}", size(paths.bytes().iter().sum()));
             notes.extend(drop_reasons(paths, plan.now));
             if !roots.is_empty() {
                 notes.push(format!(
@@ -204,7 +204,12 @@ fn fill_of_cache(plan: &Plan, step: &Step, line: &mut Line, notes: &mut Vec<Stri
                     things(roots.len() as u64, "root")
                 ));
             }
-            line.list(paths, most, |path| dropped(path, plan.now));
+            line.items = paths
+                .iter()
+                .take(most)
+                .map(|path| dropped(&path, plan.now))
+                .collect();
+            line.more = (paths.len() - line.items.len()) as u64;
         }
         Op::Sweep { objects, .. } => {
             "unneeded files".clone_into(&mut line.label);
@@ -433,35 +438,30 @@ fn file_diff(before: Option<&str>, after: &str) -> Vec<DiffLine> {
 }
 
 /// Why paths go, the commonest reason first, with numbers if there are several reasons.
-fn drop_reasons(paths: &[PathToDrop], now: Time) -> Vec<String> {
-    let ended: Vec<u64> = paths
-        .iter()
-        .filter_map(|path| match path.reason {
-            DropReason::NeedEnded(time) => Some(now.since(time).0),
-            DropReason::Unreached | DropReason::OverMaxSize => None,
-        })
-        .collect();
-    let of = |reason: &DropReason| paths.iter().filter(|path| path.reason == *reason).count();
-    let oldest = ended
-        .iter()
-        .max()
-        .map_or_else(String::new, |longest| duration(*longest));
-    let (least, most) = (ended.iter().min(), ended.iter().max());
+fn drop_reasons(paths: &PathsToDrop, now: Time) -> Vec<String> {
+    let (mut ended, mut unreached, mut over) = (0, 0, 0);
+    let (mut least, mut most) = (u64::MAX, 0);
+    for reason in paths.reasons() {
+        match reason {
+            DropReason::NeedEnded(time) => {
+                let ago = now.since(time).0;
+                (least, most) = (least.min(ago), most.max(ago));
+                ended += 1;
+            }
+            DropReason::Unreached => unreached += 1,
+            DropReason::OverMaxSize => over += 1,
+        }
+    }
+    let oldest = duration(most);
     let words = if least == most {
         format!("need ended {oldest} ago")
     } else {
         format!("need ended up to {oldest} ago")
     };
     let mut reasons = [
-        (ended.len(), words),
-        (
-            of(&DropReason::Unreached),
-            "no root or pin reaches them".to_owned(),
-        ),
-        (
-            of(&DropReason::OverMaxSize),
-            "over max-size, lowest priority first".to_owned(),
-        ),
+        (ended, words),
+        (unreached, "no root or pin reaches them".to_owned()),
+        (over, "over max-size, lowest priority first".to_owned()),
     ];
     reasons.sort_by_key(|(number, _)| std::cmp::Reverse(*number));
     let several = reasons.iter().filter(|(number, _)| *number > 0).count() > 1;
@@ -470,7 +470,7 @@ fn drop_reasons(paths: &[PathToDrop], now: Time) -> Vec<String> {
         .filter(|(number, _)| *number > 0)
         .map(|(number, words)| {
             if several {
-                format!("{}: {words}", count(number as u64))
+                format!("{}: {words}", count(number))
             } else {
                 words
             }

@@ -111,12 +111,12 @@ impl Subject<'_> {
         push.enabled && push.to.contains_key(name)
     }
 
-    fn dropped(&self, name: &CacheName) -> Option<crate::plan::step::DropReason> {
+    fn dropped(&self, name: &CacheName) -> Option<crate::plan::drops::DropReason> {
         self.plan.steps.iter().find_map(|step| match &step.op {
             Op::Prune { cache, paths, .. } if cache == name => paths
                 .iter()
                 .find(|drop| drop.path == *self.path)
-                .map(|drop| drop.reason.clone()),
+                .map(|drop| drop.reason),
             _ => None,
         })
     }

@@ -94,7 +94,7 @@ impl<'a> Inside<'a> {
                 let classifier = classifier(self.subject.desired, self.subject.observed);
                 let name = self.content.paths.base_name(row);
                 let class = classifier.class(self.content.paths.hash(row), &name);
-                let written = self.content.narinfos[row as usize].modified;
+                let written = self.content.narinfos[row as usize].modified();
                 Some(written.after(classifier.retention(class)))
             }
         }
@@ -158,7 +158,7 @@ impl<'a> Inside<'a> {
             return why;
         }
         let young = |row: &Row| {
-            let written = self.content.narinfos[*row as usize].modified;
+            let written = self.content.narinfos[*row as usize].modified();
             now.since(written) < rules.grace
         };
         if young(&self.row) {

@@ -1,12 +1,12 @@
 //! The answer for one path, in each case.
 
 use super::*;
+use crate::plan::drops::DropReason;
 use crate::plan::explain::{Need, Verdict};
 use crate::plan::make;
 use crate::plan::plan::HeldReason;
 use crate::plan::record::Intent;
 use crate::plan::simulate::World;
-use crate::plan::step::DropReason;
 use crate::plan::testing::{ago, cache, desired, dev, hash, path, world};
 
 fn explained(
@@ -231,7 +231,7 @@ fn an_excluded_path_that_lost_its_nar_stays_as_it_is() {
         .with_store(&["top 9 x-source", "x-source 1"])
         .with_cached(400, &["x-source 1"]);
     let all = explained(GIVEN, &world, "x-source", |observed| {
-        dev(observed).narinfos[0].nar = None;
+        dev(observed).narinfos[0].set_nar(None);
     });
     assert!(kept(all.caches[0].verdict.clone()).starts_with("no record of ours"));
 }

@@ -1,6 +1,7 @@
 //! `max-size`: a fixed world in which exactly a list goes, and what is said where it cannot be reached.
 
 use crate::plan::address::Address;
+use crate::plan::drops::DropReason;
 use crate::plan::guard::{Allowances, check};
 use crate::plan::make;
 use crate::plan::observed::Observation;
@@ -8,7 +9,7 @@ use crate::plan::plan::Plan;
 use crate::plan::prune::{UNREACHABLE, look};
 use crate::plan::select::Selection;
 use crate::plan::simulate::World;
-use crate::plan::step::{DropReason, Op, Scope};
+use crate::plan::step::{Op, Scope};
 use crate::plan::testing::{addresses, cache, desired, dev, hash, path, world};
 
 fn sections(max_size: &str) -> String {
@@ -25,8 +26,8 @@ fn plan(max_size: &str, world: &World) -> Plan {
 /// Names of what goes, sorted, with whether it is for its size.
 fn gone(plan: &Plan) -> Vec<(String, bool)> {
     let drops = plan.steps.iter().flat_map(|step| match &step.op {
-        Op::Prune { paths, .. } => paths.as_slice(),
-        _ => &[],
+        Op::Prune { paths, .. } => paths.iter().collect(),
+        _ => Vec::new(),
     });
     let mut gone: Vec<(String, bool)> = drops
         .map(|drop| {
@@ -280,4 +281,10 @@ fn the_second_look_takes_pins_as_they_are() {
     assert_eq!(gone(&make::plan(&desired, &observed, "digest")), list("a"));
     let need = look(&desired, &observed, &cache("dev"), &content).unwrap();
     assert_eq!(need.live.len(), 1, "a prune alone removes no pin");
+}
+
+#[test]
+fn a_size_for_the_command_line_is_the_shortest_that_is_no_smaller() {
+    let texts = [1, (1 << 20) - 1, 1 << 20, (1 << 20) + 1, 3 << 20].map(super::compact);
+    assert_eq!(texts, ["1B", "1048575B", "1MiB", "2MiB", "3MiB"]);
 }

@@ -53,7 +53,11 @@ pub(in super::super) fn load(
         return None;
     }
     let count = usize::try_from(*count).ok()?;
-    let mut nars = Nars::default();
+    let fits = file.get_ref().metadata().ok()?.len() / EACH as u64;
+    if count as u64 > fits {
+        return None;
+    }
+    let mut nars = Nars::with_capacity(count);
     let mut bytes = Vec::new();
     while nars.len() < count {
         let len = BLOCK.min(count - nars.len());

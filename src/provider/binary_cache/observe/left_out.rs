@@ -10,7 +10,7 @@ use std::collections::BTreeSet;
 
 use super::unsure;
 use crate::config::units::Span;
-use crate::plan::observed::CacheContent;
+use crate::plan::observed::{CacheContent, Narinfo};
 use crate::provider::binary_cache::{CacheView, SMALL_OBJECT, StoreError, narinfo_key};
 
 /// So many narinfos are asked for at most: an upstream has the rest.
@@ -54,7 +54,7 @@ pub(super) fn look(view: &dyn CacheView, content: &mut CacheContent) -> Result<(
 /// Whether a NAR that is not young is named by no narinfo that was seen.
 fn has_unnamed(content: &CacheContent) -> bool {
     let mut named = vec![false; content.nars.len()];
-    for nar in content.narinfos.iter().filter_map(|one| one.nar) {
+    for nar in content.narinfos.iter().filter_map(Narinfo::nar) {
         if let Some(named) = named.get_mut(nar as usize) {
             *named = true;
         }

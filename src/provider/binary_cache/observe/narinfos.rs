@@ -66,7 +66,9 @@ impl Narinfos {
     ) -> Self {
         Progress::add(&progress.paths_total, listing.hashes.len() as u64);
         let slots = Slots::new(listing.hashes);
-        let old = listing.index.map(|index| Old::new(index, &slots));
+        let old = listing
+            .index
+            .map(|index| Old::new(index, &slots, listing.same));
         let work = Work {
             view,
             look,
@@ -86,7 +88,7 @@ impl Narinfos {
         };
         let threads = threads.clamp(1, SEGMENTS);
         let mut all = Self {
-            table: Table::default(),
+            table: Table::new(work.slots.hashes.len()),
             damages: Vec::new(),
             named: Vec::new(),
             bound: Vec::new(),
@@ -151,10 +153,12 @@ struct Old {
 }
 
 impl Old {
-    fn new(index: Index, slots: &Slots) -> Self {
-        let starts = Starts::new(index.hashes.iter().map(HashPart::as_bytes));
+    /// `same`: the listing is that of the index, which has given its hashes away.
+    fn new(index: Index, slots: &Slots, same: bool) -> Self {
+        let hashes = if same { &slots.hashes } else { &index.hashes };
+        let starts = Starts::new(hashes.iter().map(HashPart::as_bytes));
         let mut map = Vec::new();
-        if index.hashes != slots.hashes {
+        if *hashes != slots.hashes {
             map.reserve_exact(index.hashes.len());
             let mut at = 0;
             for hash in &index.hashes {

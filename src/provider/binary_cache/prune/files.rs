@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use super::{Prune, PruneDone, PruneError};
-use crate::plan::observed::{CacheContent, Nar};
+use crate::plan::observed::{CacheContent, Nar, Narinfo};
 use crate::plan::record::PrunePhase;
 use crate::provider::binary_cache::records::{id_of, intent_key};
 use crate::provider::binary_cache::terms::Rule;
@@ -66,7 +66,7 @@ impl Prune<'_> {
         let now = self.held.now();
         let old = |object: &Nar| now.since(object.modified) >= self.grace;
         let mut named = vec![false; content.nars.len()];
-        for nar in content.narinfos.iter().filter_map(|narinfo| narinfo.nar) {
+        for nar in content.narinfos.iter().filter_map(Narinfo::nar) {
             if let Some(named) = named.get_mut(nar as usize) {
                 *named = true;
             }

@@ -48,7 +48,7 @@ impl Prune<'_> {
         self.delete_paths(&content, &going)?;
         self.delete_all(&roots, |done, key| done.roots.push(key))?;
         let nars = going.iter().filter_map(|row| {
-            let nar = content.narinfos.get(row as usize)?.nar?;
+            let nar = content.narinfos.get(row as usize)?.nar()?;
             Some(content.nars.key(nar))
         });
         Ok(nars.collect())
