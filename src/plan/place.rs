@@ -232,6 +232,32 @@ mod tests {
     }
 
     #[test]
+    fn what_is_measured_is_where_the_cache_answers_over_http() {
+        assert_eq!(Place::Folder("/srv/cache".into()).probe(), None);
+        let desired =
+            crate::plan::testing::desired("caches:\n  team: { type: cachix, nix-priority: 7 }\n");
+        let service = &desired.caches[&crate::plan::testing::cache("team")].place;
+        let url = "https://team.cachix.org/nix-cache-info";
+        assert_eq!(service.probe().as_deref(), Some(url));
+
+        let probe = |bucket: &Bucket| Place::Bucket(bucket.clone()).probe().unwrap();
+        let gcs = bucket(Storage::Gcs);
+        let url = "https://storage.googleapis.com/team/nix-cache-info";
+        assert_eq!(probe(&gcs), url);
+        let mut s3 = bucket(Storage::S3);
+        let url = "https://s3.us-east-1.amazonaws.com/team/nix-cache-info";
+        assert_eq!(probe(&s3), url);
+        s3.region = Some("eu-west-1".into());
+        let url = "https://s3.eu-west-1.amazonaws.com/team/nix-cache-info";
+        assert_eq!(probe(&s3), url);
+        s3.endpoint = Some("http://127.0.0.1:9000".into());
+        let url = "http://127.0.0.1:9000/team/nix-cache-info";
+        assert_eq!(probe(&s3), url);
+        s3.url = Some("https://cache.example.org".into());
+        assert_eq!(probe(&s3), "https://cache.example.org/nix-cache-info");
+    }
+
+    #[test]
     fn one_bucket_at_two_addresses_is_two_places() {
         let here = bucket(Storage::S3);
         let there = Bucket {

@@ -16,13 +16,13 @@ mod trust;
 
 pub(super) use fragment::substituters;
 pub(super) use include::{added_by_project, is_included, is_tuning_included};
-pub use login::is_private;
+pub use login::{is_private, netrc_file};
 pub(super) use overruled::words as overruled;
 
 use super::address::{Address, Phase};
 use super::change::Changes;
 use super::desired::Desired;
-use super::observed::{FileFacts, NixFacts, Observation, Observed};
+use super::observed::{FileFacts, Observation, Observed};
 use super::plan::{Advice, Refusal, Unknown};
 use super::step::{Because, Effect, Known, Op, Scope, Step};
 
@@ -54,12 +54,6 @@ pub fn plan(desired: &Desired, observed: &Observed) -> Changes {
         overruled::advise(desired, observed, conf, &mut changes);
     }
     changes
-}
-
-/// The netrc file that whoever downloads for Nix will read; `None`: no nix.conf is managed.
-#[must_use]
-pub fn netrc_file(desired: &Desired, nix: Option<&NixFacts>) -> Option<String> {
-    login::file(desired, nix)
 }
 
 fn step(address: Address, scope: Scope, op: Op, because: Because) -> Step {

@@ -10,7 +10,7 @@ use crate::plan::plan::{Refusal, Unknown};
 use crate::plan::push::service::{record_step, rights};
 use crate::plan::service::Service;
 use crate::plan::service::record::{Claim, owned};
-use crate::plan::step::{Because, Effect, PinToRecord, Step};
+use crate::plan::step::{Because, PinToRecord, Step};
 
 /// Plans which pins become ours: all foreign ones, or those that name one of the paths.
 pub(super) fn plan(
@@ -131,7 +131,6 @@ fn step(
             rule,
             ..desired.because("", "/pins")
         },
-        effect: Effect::default(),
         ..step
     }
 }

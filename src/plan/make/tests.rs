@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::plan::desired::Desired;
-use crate::plan::observed::{Observation, Why};
+use crate::plan::observed::{Observation, Requests, Why};
 use crate::plan::simulate::World;
 use crate::plan::step::{Because, Step};
 use crate::plan::testing::{addresses, cache, desired, find, hash, path, world};
@@ -223,4 +223,19 @@ fn one_slip_is_said_once_for_all_that_have_it() {
         error(&["a", "b"], "slip", "not pushed; not warmed"),
     ];
     assert_eq!(all, expected);
+}
+
+#[test]
+fn what_a_look_took_is_told_for_the_caches_that_count_requests() {
+    let desired = desired("");
+    let mut observed = world().observe(&desired);
+    let took = Requests { lists: 2, reads: 7 };
+    observed.requests.insert(cache("dev"), took);
+    observed.requests.insert(cache("undeclared"), took);
+    let plan = plan(&desired, &observed, "digest");
+    let expected = CacheRequests {
+        cache: cache("dev"),
+        requests: took,
+    };
+    assert_eq!(plan.requests, [expected]);
 }

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::ground;
 use crate::config::model::CacheName;
+use crate::nix::closure::RowSet;
 use crate::nix::store_path::HashPart;
 use crate::plan::address::{Address, Phase, build_address, cache_addresses, push_address};
 use crate::plan::change::Changes;
@@ -26,23 +27,6 @@ pub(super) struct Target<'a> {
     pub(super) verdicts: &'a Verdicts,
 }
 
-/// What each row of an order comes along with: the next top behind it, for closures stand together.
-fn owners(order: &[Row], tops: &BTreeSet<Row>) -> Vec<Option<Row>> {
-    let mut owner = None;
-    let mut owners: Vec<Option<Row>> = order
-        .iter()
-        .rev()
-        .map(|row| {
-            if tops.contains(row) {
-                owner = Some(*row);
-            }
-            owner
-        })
-        .collect();
-    owners.reverse();
-    owners
-}
-
 /// What one step will hold.
 #[derive(Default)]
 struct Batch {
@@ -52,8 +36,10 @@ struct Batch {
     because: Option<Because>,
     /// Whether any of its paths is asked for itself.
     asked: bool,
-    /// What the first of its paths comes along with, and its class.
-    owner: Option<(Row, ClassId)>,
+    /// The first of its paths.
+    first: Option<Row>,
+    /// What brings the first of its paths along, if none of them is asked for itself.
+    owner: Option<Row>,
 }
 
 impl Target<'_> {
@@ -62,15 +48,13 @@ impl Target<'_> {
         let mut batches: BTreeMap<ClassId, Batch> = BTreeMap::new();
         let tops: BTreeSet<Row> = self.wanted.tops.iter().map(|top| top.row).collect();
         let order = self.order();
-        let owners = owners(&order, &tops);
         for (rank, row) in order.into_iter().enumerate() {
             let Verdict::Push { unasked } = self.verdicts.of[row as usize] else {
                 continue;
             };
             let batch = batches.entry(self.wanted.class(row)).or_default();
             batch.asked |= tops.contains(&row);
-            let owner = owners[rank].map(|top| (top, self.wanted.class(top)));
-            batch.owner = batch.owner.or(owner);
+            batch.first.get_or_insert(row);
             batch.paths.push(PathToPush {
                 path: self.wanted.paths.path(row),
                 nar_size: self.wanted.paths.nar_size(row),
@@ -85,6 +69,7 @@ impl Target<'_> {
                 recompress: false,
             });
         }
+        self.find_owners(&mut batches);
         self.mends(&mut batches);
         for (class, root) in self.roots() {
             batches.entry(class).or_default().roots.push(root);
@@ -112,6 +97,26 @@ impl Target<'_> {
         changes.steps.extend(steps);
         changes.compared += self.wanted.paths.len() as u64;
         addresses
+    }
+
+    /// Says of each batch of which nothing is asked for itself what brings it along: the top of the highest
+    /// priority whose closure has its first path.
+    fn find_owners(&self, batches: &mut BTreeMap<ClassId, Batch>) {
+        let mut open: Vec<&mut Batch> = batches.values_mut().filter(|it| !it.asked).collect();
+        let mut seen = RowSet::new(self.wanted.paths.len());
+        for top in self.tops() {
+            if open.is_empty() {
+                return;
+            }
+            self.wanted.paths.refs().reach_into([top], &mut seen);
+            open.retain_mut(|batch| {
+                let is_reached = batch.first.is_some_and(|row| seen.contains(row));
+                if is_reached {
+                    batch.owner = Some(top);
+                }
+                !is_reached
+            });
+        }
     }
 
     /// Adds what is there and lacks our signature, or is compressed by another method, after what is
@@ -161,15 +166,26 @@ impl Target<'_> {
     /// The rows to push: what has the highest priority first, each after what it refers to, and the
     /// closure of one top finished before that of the next of its priority.
     fn order(&self) -> Vec<Row> {
-        let classifier = &self.wanted.classifier;
-        let mut tops: Vec<Row> = self.wanted.tops.iter().map(|top| top.row).collect();
+        let mut tops = self.tops();
         tops.extend(self.verdicts.pushed.iter());
-        tops.sort_by_key(|row| std::cmp::Reverse(classifier.priority(self.wanted.class(*row))));
+        self.sort_by_priority(&mut tops);
         self.wanted
             .paths
             .refs()
             .order_by_root(&tops, &self.verdicts.pushed)
             .rows
+    }
+
+    /// What is wanted itself, the highest priority first.
+    fn tops(&self) -> Vec<Row> {
+        let mut tops: Vec<Row> = self.wanted.tops.iter().map(|top| top.row).collect();
+        self.sort_by_priority(&mut tops);
+        tops
+    }
+
+    fn sort_by_priority(&self, rows: &mut [Row]) {
+        let priority = |row: &Row| self.wanted.classifier.priority(self.wanted.class(*row));
+        rows.sort_by_key(|row| std::cmp::Reverse(priority(row)));
     }
 
     fn roots(&self) -> Vec<(ClassId, RootToWrite)> {
@@ -221,12 +237,12 @@ impl Target<'_> {
         waits_for.extend(builds.iter().cloned());
         let because = batch.because.unwrap_or_else(|| {
             let rule = match batch.owner {
-                Some((top, of)) if !batch.asked => format!(
+                Some(top) => format!(
                     "needed by {} ({})",
                     self.wanted.paths.path(top).name(),
-                    self.wanted.classifier.name_of(of)
+                    self.wanted.classifier.name_of(self.wanted.class(top))
                 ),
-                _ => format!("{class} is pushed to {}", self.name),
+                None => format!("{class} is pushed to {}", self.name),
             };
             self.desired.because(rule, &format!("/artifacts/{class}"))
         });

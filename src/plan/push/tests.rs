@@ -59,6 +59,8 @@ fn the_highest_priority_is_first_and_closures_are_finished() {
     let dust = find(&changes.steps, "push/dev/dust");
     assert_eq!((dust.effect.paths, dust.effect.bytes), (5, 50));
     assert_eq!(dust.because.rule, "dust is pushed to dev");
+    let gold = find(&changes.steps, "push/dev/gold");
+    assert_eq!(gold.because.rule, "needed by two (dust)");
     assert_eq!(dust.known, Known::Now);
     let waits: Vec<_> = dust.waits_for.iter().map(ToString::to_string).collect();
     assert_eq!(waits, ["setup/dev/cache", "setup/dev/signing-key"]);
@@ -226,7 +228,7 @@ fn upstreams_are_asked_for_what_the_cache_lacks() {
         .insert("/g".to_owned(), Observation::Present(vec![path("a")]));
     let expected: BTreeSet<_> = [hash("a"), hash("o")].into();
     assert_eq!(questions(&desired, &observed), expected);
-    crate::plan::testing::dev(&mut observed).narinfos[0].nar = None;
+    crate::plan::testing::dev(&mut observed).narinfos[0].set_nar(None);
     assert!(
         questions(&desired, &observed).contains(&hash("b")),
         "its NAR is missing"

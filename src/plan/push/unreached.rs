@@ -49,8 +49,10 @@ pub fn unreached(desired: &Desired, observed: &Observed, selection: &Selection) 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::plan::desired::{Adopt, Extra};
     use crate::plan::observed::Why;
-    use crate::plan::testing::{cache, desired, world};
+    use crate::plan::step::Scope;
+    use crate::plan::testing::{cache, desired, desired_with, world};
 
     const CACHES: &str = "caches:
   dev: { type: file, tier: 3, path: /cache/dev }
@@ -113,6 +115,42 @@ mod tests {
             };
             assert_eq!(found(&desired, &observed, &selection), expected);
         }
+        // Of a part for main and a part for this machine, each hides what is its own.
+        for (scope, expected) in [
+            (Scope::Machine, "dev"),
+            (Scope::Shared, "team team@eu-west-1 calm strict"),
+        ] {
+            let selection = Selection {
+                scope: Some(scope),
+                ..Selection::default()
+            };
+            assert_eq!(found(&desired, &observed, &selection), expected);
+        }
+    }
+
+    #[test]
+    fn who_adopts_in_one_cache_needs_no_other() {
+        let adopt = |name: &str| {
+            let adopt = Adopt {
+                cache: cache(name),
+                paths: None,
+            };
+            let extra = Extra {
+                adopt: Some(adopt),
+                ..Extra::default()
+            };
+            let desired = desired_with(CACHES, extra);
+            let mut observed = world().observe(&desired);
+            for name in desired.caches.keys() {
+                observed.caches.insert(name.clone(), Observation::Absent);
+            }
+            dark(&mut observed, "team", Observation::Unknown);
+            found(&desired, &observed, &Selection::default())
+        };
+        assert_eq!(
+            (adopt("team").as_str(), adopt("dev").as_str()),
+            ("team", "")
+        );
     }
 
     #[test]

@@ -146,7 +146,7 @@ pub struct Owned<'a> {
 
 /// The pins that are the project's, by name: a record of the project lists them, and what the service shows
 /// is what the newest such record says. A pin that somebody has changed since is somebody else's. Of records of
-/// one second the one counts that says what is shown.
+/// one second the one counts that says what is shown, and of such the last by name.
 #[must_use]
 pub fn owned<'a>(facts: &'a ServiceFacts, project: &str) -> BTreeMap<&'a str, Owned<'a>> {
     let held = facts.pins.as_deref().unwrap_or_default();
@@ -161,7 +161,8 @@ pub fn owned<'a>(facts: &'a ServiceFacts, project: &str) -> BTreeMap<&'a str, Ow
             let found = Owned { claim, record };
             let age = |it: &Owned<'_>| {
                 let shown = is_shown(name, it.claim);
-                (it.claim.pinned, it.record.body.written, shown)
+                let written = it.record.body.written;
+                (it.claim.pinned, written, shown, it.record.name.clone())
             };
             newest
                 .entry(name)

@@ -19,9 +19,10 @@ const TWO_TOKENS: &str = "setup-two-tokens";
 /// The netrc file that whoever downloads will read.
 ///
 /// That is the one of the settings in effect. Where none is set, it is the machine's, except for a user's own Nix
-/// (without a daemon): then it is one beside the user's nix.conf, and our fragment says so.
+/// (without a daemon): then it is one beside the user's nix.conf, and our fragment says so. `None`: no nix.conf is
+/// managed.
 #[must_use]
-pub(in crate::plan) fn file(desired: &Desired, nix: Option<&NixFacts>) -> Option<String> {
+pub fn netrc_file(desired: &Desired, nix: Option<&NixFacts>) -> Option<String> {
     let conf = desired.conf.as_ref()?;
     let own = beside(conf);
     let setting = nix.and_then(|nix| nix.settings.get("netrc-file"));
@@ -43,7 +44,7 @@ pub(super) fn line(desired: &Desired, observed: &Observed) -> Option<String> {
     if !conf.user || !caches.any(|cache| cache.place.service().is_some_and(is_private)) {
         return None;
     }
-    let file = file(desired, observed.nix.present())?;
+    let file = netrc_file(desired, observed.nix.present())?;
     (file == beside(conf)).then(|| format!("netrc-file = {file}"))
 }
 
@@ -124,3 +125,6 @@ pub(super) fn plan(
         .steps
         .push(step(login_address(name), Scope::Machine, op, because));
 }
+
+#[cfg(test)]
+mod tests;

@@ -167,11 +167,12 @@ impl One<'_> {
             .nearest(&self.setting("public-keys"));
         let line = line.map_or_else(String::new, |place| format!(" (line {})", place.line));
         let others: Vec<&str> = others.into_iter().map(String::as_str).collect();
+        let are = if others.len() == 1 { "is" } else { "are" };
         changes.refusals.push(Refusal {
             steps: self.addresses(facts),
             code: OTHER_KEY.to_owned(),
             text: format!(
-                "{} signs with {}, which is not among the public-keys that are declared for it{line}",
+                "{} signs with {}, which {are} not among the public-keys that are declared for it{line}",
                 self.name,
                 others.join(" and ")
             ),
@@ -207,3 +208,6 @@ const fn word(visibility: Visibility) -> &'static str {
 fn info(is: Visibility, signs: &str) -> String {
     format!("visibility: {}\nsigned by: {signs}\n", word(is))
 }
+
+#[cfg(test)]
+mod tests;

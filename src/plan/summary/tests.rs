@@ -122,15 +122,20 @@ fn steps_of_a_kind_add_up() {
             add: vec![path("a")],
             remove: vec![path("b"), path("c")],
         },
+        Op::Unpin {
+            cache: cache("dev"),
+            name: "old".to_owned(),
+            path: path("d"),
+        },
     ];
     let twice: Vec<Step> = ops.iter().chain(&ops).cloned().map(step).collect();
     let expected = Summary {
-        changes: 6,
+        changes: 8,
         change: 2,
         roots_new: 2,
         roots_renewed: 6,
         pin: 2,
-        unpin: 4,
+        unpin: 6,
         ..Summary::default()
     };
     assert_eq!(Summary::of_steps(&twice), expected);

@@ -116,6 +116,17 @@ fn of_records_of_one_second_the_one_counts_that_says_what_is_shown() {
         assert!(ours(&facts(records.clone(), &[("a", "three")])).is_empty());
         records.reverse();
     }
+    let mut same = vec![
+        record("demo", 1, &[("a", claim("one", 1))]),
+        record("demo", 1, &[("a", claim("one", 1))]),
+    ];
+    same[1].name.push('9');
+    let last = same[1].name.clone();
+    for _ in 0..2 {
+        let all = facts(same.clone(), &[("a", "one")]);
+        assert_eq!(ours(&all), [("a".to_owned(), last.clone())]);
+        same.reverse();
+    }
 }
 
 #[test]
@@ -188,6 +199,9 @@ fn the_largest_paths_are_listed() {
     let path = |number: usize| (path(&format!("p{number}")), number as u64);
     let few = Pushed::of((0..3).map(path).collect());
     assert_eq!((few.paths.len(), few.more_paths, few.more_bytes), (3, 0, 0));
+    // What is zero is not written.
+    let text = serde_json::to_string(&few).unwrap();
+    assert!(!text.contains("more"), "{text}");
     let many = Pushed::of((1..=LISTED + 2).map(path).collect());
     assert_eq!(many.paths.len(), LISTED);
     assert_eq!((many.more_paths, many.more_bytes), (2, 3));
