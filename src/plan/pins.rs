@@ -75,39 +75,7 @@ pub fn steps(
         if add.is_empty() && remove.is_empty() {
             continue;
         }
-        let mut waits_for = cache_addresses(name);
-        let classes = desired.config.classes.keys();
-        waits_for.extend(classes.map(|class| push_address(name, class.as_str())));
-        let builds: Vec<Address> = builds(pin, wanted)
-            .map(|build| build_address(&build.installable))
-            .collect();
-        waits_for.extend(builds.iter().cloned());
-        steps.push(Step {
-            address: pin_address(name, pin),
-            phase: Phase::Push,
-            scope: cache.scope,
-            because: desired.because(rule(desired, pin), &format!("/pins/{pin}")),
-            effect: Effect {
-                paths: (add.len() + remove.len()) as u64,
-                bytes: 0,
-            },
-            known: if builds.is_empty() {
-                Known::Now
-            } else {
-                Known::After {
-                    steps: builds,
-                    cap: None,
-                }
-            },
-            revision: None,
-            waits_for,
-            op: Op::Pin {
-                cache: name.clone(),
-                name: pin.clone(),
-                add,
-                remove,
-            },
-        });
+        steps.push(coming.step(cache, pin, rule(desired, pin), (add, remove)));
     }
     steps
 }
@@ -145,6 +113,49 @@ impl Coming<'_> {
         let builds = builds(pin, self.wanted).filter(|build| self.is_pushed(build.class));
         tops.chain(builds.flat_map(|build| build.outputs.iter().cloned()))
             .collect()
+    }
+
+    /// The step that adds these revisions to a pin, and removes those.
+    fn step(
+        &self,
+        cache: &Cache,
+        pin: &PinName,
+        rule: String,
+        (add, remove): (Vec<StorePath>, Vec<StorePath>),
+    ) -> Step {
+        let mut waits_for = cache_addresses(self.name);
+        let classes = self.desired.config.classes.keys();
+        waits_for.extend(classes.map(|class| push_address(self.name, class.as_str())));
+        let builds: Vec<Address> = builds(pin, self.wanted)
+            .map(|build| build_address(&build.installable))
+            .collect();
+        waits_for.extend(builds.iter().cloned());
+        Step {
+            address: pin_address(self.name, pin),
+            phase: Phase::Push,
+            scope: cache.scope,
+            because: self.desired.because(rule, &format!("/pins/{pin}")),
+            effect: Effect {
+                paths: (add.len() + remove.len()) as u64,
+                bytes: 0,
+            },
+            known: if builds.is_empty() {
+                Known::Now
+            } else {
+                Known::After {
+                    steps: builds,
+                    cap: None,
+                }
+            },
+            revision: None,
+            waits_for,
+            op: Op::Pin {
+                cache: self.name.clone(),
+                name: pin.clone(),
+                add,
+                remove,
+            },
+        }
     }
 
     /// Whether everything that a pin names is in the cache, or gets there.

@@ -5,19 +5,16 @@
 
 use std::collections::BTreeSet;
 
-use super::{Coming, builds, rule};
+use super::{Coming, rule};
 use crate::config::model::{Pin, PinName};
 use crate::nix::store_path::StorePath;
-use crate::plan::address::{
-    Address, Phase, build_address, cache_addresses, pin_address, push_address,
-};
+use crate::plan::address::Phase;
 use crate::plan::change::Changes;
 use crate::plan::desired::{Cache, Desired};
 use crate::plan::observed::Why;
 use crate::plan::plan::{Advice, Unknown};
 use crate::plan::service::record::{is_record, owned};
 use crate::plan::service::{Keep, ServiceFacts, ServicePin};
-use crate::plan::step::{Effect, Known, Op, Step};
 
 /// How long the revisions of a declared pin stay.
 #[must_use]
@@ -65,7 +62,7 @@ pub(in crate::plan) fn plan(
     if let Some(facts) = facts {
         advise_of_foreign(desired, coming, facts, changes);
     }
-    for pin in desired.config.pins.keys() {
+    for (pin, declared) in &desired.config.pins {
         let current = coming.current(pin);
         if current.len() > 1 {
             changes.advice.push(Advice {
@@ -86,7 +83,12 @@ pub(in crate::plan) fn plan(
         };
         let add: Vec<StorePath> = current.into_iter().filter(|path| !is_held(path)).collect();
         if !add.is_empty() {
-            changes.steps.push(step(coming, cache, pin, add));
+            let rule = match keep(declared) {
+                Keep::Days(days) => format!("{pin} keeps each revision for {days} days"),
+                Keep::Revisions(_) | Keep::Forever => rule(desired, pin),
+            };
+            let step = coming.step(cache, pin, rule, (add, Vec::new()));
+            changes.steps.push(step);
         }
     }
 }
@@ -137,45 +139,4 @@ fn advise_of_foreign(
         lines: others,
         because: desired.because("the pins of the cache", "/pins"),
     });
-}
-
-fn step(coming: &Coming<'_>, cache: &Cache, pin: &PinName, add: Vec<StorePath>) -> Step {
-    let (desired, name) = (coming.desired, coming.name);
-    let mut waits_for = cache_addresses(name);
-    let classes = desired.config.classes.keys();
-    waits_for.extend(classes.map(|class| push_address(name, class.as_str())));
-    let builds: Vec<Address> = builds(pin, coming.wanted)
-        .map(|build| build_address(&build.installable))
-        .collect();
-    waits_for.extend(builds.iter().cloned());
-    let rule = match desired.config.pins.get(pin).map(keep) {
-        Some(Keep::Days(days)) => format!("{pin} keeps each revision for {days} days"),
-        _ => rule(desired, pin),
-    };
-    Step {
-        address: pin_address(name, pin),
-        phase: Phase::Push,
-        scope: cache.scope,
-        because: desired.because(rule, &format!("/pins/{pin}")),
-        effect: Effect {
-            paths: add.len() as u64,
-            bytes: 0,
-        },
-        known: if builds.is_empty() {
-            Known::Now
-        } else {
-            Known::After {
-                steps: builds,
-                cap: None,
-            }
-        },
-        revision: None,
-        waits_for,
-        op: Op::Pin {
-            cache: name.clone(),
-            name: pin.clone(),
-            add,
-            remove: Vec::new(),
-        },
-    }
 }
