@@ -15,7 +15,7 @@ use crate::simulated::dice::Dice;
 use crate::simulated::handle::Handle;
 use crate::simulated::random::{self, Bounds};
 use crate::simulated::run::{Body, Ended};
-use crate::simulated::scenario::{DAY, Scenario, decide, hash, root};
+use crate::simulated::scenario::{DAY, Scenario, decide, hash, narinfo, root};
 use crate::simulated::script::Step::{End, One, Pass, To};
 use crate::simulated::script::run;
 use crate::simulated::server::Server;
@@ -127,6 +127,44 @@ fn trust_counts_from_the_beginning_of_a_writing() {
     };
     assert_eq!(begins(14 * 60, 50 * 60), 2);
     assert_eq!(begins(0, 50 * 60), 1);
+}
+
+/// Work of many small parts may take as long as it likes: the record is written again in time.
+#[test]
+fn who_goes_on_working_is_trusted_beyond_the_first_writing() {
+    let min = |count: u64| Pass(count * 60);
+    // More than an hour, and no request takes ten minutes.
+    let push = Scenario::chain(8).push("A", &[7]);
+    let mut steps = Vec::new();
+    for _ in 0..8 {
+        steps.extend([To("A", "put nar/"), min(9), One("A")]);
+    }
+    steps.push(End("A"));
+    let (pushing, result) = run(&push, &steps);
+    result.unwrap();
+    let log = pushing.log.join("\n");
+    let ended = pushing.ended(0);
+    assert!(ended.is_some_and(Ended::is_pushed), "{ended:?}\n{log}");
+    assert!(!log.contains("intents/01000000000000000000000002"), "{log}");
+
+    let prune = Scenario::chain(3).cached(&[0, 1, 2], 20 * DAY);
+    let gone = |number: usize| format!("delete {}", narinfo(number));
+    let gone = [gone(2), gone(1), gone(0)];
+    let steps = [
+        To("P", &gone[0]),
+        min(2),
+        To("P", &gone[1]),
+        min(2),
+        To("P", &gone[2]),
+        min(2),
+        End("P"),
+    ];
+    let (pruning, result) = run(&prune.prune_all("P"), &steps);
+    result.unwrap();
+    match pruning.ended(0) {
+        Some(Ended::Pruned(Ok(done))) => assert_eq!(done.paths.len(), 3),
+        other => panic!("{other:?}\n{}", pruning.log.join("\n")),
+    }
 }
 
 #[test]
