@@ -3,10 +3,9 @@
 //! Half of a large cache may have to go at once. By itself each path would take a hundred bytes; so it
 //! takes thirty, and its name is made when somebody wants to read it. Written down it is a plain list.
 
-use std::borrow::Cow;
 use std::sync::Arc;
 
-use schemars::{JsonSchema, Schema, SchemaGenerator};
+use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::paths::{Paths, Row};
@@ -160,20 +159,6 @@ impl<'de> Deserialize<'de> for PathsToDrop {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let drops = Vec::<PathToDrop>::deserialize(deserializer)?;
         Ok(drops.into_iter().collect())
-    }
-}
-
-impl JsonSchema for PathsToDrop {
-    fn inline_schema() -> bool {
-        true
-    }
-
-    fn schema_name() -> Cow<'static, str> {
-        Vec::<PathToDrop>::schema_name()
-    }
-
-    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
-        Vec::<PathToDrop>::json_schema(generator)
     }
 }
 

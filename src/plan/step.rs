@@ -228,6 +228,7 @@ pub enum Op {
         /// The class.
         class: ClassName,
         /// Paths that go.
+        #[schemars(with = "Vec<super::drops::PathToDrop>")]
         paths: PathsToDrop,
         /// Root records that go: hash parts.
         roots: Vec<String>,

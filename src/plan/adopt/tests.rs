@@ -191,3 +191,37 @@ fn what_is_not_there_is_refused_and_what_cannot_be_seen_is_unknown() {
     assert_eq!(plan_of(&gone, Some(&["app"])).refusals.len(), 1);
     assert!(plan_of(&gone, None).refusals.is_empty());
 }
+
+/// An output's class counts before that of the name, and which paths it has is not known.
+#[test]
+fn an_output_that_does_not_evaluate_may_be_of_another_class() {
+    let adopt = Adopt {
+        cache: cache("dev"),
+        paths: None,
+    };
+    let extra = Extra {
+        adopt: Some(adopt),
+        ..Extra::default()
+    };
+    let desired = desired_with(
+        "artifacts:
+  apps: { priority: 50, retention: 50d, outputs: ['.#a', '.#b'] }
+  dust: { priority: 10, retention: 10d, default: true }
+",
+        extra,
+    );
+    let world = mixed().with_output(".#b", &["own"]);
+    let mut observed = world.observe(&desired);
+    let why = Why("it does not evaluate".to_owned());
+    observed
+        .outputs
+        .insert(".#a".to_owned(), Observation::Error(why.clone()));
+    let plan = make::plan(&desired, &observed, "digest");
+    let unknown = plan.unknowns.iter().find(|it| it.what == ".#a").unwrap();
+    assert_eq!(unknown.why, why);
+    assert_eq!(
+        unknown.effect,
+        "its paths are put into classes by their names alone"
+    );
+    assert!(plan.unknowns.iter().all(|it| it.what != ".#b"));
+}

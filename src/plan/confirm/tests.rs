@@ -199,3 +199,30 @@ fn what_time_brings_during_an_apply_is_another_change() {
     let said = judge(&[ran], &Blind::of(&seen), &seen, &fresh);
     assert_eq!((said.seen, said.look.others), (vec![Seen::Settled], 1));
 }
+
+/// A sweep is judged by its files: those that became old meanwhile are another change.
+#[test]
+fn a_sweep_is_settled_when_its_files_are_gone() {
+    let desired = desired("");
+    let with = |keys: &[&str]| {
+        let mut world = world().with_cached(1, &["a"]);
+        for key in keys {
+            let old = (3, crate::plan::testing::ago(9));
+            world.cache("dev").nars.insert((*key).to_owned(), old);
+        }
+        world
+    };
+    let first = with(&["nar/x", "nar/y"]);
+    let before = Blind::of(&first.observe(&desired));
+    let steps = first.plan(&desired).steps;
+    assert_eq!(addresses(&steps), ["prune/dev/unnamed-files"]);
+    let seen = |keys: &[&str]| {
+        let later = with(keys).observe(&desired);
+        let fresh = crate::plan::make::plan(&desired, &later, "digest");
+        let confirmation = judge(&steps, &before, &later, &fresh);
+        (confirmation.seen, confirmation.look.others)
+    };
+    assert_eq!(seen(&[]), (vec![Seen::Settled], 0));
+    assert_eq!(seen(&["nar/z"]), (vec![Seen::Settled], 1));
+    assert_eq!(seen(&["nar/y", "nar/z"]), (vec![Seen::Pending], 0));
+}

@@ -20,6 +20,7 @@ fn three() -> Vec<PathToDrop> {
 fn it_is_written_and_read_as_a_plain_list() {
     let packed: PathsToDrop = three().into_iter().collect();
     assert_eq!((packed.len(), packed.is_empty()), (3, false));
+    assert!(PathsToDrop::default().is_empty());
     assert_eq!(packed.iter().collect::<Vec<_>>(), three());
     let text = serde_json::to_string(&packed).unwrap();
     assert_eq!(text, serde_json::to_string(&three()).unwrap());

@@ -439,3 +439,24 @@ fn a_folder_that_is_not_ours_to_write_is_advice() {
     put(&mut seen, here, Observation::Present(done));
     assert!(said(&seen).is_empty());
 }
+
+/// `NIX_CONFIG` comes after every file: what it sets anew will not have what we are about to add.
+#[test]
+fn what_the_environment_sets_anew_is_said_before_anything_is_added() {
+    let desired = desired(SECTIONS);
+    let said = |nix_config: &str| -> Vec<String> {
+        let mut seen = observed(&desired);
+        seen.environment.nix_config = nix_config.to_owned();
+        seen.nix = nix(&[("substituters", "https://x"), ("trusted-public-keys", "")]);
+        let advice = plan(&desired, &seen).advice.into_iter();
+        let advice = advice.filter(|one| one.text.contains("NIX_CONFIG sets"));
+        advice.map(|one| one.about).collect()
+    };
+    assert_eq!(said("substituters = https://x"), ["substituters"]);
+    // A name that Nix takes for the same.
+    assert_eq!(said("binary-caches = https://x"), ["substituters"]);
+    assert_eq!(said("trusted-public-keys ="), ["trusted-public-keys"]);
+    for harmless in ["", "cores = 2", "extra-substituters = https://x"] {
+        assert_eq!(said(harmless), [""; 0], "{harmless}");
+    }
+}

@@ -294,3 +294,125 @@ fn reasons_that_nearly_hold_are_not_given() {
         .with_cached(1, &["young 1 a"]);
     assert!(why(&below, |_| {}).contains("-young needs it, which no record of ours covers"));
 }
+
+#[test]
+fn a_path_that_comes_with_a_build() {
+    let of = |push: &str, name: &str| {
+        let sections = format!(
+            "push: {{ {push} }}
+artifacts:
+  gold: {{ priority: 100, retention: 100d, outputs: ['.#a'] }}
+  dust: {{ priority: 10, retention: 10d, default: true }}
+"
+        );
+        let world = world().with_output(".#a", &["new"]);
+        let mut all = explained(&sections, &world, name, |_| {});
+        all.caches.remove(0).verdict
+    };
+    let Verdict::AfterBuild {
+        installable,
+        because,
+    } = of("to: { dev: all }", "new")
+    else {
+        panic!("{:?}", of("to: { dev: all }", "new"))
+    };
+    assert_eq!(installable, ".#a");
+    assert_eq!(because.rule, "an output of gold");
+    assert_eq!(of("to: { dev: all }", "other"), Verdict::NotWanted);
+    assert_eq!(of("to: { dev: [dust] }", "new"), Verdict::NotWanted);
+    assert_eq!(of("enabled: false", "new"), Verdict::NotWanted);
+}
+
+#[test]
+fn what_is_wanted_elsewhere_is_not_why_a_cache_keeps_it() {
+    let sections = "caches:
+  dev: { type: file, tier: 3, path: /cache/dev }
+  two: { type: file, tier: 3, path: /cache/two }
+push: { paths: [/g], to: { dev: all } }
+";
+    let mut world = closure().with_cached(9, &["low 5"]);
+    let filled = world.caches[&cache("dev")].clone();
+    world.caches.insert(cache("two"), filled);
+    let all = explained(sections, &world, "low", |_| {}).caches;
+    let why = |at: usize| kept(all[at].verdict.clone());
+    assert!(why(0).starts_with("it is wanted"));
+    assert!(why(1).starts_with("no record of ours"), "{}", why(1));
+    // Nor is it where nothing is pushed at all.
+    let off = sections.replace("paths", "enabled: false, paths");
+    let all = explained(&off, &world, "low", |_| {}).caches;
+    assert!(kept(all[0].verdict.clone()).starts_with("no record of ours"));
+}
+
+#[test]
+fn foreign_content_may_be_kept_as_its_class_says() {
+    let of = |days, name: &str| {
+        let world = world()
+            .with_cached(days, &["a"])
+            .with_cached(3, &["young 1 a"]);
+        let mut all = explained("prune: { foreign: retention }", &world, name, |_| {});
+        all.caches.remove(0)
+    };
+    // dust stays for ten days.
+    let young = of(10, "a");
+    assert_eq!(young.need, Need::Foreign { time: Some(ago(0)) });
+    let until = format!(
+        "foreign content is kept as its class says, until {}",
+        ago(0)
+    );
+    assert_eq!(
+        kept(young.verdict),
+        format!("no record of ours covers it, and {until}")
+    );
+    let old = of(11, "a");
+    assert_eq!(old.need, Need::Foreign { time: Some(ago(1)) });
+    let why = kept(old.verdict);
+    let until = format!("as its class says, until {}", ago(-7));
+    assert!(
+        why.contains("-young needs it") && why.ends_with(&until),
+        "{why}"
+    );
+    let kept_for_ever = explained("", &world().with_cached(400, &["a"]), "a", |_| {});
+    assert_eq!(kept_for_ever.caches[0].need, Need::Foreign { time: None });
+}
+
+/// Grace is over at the very second.
+#[test]
+fn what_is_as_old_as_grace_is_kept_for_another_reason() {
+    let why = |seconds: i64| {
+        let world = world()
+            .with_cached(1, &["a"])
+            .with_roots(300, "dust", &["a"])
+            .with_store(&["top 9"])
+            .hide("store");
+        let all = explained(GIVEN, &world, "a", |observed| {
+            let written = crate::plan::time::Time(ago(1).0 + seconds);
+            dev(observed).narinfos[0] = crate::plan::observed::Narinfo::new(Some(0), written);
+        });
+        kept(all.caches[0].verdict.clone())
+    };
+    assert_eq!(
+        why(0),
+        "something that is wanted could not be seen, so no retention ends"
+    );
+    assert!(
+        why(1).starts_with("it was written less than 24h"),
+        "{}",
+        why(1)
+    );
+}
+
+/// A service is asked only for what is wanted: of all else nothing is known.
+#[test]
+fn what_a_service_was_not_asked_for_is_not_said_to_be_absent() {
+    use crate::plan::service::testing::{NONE, facts, observe, wanted};
+    let desired = wanted(NONE, NONE);
+    let observed = observe(&desired, facts(Vec::new(), Vec::new()), &["lib"]);
+    let plan = make::plan(&desired, &observed, "digest");
+    let present = |name: &str| {
+        let all = explain(&desired, &observed, &plan, &path(name), &[]);
+        all.caches[0].present
+    };
+    assert_eq!(present("lib"), Some(true));
+    assert_eq!(present("app"), Some(false));
+    assert_eq!(present("unwanted"), None);
+}

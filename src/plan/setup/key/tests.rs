@@ -259,6 +259,21 @@ fn a_file_that_two_caches_share_is_made_once() {
         assert!(codes(&full).is_empty() && full.unknowns.is_empty());
         let fragment = crate::plan::testing::find(&full.steps, "setup/nix/fragment");
         assert_eq!(fragment.waits_for.len(), 1, "once");
+        let mut lost = seen.clone();
+        dev(&mut lost).signed = Some(Signed {
+            name: "k-1".to_owned(),
+            paths: 9,
+            verified: 0,
+        });
+        let lost = plan(&desired, &lost);
+        let of_two = lost
+            .unknowns
+            .iter()
+            .find(|it| it.what == "signing key of two");
+        assert_eq!(
+            of_two.unwrap().why.0,
+            "dev, which has the same signing key, has lost it"
+        );
         // What keeps one of them from having its key made keeps the file from being made.
         dev(&mut seen).partial = Some(Why("closed".to_owned()));
         let kept = plan(&desired, &seen);
@@ -276,4 +291,29 @@ fn a_file_that_two_caches_share_is_made_once() {
             "dev, which has the same signing key, could not be seen: closed"
         );
     }
+}
+
+#[test]
+fn who_has_no_public_key_either_is_told_what_that_means() {
+    let help = |conf: &str, public: &str| {
+        let desired = crate::plan::testing::desired(&format!(
+            "setup: {{ nix-conf: {conf} }}\npush: {{ to: {{ dev: all }}, paths: [/nix/store/gold] }}\n\
+             caches:\n  dev: {{ type: file, tier: 3, path: /cache/dev{public}, signing-key: {{ file: /k }} }}\n"
+        ));
+        let full = plan(&desired, &observed(&desired, Observation::Absent, None));
+        assert_eq!(codes(&full), [MISSING]);
+        full.refusals[0].help.clone()
+    };
+    let known = format!(", public-keys: ['{}']", key("dev-1"));
+    let short = "put it there, or set caches.dev.signing-key.generate to true";
+    for (conf, public) in [("none", ""), ("user", known.as_str()), ("none", &known)] {
+        assert_eq!(help(conf, public), short);
+    }
+    assert_eq!(
+        help("user", ""),
+        format!(
+            "{short}; until its public key is known, Nix is not told of dev: who only reads it puts the key into \
+             caches.dev.public-keys"
+        )
+    );
 }

@@ -80,6 +80,8 @@ fn what_is_preferred_comes_first_by_region_replica_or_cache() {
             (names.as_slice(), rule),
             (order.map(str::to_owned).as_slice(), Rule::Prefer)
         );
+        let explained = orders(&desired, &observed)[0].explained(&observed);
+        assert!(explained.ends_with("(by setup.prefer)"), "{explained}");
     }
 }
 
@@ -127,6 +129,10 @@ fn the_nearest_comes_first_and_stays_whatever_is_measured_later() {
     assert!(questions(&desired, &observed, false).is_empty());
     observed.distances.clear();
     assert_eq!(names(&desired, &observed), (first.to_vec(), Rule::Kept));
+    assert_eq!(
+        orders(&desired, &observed)[0].explained(&observed),
+        "team@eu-west-1 before team before team@asia (as measured before)"
+    );
     assert_eq!(apply(&desired, &mut observed), None);
     // Measured anew on demand: only what is clearly nearer changes it.
     assert_eq!(questions(&desired, &observed, true).len(), 3);
@@ -166,4 +172,10 @@ fn where_none_answers_or_all_are_alike_the_file_decides() {
         measure(&mut observed, &distances.collect::<Vec<_>>());
         assert_eq!(names(&desired, &observed).0, declared, "{noise:?}");
     }
+}
+
+#[test]
+fn a_cache_without_replicas_has_no_order() {
+    let desired = desired("");
+    assert!(orders(&desired, &world().observe(&desired)).is_empty());
 }
