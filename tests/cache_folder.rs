@@ -7,11 +7,15 @@ use std::io;
 use std::sync::{Arc, Mutex};
 
 use cache_support::{World, age, batched, check, look, path, world};
+use nanna_cache::config::model::PinName;
 use nanna_cache::config::units::Span;
 use nanna_cache::nix::store_path::StoreDir;
 use nanna_cache::plan::observed::CacheContent;
+use nanna_cache::plan::record::{PinBody, PinRecord};
+use nanna_cache::plan::time::Time;
 use nanna_cache::provider::binary_cache::folder::FolderStore;
 use nanna_cache::provider::binary_cache::observe::Look;
+use nanna_cache::provider::binary_cache::pins;
 use nanna_cache::provider::binary_cache::prune::{
     Candidates, Decision, PruneDone, PruneError, prune_by,
 };
@@ -367,4 +371,31 @@ fn what_others_wrote_about_what_goes_goes_before_it() {
     let own = format!("{}.narinfo", path(0).hash());
     let listing = format!("{}.ls", path(0).hash());
     assert!(at(&log, false, removed(own)) < at(&log, false, removed(listing)));
+}
+
+#[test]
+fn a_pin_is_a_record_until_it_is_removed() {
+    let world = world(1);
+    let store = world.create();
+    let (v1, pinned) = (PinName::new("v1"), Time(1_700_000_000));
+    pins::write(&store, &v1, "demo", &path(0), Some("release"), pinned).unwrap();
+    let key = PinRecord::key(&v1, path(0).hash());
+    let text = std::fs::read(world.cache().join(&key)).unwrap();
+    let body: PinBody = serde_json::from_slice(&text).unwrap();
+    assert_eq!((&body.path, &body.name), (&path(0), &v1));
+    assert_eq!(body.project.as_deref(), Some("demo"));
+    assert_eq!(body.because.as_deref(), Some("release"));
+    assert_eq!(body.pinned, pinned);
+    let seen = |store: &FolderStore| -> Vec<_> {
+        let pins = look(store).pins.into_iter();
+        pins.map(|pin| (pin.name, pin.hash)).collect()
+    };
+    assert_eq!(seen(&store), [(v1.clone(), path(0).hash())]);
+    // Another name's record of the path stays.
+    let other = PinName::new("other");
+    pins::write(&store, &other, "demo", &path(0), None, pinned).unwrap();
+    for _ in 0..2 {
+        pins::remove(&store, &v1, path(0).hash()).unwrap();
+        assert_eq!(seen(&store), [(other.clone(), path(0).hash())]);
+    }
 }
