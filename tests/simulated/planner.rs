@@ -106,6 +106,7 @@ fn trust_counts_from_the_beginning_of_a_writing() {
         matches!(run.ended(0), Some(Ended::Pruned(Err(PruneError::Lapsed))))
     };
     assert!(lapses(4 * 60, 2 * 60));
+    assert!(lapses(0, 5 * 60), "at the very second");
     assert!(!lapses(0, 4 * 60 + 50));
     assert!(!lapses(4 * 60, 30));
     // The same for pushes, which have an hour, and begin again.
