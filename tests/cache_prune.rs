@@ -8,12 +8,12 @@ use std::sync::atomic::Ordering;
 use cache_support::{World, age, batched, check, class, dying, look, path, world};
 use nanna_cache::config::units::Span;
 use nanna_cache::nix::store_path::{HashPart, StoreDir};
-use nanna_cache::plan::observed::CacheContent;
-use nanna_cache::plan::record::Root;
+use nanna_cache::plan::observed::{CacheContent, Observation};
+use nanna_cache::plan::record::{PrunePhase, Root};
 use nanna_cache::plan::step::RootToWrite;
 use nanna_cache::provider::binary_cache::CacheStore;
 use nanna_cache::provider::binary_cache::folder::FolderStore;
-use nanna_cache::provider::binary_cache::observe::Look;
+use nanna_cache::provider::binary_cache::observe::{Look, observe};
 use nanna_cache::provider::binary_cache::prune::{
     Candidates, Decision, PruneDone, PruneError, prune, prune_into,
 };
@@ -377,4 +377,92 @@ fn one_prune_at_a_time_and_a_dead_one_is_no_hindrance() {
     age(&world.cache(), 48);
     run(&store, &candidates).unwrap();
     assert_eq!(look(&store).prunes.len(), 1);
+}
+
+/// The record is all that tells the next prune whose the rest is: the roots may be gone.
+#[test]
+fn the_record_of_a_prune_that_failed_midway_names_what_is_left() {
+    let left = |fails: &'static [usize]| {
+        let world = old_cache();
+        let refused: Vec<String> = fails
+            .iter()
+            .map(|number| format!("{}.narinfo", path(*number).hash()))
+            .collect();
+        let store = FolderStore::with_hook(world.cache(), move |call, key| {
+            if call == "remove" && refused.iter().any(|one| one == key) {
+                return Err(std::io::Error::from_raw_os_error(5));
+            }
+            Ok(())
+        });
+        let candidates = all(&look(&store));
+        let mut done = PruneDone::default();
+        run_into(&store, &candidates, &mut done).unwrap_err();
+        let record = look(&store).prunes.remove(0);
+        assert_eq!(record.phase, PrunePhase::Ended);
+        let gone: Vec<_> = done.paths.iter().collect();
+        assert!(record.paths.iter().all(|hash| !gone.contains(&hash)));
+        (gone.len(), record.paths.len())
+    };
+    // Of 30 paths 11 are kept by a root, and nothing refers to the last one.
+    assert_eq!(
+        left(&[29]),
+        (0, 0),
+        "nothing went, so nothing is to be told"
+    );
+    let (gone, rest) = left(&[11]);
+    assert!(gone > 0 && rest > 0);
+    assert_eq!(gone + rest, 19);
+}
+
+/// It decides by the cache as it is, and by the records of all prunes but itself.
+#[test]
+fn the_second_look_of_a_prune_believes_no_index_and_not_itself() {
+    let world = old_cache();
+    let index = world.dir.path().join("state/index");
+    let store = world.store();
+    let dir = StoreDir::default();
+    let how = Look {
+        index: Some(&index),
+        ..Look::new(&dir)
+    };
+    // So long that a folder does not count as changed just now.
+    std::thread::sleep(std::time::Duration::from_millis(4_100));
+    for _ in 0..2 {
+        let seen = observe(store.view(), &how, &Progress::default());
+        assert!(matches!(seen, Observation::Present(_)));
+    }
+    // Somebody writes into a narinfo: no name changed, so a planner sees nothing of it.
+    let file = |number| {
+        world
+            .cache()
+            .join(format!("{}.narinfo", path(number).hash()))
+    };
+    let text = std::fs::read_to_string(file(10)).unwrap();
+    let line = text.lines().find(|line| line.starts_with("References:"));
+    let more = format!("{} {}", line.unwrap(), path(20));
+    std::fs::write(file(10), text.replace(line.unwrap(), &more)).unwrap();
+    let other = r#"{"schema":1,"requires":[],"writer":"x","phase":"ended","paths":"","plan":"","began":"2026-01-01T00:00:00Z"}"#;
+    let key = "nanna-cache/v1/prunes/00000000000000000000000001.json";
+    store.put_record(key, other.into()).unwrap();
+
+    let (clock, progress) = (SystemClock::new(), Progress::default());
+    let mut prunes = Vec::new();
+    let mut decide = |content: &CacheContent| {
+        prunes.extend(content.prunes.iter().map(|prune| prune.id.clone()));
+        decide(content)
+    };
+    let candidates = all(&look(&store));
+    let done = prune(
+        &store,
+        &candidates,
+        &how,
+        GRACE,
+        &mut decide,
+        &clock,
+        &progress,
+    )
+    .unwrap();
+    assert!(!done.paths.contains(&path(20).hash()));
+    assert!(!done.paths.is_empty());
+    assert_eq!(prunes, ["00000000000000000000000001"]);
 }

@@ -168,6 +168,19 @@ fn who_goes_on_working_is_trusted_beyond_the_first_writing() {
     }
 }
 
+/// Over a network each writing is a request.
+#[test]
+fn a_small_prune_says_all_in_its_first_record() {
+    let scenario = Scenario::chain(1).cached(&[0], 20 * DAY);
+    let scenario = scenario.rooted(0, 20 * DAY).prune_all("P");
+    let (run, result) = run(&scenario, &[]);
+    result.unwrap();
+    assert!(matches!(run.ended(0), Some(Ended::Pruned(Ok(_)))));
+    let is_record = |line: &&String| line.contains("put nanna-cache/v1/prunes/");
+    // When it begins, when it knows what goes, and which files, and when it is over.
+    assert_eq!(run.log.iter().filter(is_record).count(), 4);
+}
+
 #[test]
 fn what_a_push_announces_is_its_closure() {
     let scenario = Scenario::chain(3)
