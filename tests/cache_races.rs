@@ -133,6 +133,83 @@ fn a_prune_that_deletes_a_nar_and_dies_at_once_is_noticed() {
     assert_eq!(check(&world.cache()).len(), 4);
 }
 
+/// A delete that was sent long ago may land after the last look at prunes.
+#[test]
+fn what_goes_while_the_last_path_is_published_is_pushed_again() {
+    for with_record in [true, false] {
+        let world = world(12);
+        world.create();
+        let (cache, published) = (world.cache(), AtomicU64::new(0));
+        let gone = cache.join(format!("{}.narinfo", path(0).hash()));
+        let file = gone.clone();
+        let store = FolderStore::with_hook(cache.clone(), move |call, key| {
+            let is_last = call == "rename"
+                && key.ends_with(".narinfo")
+                && published.fetch_add(1, Ordering::SeqCst) == 11;
+            if is_last {
+                std::fs::remove_file(&file)?;
+                if with_record {
+                    let record = cache.join(PRUNE);
+                    std::fs::create_dir_all(record.parent().unwrap())?;
+                    std::fs::write(record, prune_of("ended", &[], ""))?;
+                }
+            }
+            Ok(())
+        });
+        let done = world.push(&store).unwrap();
+        assert_eq!(done.classes[&class()].uploaded.len(), 12);
+        // Without a trace of a prune nobody looks: that is not what a prune does.
+        assert_eq!(gone.exists(), with_record);
+    }
+}
+
+/// What was published without a root is kept alive by the intent alone.
+#[test]
+fn a_push_that_cannot_go_on_leaves_its_intent_if_it_published_something() {
+    let mut world = world(12);
+    let store = world.create();
+    let _ = world.push(&store).unwrap();
+    let relied_on = path(0);
+    world.batch.items.retain(|item| item.path != relied_on);
+    let file = |number: usize| {
+        let key = format!("{}.narinfo", path(number).hash());
+        world.cache().join(key)
+    };
+    let begin = |uploads: bool| {
+        let published = AtomicU64::new(0);
+        let gone = file(0);
+        let text = std::fs::read(&gone).unwrap();
+        let record = world.cache().join(PRUNE);
+        let store = FolderStore::with_hook(world.cache(), move |call, key| {
+            let is_last = call == "rename"
+                && key.ends_with(".narinfo")
+                && published.fetch_add(1, Ordering::SeqCst) == 10;
+            if is_last {
+                std::fs::remove_file(&gone)?;
+                std::fs::create_dir_all(record.parent().unwrap())?;
+                std::fs::write(&record, prune_of("ended", &[], ""))?;
+            }
+            Ok(())
+        });
+        if uploads {
+            for number in 1..12 {
+                std::fs::remove_file(file(number)).unwrap();
+            }
+        } else {
+            std::fs::remove_file(file(0)).unwrap();
+        }
+        let error = world.push(&store).unwrap_err();
+        assert!(
+            matches!(error, PushError::Moved(hash) if hash == relied_on.hash()),
+            "{error}"
+        );
+        std::fs::write(file(0), text).unwrap();
+        look(&store).intents.len()
+    };
+    assert_eq!(begin(false), 0);
+    assert_eq!(begin(true), 1);
+}
+
 /// A clock that makes one leap.
 struct Leaping {
     real: SystemClock,

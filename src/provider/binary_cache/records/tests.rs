@@ -67,3 +67,11 @@ fn age_counts_only_where_the_store_does_not_know() {
     assert!(PRUNE.is_gone(&meta(Some(true)), Time(1000)));
     assert!(!PRUNE.is_gone(&meta(Some(false)), Time(1_000_000)));
 }
+
+#[test]
+fn an_identity_is_letters_and_digits_and_not_nothing() {
+    assert_eq!(id_of("nanna-cache/v1/prunes/0A9.json"), Some("0A9"));
+    for strange in [".json", "x/.json", "x/a-b.json", "x/a.b.json", "x/a", ""] {
+        assert_eq!(id_of(strange), None, "{strange}");
+    }
+}
