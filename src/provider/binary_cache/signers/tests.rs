@@ -1,10 +1,13 @@
 //! On a folder with narinfos of two keys.
 
 use super::*;
+use crate::config::model::ClassName;
 use crate::nix::hash::Sha256;
 use crate::nix::key::SecretKey;
 use crate::nix::narinfo::NarInfo;
 use crate::plan::observed::Observation;
+use crate::plan::record::Root;
+use crate::plan::time::Time;
 use crate::provider::binary_cache::folder::FolderStore;
 use crate::provider::binary_cache::observe::{Look, observe};
 
@@ -85,4 +88,67 @@ fn a_damaged_narinfo_says_nothing() {
         .unwrap();
     std::fs::write(one, "junk").unwrap();
     assert_eq!(ask(&dir, Question::Name("dev-1")).paths, 1);
+}
+
+fn content(dir: &tempfile::TempDir) -> CacheContent {
+    let store = FolderStore::new(dir.path());
+    let store_dir = StoreDir::default();
+    match observe(&store, &Look::new(&store_dir), &Progress::default()) {
+        Observation::Present(content) => content,
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn what_is_held_against_the_key_is_spread_over_the_cache_with_our_newest_roots() {
+    let dir = cache(700, |_| Vec::new());
+    let mut content = content(&dir);
+    let spread = sample(&content);
+    assert!((20..=SAMPLE).contains(&spread.len()), "{}", spread.len());
+    let others = content.paths.rows().map(|row| content.paths.hash(row));
+    let mut others: Vec<HashPart> = others.filter(|hash| !spread.contains(hash)).collect();
+    others.truncate(2 * SAMPLE);
+    content.roots = (0..)
+        .zip(&others)
+        .map(|(age, hash)| Root {
+            class: ClassName::new("any"),
+            hash: *hash,
+            modified: Time(1_000_000 - age),
+            path: None,
+            attr: None,
+        })
+        .collect();
+    content.roots.reverse();
+    let with_roots = sample(&content);
+    assert_eq!(with_roots.len(), spread.len() + SAMPLE / 4);
+    let newest = &others[..SAMPLE / 4];
+    assert!(newest.iter().all(|hash| with_roots.contains(hash)));
+}
+
+#[test]
+fn what_is_compressed_by_another_method_is_found() {
+    let dir = cache(5, |_| Vec::new());
+    let known: Vec<Known> = (0..5)
+        .map(|at: usize| {
+            let digest = Sha256::of(at.to_string().as_bytes());
+            Known {
+                hash: HashPart::from_bytes(digest.0[..20].try_into().unwrap()),
+                nar_hash: digest,
+                nar_size: 9,
+                references: BTreeSet::new(),
+            }
+        })
+        .collect();
+    let store = FolderStore::new(dir.path());
+    let short = |method| {
+        let standard = Standard { key: None, method };
+        let dir = StoreDir::default();
+        short_of(standard, &store, &dir, &known, &Progress::default())
+    };
+    let zstd = short(Some(Method::Zstd));
+    let mut all: Vec<HashPart> = known.iter().map(|known| known.hash).collect();
+    all.sort_unstable();
+    assert_eq!((zstd.otherwise, zstd.unsigned.len()), (all, 0));
+    assert!(short(Some(Method::None)).otherwise.is_empty());
+    assert!(short(None).otherwise.is_empty());
 }
