@@ -95,3 +95,25 @@ pub enum Rule {
     /// Prune 9: a record of which a delete got no answer does not become `ended`.
     PruneAges,
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_process_may_give_up_sooner_and_never_later() {
+        let short = Terms::STANDARD.with_trust(Duration::from_secs(8));
+        for lease in [short.intent, short.prune] {
+            assert_eq!(lease.trust, Duration::from_secs(8));
+            assert_eq!(lease.renewal, Duration::from_secs(4));
+        }
+        assert_eq!(short.intent.gone, INTENT.gone, "others judge it as ever");
+        let long = Terms::STANDARD.with_trust(Duration::from_hours(9));
+        for (lease, standard) in [(long.intent, INTENT), (long.prune, PRUNE)] {
+            assert_eq!(
+                (lease.trust, lease.renewal),
+                (standard.trust, standard.renewal)
+            );
+        }
+    }
+}
