@@ -3,7 +3,7 @@
 
 mod cache_support;
 
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use cache_support::{World, age, batched, check, class, dying, look, path, world};
 use nanna_cache::config::units::Span;
@@ -472,4 +472,77 @@ fn the_second_look_of_a_prune_believes_no_index_and_not_itself() {
     assert!(!done.paths.contains(&path(20).hash()));
     assert!(!done.paths.is_empty());
     assert_eq!(prunes, ["00000000000000000000000001"]);
+}
+
+#[test]
+fn only_the_intent_of_a_push_that_is_gone_goes() {
+    let world = old_cache();
+    let (store, alive) = (world.store(), world.store());
+    let key = |number: u8| format!("nanna-cache/v1/intents/0000000000000000000000000{number}.json");
+    let body = format!(
+        r#"{{"schema":1,"requires":[],"writer":"x","class":"things","tops":[],"paths":"{}","began":"2026-01-01T00:00:00Z"}}"#,
+        path(3).hash()
+    );
+    let put = |store: &FolderStore, number| {
+        let _ = store.put_record(&key(number), body.clone().into()).unwrap();
+    };
+    put(&alive, 1);
+    let gone = world.store();
+    put(&gone, 2);
+    drop(gone);
+    let candidates = Candidates {
+        objects: vec![key(1), key(2)],
+        ..Candidates::default()
+    };
+    let done = run(&store, &candidates).unwrap();
+    assert_eq!(done.objects, [key(2)]);
+    let left: Vec<String> = look(&store).intents.into_iter().map(|one| one.id).collect();
+    assert_eq!(left, ["00000000000000000000000001"]);
+}
+
+#[test]
+fn what_later_rounds_would_have_taken_is_named_by_the_record_too() {
+    let world = old_cache();
+    let terms = Terms {
+        round: 7,
+        ..Terms::STANDARD
+    };
+    // The first narinfo of the second round cannot be removed.
+    let removed = AtomicU64::new(0);
+    let store = FolderStore::with_hook(world.cache(), move |call, key| {
+        if call == "remove" && key.ends_with(".narinfo") {
+            let before = removed.fetch_add(1, Ordering::SeqCst);
+            if before >= 7 {
+                return Err(std::io::Error::from_raw_os_error(5));
+            }
+        }
+        Ok(())
+    });
+    let dir = StoreDir::default();
+    let (clock, progress) = (SystemClock::new(), Progress::default());
+    let content = look(&store);
+    // Referrers first, and what stays last.
+    let live: Vec<HashPart> = (0..=10).map(|number| path(number).hash()).collect();
+    let dead = (11..30).rev().map(|number| path(number).hash());
+    let candidates = Candidates {
+        paths: dead.chain(live).collect(),
+        ..Candidates::default()
+    };
+    assert_eq!(candidates.paths.len(), content.paths.len());
+    let mut done = PruneDone::default();
+    prune_into(
+        &terms,
+        &store,
+        &candidates,
+        &Look::new(&dir),
+        GRACE,
+        &mut decide,
+        (&clock as &dyn Clock, &progress),
+        &mut done,
+    )
+    .unwrap_err();
+    assert_eq!(done.paths.len(), 7);
+    let record = look(&store).prunes.remove(0);
+    // Of 19 that were dead; what lives is nobody's left-over.
+    assert_eq!(record.paths.len(), 19 - 7);
 }

@@ -6,9 +6,10 @@ mod cache_support;
 use std::sync::atomic::Ordering;
 
 use cache_support::{batched, check, class, dying, look, path, world};
+use nanna_cache::nix::store_path::HashPart;
 use nanna_cache::plan::observed::Observation;
 use nanna_cache::provider::binary_cache::CacheStore;
-use nanna_cache::provider::binary_cache::push::{ClassDone, PushDone, PushError, push_into};
+use nanna_cache::provider::binary_cache::push::{Batch, ClassDone, PushDone, PushError, push_into};
 use nanna_cache::provider::binary_cache::terms::Terms;
 use nanna_cache::sys::clock::SystemClock;
 use nanna_cache::transfer::progress::Progress;
@@ -252,4 +253,58 @@ fn a_folder_that_is_absent_or_goes_away() {
     let error = world.push(&store).unwrap_err();
     assert!(error.to_string().contains("cache"), "{error}");
     assert!(!world.cache().exists());
+}
+
+#[test]
+fn a_batch_that_cannot_be_is_refused_before_anything_is_written() {
+    let refused = |change: fn(&mut Batch)| {
+        let mut world = world(4);
+        change(&mut world.batch);
+        let store = world.create();
+        match world.push(&store).unwrap_err() {
+            PushError::Batch { path, why } => {
+                assert!(look(&store).intents.is_empty() && check(&world.cache()).is_empty());
+                let items = &world.batch.items;
+                let at = items.iter().position(|item| item.path == path);
+                (at.unwrap(), why)
+            }
+            other => panic!("{other}"),
+        }
+    };
+    let twice = refused(|batch| batch.items.push(batch.items[2].clone()));
+    assert_eq!(twice, (2, "it is in the batch twice".to_owned()));
+    let empty = refused(|batch| batch.items[1].nar_size = 0);
+    assert_eq!(empty, (1, "a NAR has more than 0 bytes".to_owned()));
+    let (_, why) = refused(|batch| {
+        let paths = [0, 1].map(|at: usize| batch.items[at].path.clone());
+        batch.items[0].references = vec![paths[1].clone()];
+        batch.items[1].references = vec![paths[0].clone()];
+    });
+    assert_eq!(why, "its references lead back to it");
+}
+
+/// Narinfos are asked for in portions of 256.
+#[test]
+fn what_is_there_is_told_apart_beyond_the_first_portion() {
+    let mut world = world(270);
+    let store = world.create();
+    // So that nothing refers to what comes later.
+    world
+        .batch
+        .items
+        .sort_by_key(|item| (0..270).position(|at| path(at) == item.path));
+    let later = world.batch.items.split_off(260);
+    let whole = world.batch.closure.clone();
+    let is_later = |hash: &HashPart| later.iter().any(|item| item.path.hash() == *hash);
+    world.batch.closure.retain(|hash| !is_later(hash));
+    let done = world.push(&store).unwrap();
+    assert_eq!(done.classes[&class()].uploaded.len(), 260);
+    let last = later[9].path.clone();
+    world.batch.closure = whole;
+    world.batch.items.extend(later);
+    let done = world.push(&store).unwrap();
+    let class = &done.classes[&class()];
+    assert_eq!((class.uploaded.len(), class.present.len()), (10, 260));
+    assert!(class.uploaded.contains(&last));
+    assert_eq!(check(&world.cache()).len(), 270);
 }

@@ -1,6 +1,7 @@
 //! The races in which a prune has to keep a rule.
 
 use super::*;
+use crate::simulated::scenario::GRACE;
 
 #[test]
 fn the_prune_record_comes_before_the_second_look() {
@@ -160,4 +161,20 @@ fn a_record_of_which_a_delete_got_no_answer_ages() {
     ];
     let run = needs(Rule::PruneAges, on_dead, 2, &steps, "I2");
     pushed(&run, "A");
+}
+
+/// Its age counts where the record names it for the first time: what is young there may be refreshed by a push
+/// that has not seen the record.
+#[test]
+fn a_nar_that_comes_of_age_while_it_is_looked_at_stays() {
+    let stays = |age: i64| {
+        let scenario = Scenario::chain(1).orphan(0, age);
+        // Those of the round of paths come first.
+        let steps = [To("P", "list Nars"), One("P"), One("P"), Pass(60), End("P")];
+        let run = holds(&scenario.clone().prune_all("P"), &steps);
+        run.server.has(&scenario.nar(0))
+    };
+    let grace = i64::try_from(GRACE.0).unwrap();
+    assert!(stays(grace - 30));
+    assert!(!stays(grace));
 }
