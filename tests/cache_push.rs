@@ -6,7 +6,9 @@ mod cache_support;
 use std::sync::atomic::Ordering;
 
 use cache_support::{batched, check, class, dying, look, path, world};
-use nanna_cache::nix::store_path::HashPart;
+use nanna_cache::nix::content_address::{ContentAddress, path_of_directory};
+use nanna_cache::nix::narinfo::NarInfo;
+use nanna_cache::nix::store_path::{HashPart, StoreDir, StorePath};
 use nanna_cache::plan::observed::Observation;
 use nanna_cache::provider::binary_cache::CacheStore;
 use nanna_cache::provider::binary_cache::push::{Batch, ClassDone, PushDone, PushError, push_into};
@@ -213,9 +215,16 @@ fn broken_narinfos_are_repaired() {
         .find_map(|line| line.strip_prefix("URL: "))
         .unwrap();
     std::fs::remove_file(world.cache().join(url)).unwrap();
+    let add = |number, line: &str| {
+        let text = std::fs::read_to_string(narinfo(number)).unwrap();
+        std::fs::write(narinfo(number), text + line).unwrap();
+    };
+    add(8, "Sig: nonsense\n");
+    let lie = "CA: fixed:r:sha256:0wj0c1sq5fv4z0wv62hb72wdz4x4aq4bw3cl8pzyc9nnhrw32f7s\n";
+    add(9, lie);
     let content = look(&store);
-    assert_eq!(content.paths.len(), 7);
-    assert_eq!(content.damages.len(), 3, "{:?}", content.damages);
+    assert_eq!(content.paths.len(), 6);
+    assert_eq!(content.damages.len(), 5, "{:?}", content.damages);
     assert_eq!(
         content
             .narinfos
@@ -226,9 +235,56 @@ fn broken_narinfos_are_repaired() {
     );
     assert!(!content.elsewhere.is_empty());
     let done = world.push(&store).unwrap();
-    assert_eq!(done.classes[&class()].uploaded.len(), 4);
+    assert_eq!(done.classes[&class()].uploaded.len(), 6);
     assert_eq!(check(&world.cache()).len(), 10);
     assert!(look(&store).damages.is_empty());
+}
+
+/// What somebody else wrote so that every Nix can read it is as good as ours.
+#[test]
+fn what_others_wrote_in_their_way_is_not_written_again() {
+    let mut world = world(4);
+    let store = world.create();
+    let _ = world.push(&store).unwrap();
+    let cache = world.cache();
+    let file = |path: &StorePath| cache.join(format!("{}.narinfo", path.hash()));
+    let text = |path: &StorePath| std::fs::read_to_string(file(path)).unwrap();
+    let url = |text: &str, url: &str| {
+        let line = text.lines().find(|line| line.starts_with("URL: ")).unwrap();
+        text.replace(line, &format!("URL: {url}"))
+    };
+    // Its NAR is elsewhere on the net, which is not ours to judge.
+    for (number, elsewhere) in [
+        (1, "https://example.org/x.nar.zst"),
+        (2, "nar/x.nar.zst?v=1"),
+    ] {
+        let changed = url(&text(&path(number)), elsewhere);
+        std::fs::write(file(&path(number)), changed).unwrap();
+    }
+    // A name that follows from the content needs no signature.
+    let dir = StoreDir::default();
+    let item = &world.batch.items[0];
+    let named = path_of_directory(item.nar_hash, "thing", &dir).unwrap();
+    let info = NarInfo::parse(&text(&item.path), &dir).unwrap();
+    let info = NarInfo {
+        store_path: named.clone(),
+        ca: Some(ContentAddress::of_nar(item.nar_hash)),
+        references: Vec::new(),
+        signatures: Vec::new(),
+        ..info
+    };
+    std::fs::write(file(&named), info.display(&dir).to_string()).unwrap();
+    let mut item = item.clone();
+    (item.path, item.references) = (named.clone(), Vec::new());
+    world.batch.items.push(item);
+    world.batch.closure.push(named.hash());
+
+    let before: Vec<String> = [path(1), path(2), named.clone()].iter().map(text).collect();
+    let done = world.push(&store).unwrap();
+    let class = &done.classes[&class()];
+    assert_eq!((class.uploaded.len(), class.present.len()), (0, 5));
+    let after: Vec<String> = [path(1), path(2), named].iter().map(text).collect();
+    assert_eq!(after, before);
 }
 
 #[test]

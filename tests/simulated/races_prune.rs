@@ -170,7 +170,14 @@ fn a_nar_that_comes_of_age_while_it_is_looked_at_stays() {
     let stays = |age: i64| {
         let scenario = Scenario::chain(1).orphan(0, age);
         // Those of the round of paths come first.
-        let steps = [To("P", "list Nars"), One("P"), One("P"), Pass(60), End("P")];
+        let steps = [
+            To("P", "list Nars"),
+            One("P"),
+            To("P", "list Nars"),
+            One("P"),
+            Pass(60),
+            End("P"),
+        ];
         let run = holds(&scenario.clone().prune_all("P"), &steps);
         run.server.has(&scenario.nar(0))
     };
