@@ -9,7 +9,7 @@ use cache_support::{batched, check, class, dying, look, path, world};
 use nanna_cache::nix::content_address::{ContentAddress, path_of_directory};
 use nanna_cache::nix::narinfo::NarInfo;
 use nanna_cache::nix::store_path::{HashPart, StoreDir, StorePath};
-use nanna_cache::plan::observed::Observation;
+use nanna_cache::plan::observed::{Narinfo, Observation};
 use nanna_cache::provider::binary_cache::CacheStore;
 use nanna_cache::provider::binary_cache::push::{Batch, ClassDone, PushDone, PushError, push_into};
 use nanna_cache::provider::binary_cache::terms::Terms;
@@ -38,6 +38,15 @@ fn a_push_publishes_everything_and_a_second_one_only_renews() {
     );
     // Eight of forty share one file.
     assert_eq!(content.nars.len(), 33);
+    let items = world.batch.items.iter();
+    let pushed = &done.classes[&class()];
+    assert_eq!(
+        pushed.nar_bytes,
+        items.map(|item| item.nar_size).sum::<u64>()
+    );
+    let files = content.narinfos.iter().filter_map(Narinfo::nar);
+    let files: u64 = files.map(|nar| content.nars.size(nar)).sum();
+    assert_eq!(pushed.file_bytes, files, "a shared file counts for each");
     let done = world.push(&store).unwrap();
     assert!(done.classes[&class()].uploaded.is_empty());
     assert_eq!(
