@@ -272,6 +272,13 @@ impl Desired {
         )
     }
 
+    /// Whether `push.exclude` keeps a path back, by its base name.
+    #[must_use]
+    pub fn excludes(&self, base_name: &str) -> bool {
+        let mut patterns = self.config.push.exclude.iter();
+        patterns.any(|pattern| pattern.is_match(base_name))
+    }
+
     /// Whether a class is pushed to a cache.
     #[must_use]
     pub fn pushes(&self, cache: &CacheName, class: &ClassName) -> bool {

@@ -12,7 +12,7 @@ use crate::config::rough::Rough;
 use crate::config::units::{Share, Size};
 
 /// How to do all the rest.
-const LEAVE_OUT: &str = "leave the prune out: --only setup,push,optimize";
+const LEAVE_OUT: &str = "leave the prune out: reconcile --only setup,push,optimize";
 
 /// A plan that may be applied. Only [`approve`] makes one.
 #[derive(Debug)]

@@ -8,10 +8,12 @@ pub mod service;
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::address::{Address, Phase, build_address, cache_addresses, pin_address, push_address};
+use super::change::Changes;
 use super::class::ClassId;
 use super::desired::{Cache, Desired};
 use super::observed::CacheContent;
 use super::paths::Row;
+use super::plan::Advice;
 use super::record::PinRecord;
 use super::step::{Effect, Known, Op, Step};
 use super::verdict::Verdicts;
@@ -21,14 +23,8 @@ use crate::nix::store_path::{HashPart, StorePath};
 
 /// Plans the pins of one cache.
 #[must_use]
-pub fn steps(
-    desired: &Desired,
-    name: &CacheName,
-    cache: &Cache,
-    content: &CacheContent,
-    wanted: &Wanted<'_>,
-    verdicts: &Verdicts,
-) -> Vec<Step> {
+pub(super) fn steps(coming: &Coming<'_>, cache: &Cache, content: &CacheContent) -> Vec<Step> {
+    let desired = coming.desired;
     let mut recorded: BTreeMap<&PinName, Vec<&PinRecord>> = BTreeMap::new();
     for record in &content.pins {
         recorded.entry(&record.name).or_default().push(record);
@@ -39,12 +35,6 @@ pub fn steps(
         .keys()
         .chain(recorded.keys().copied())
         .collect();
-    let coming = Coming {
-        desired,
-        name,
-        wanted,
-        verdicts,
-    };
     let mut steps = Vec::new();
     for pin in names {
         let records = recorded.remove(pin).unwrap_or_default();
@@ -111,8 +101,40 @@ impl Coming<'_> {
             .filter(|top| top.pin.as_ref() == Some(pin) && self.has(top.row))
             .map(|top| self.wanted.paths.path(top.row));
         let builds = builds(pin, self.wanted).filter(|build| self.is_pushed(build.class));
-        tops.chain(builds.flat_map(|build| build.outputs.iter().cloned()))
-            .collect()
+        let outputs = builds.flat_map(|build| build.outputs.iter());
+        let outputs = outputs.filter(|path| !self.desired.excludes(&path.to_string()));
+        tops.chain(outputs.cloned()).collect()
+    }
+
+    /// Says which declared pins do not hold what they name, because it is never pushed.
+    pub(super) fn advise_of_excluded(&self, changes: &mut Changes) {
+        for pin in self.desired.config.pins.keys() {
+            let tops = self.wanted.tops.iter();
+            let tops = tops
+                .filter(|top| top.pin.as_ref() == Some(pin) && !self.has(top.row))
+                .map(|top| self.wanted.paths.path(top.row));
+            let outputs = builds(pin, self.wanted).flat_map(|build| build.outputs.iter().cloned());
+            let excluded: BTreeSet<String> = tops
+                .chain(outputs)
+                .map(|path| path.to_string())
+                .filter(|path| self.desired.excludes(path))
+                .collect();
+            if excluded.is_empty() {
+                continue;
+            }
+            changes.advice.push(Advice {
+                phase: Phase::Push,
+                about: format!("pin {pin}"),
+                text: format!(
+                    "{} does not hold it, because push.exclude keeps back what it names:",
+                    self.name
+                ),
+                lines: excluded.into_iter().collect(),
+                because: self
+                    .desired
+                    .because(rule(self.desired, pin), &format!("/pins/{pin}")),
+            });
+        }
     }
 
     /// The step that adds these revisions to a pin, and removes those.
@@ -163,7 +185,11 @@ impl Coming<'_> {
         let mut tops = self.wanted.tops.iter();
         !self.wanted.open_pins.contains(pin)
             && tops.all(|top| top.pin.as_ref() != Some(pin) || self.has(top.row))
-            && builds(pin, self.wanted).all(|build| self.is_pushed(build.class))
+            && builds(pin, self.wanted).all(|build| {
+                let mut outputs = build.outputs.iter();
+                self.is_pushed(build.class)
+                    && !outputs.any(|path| self.desired.excludes(&path.to_string()))
+            })
     }
 
     fn has(&self, row: Row) -> bool {

@@ -70,13 +70,14 @@ pub fn plan(desired: &Desired, observed: &Observed) -> Changes {
         };
         let steps = target.push_steps(&mut changes);
         target.report(&steps, &mut changes);
+        let coming = pins::Coming {
+            desired,
+            name,
+            wanted: &wanted,
+            verdicts: &verdicts,
+        };
+        coming.advise_of_excluded(&mut changes);
         if let Some(service) = cache.place.service() {
-            let coming = pins::Coming {
-                desired,
-                name,
-                wanted: &wanted,
-                verdicts: &verdicts,
-            };
             let before = changes.steps.len();
             pins::service::plan(&coming, cache, content.service.as_ref(), &mut changes);
             let pins = changes.steps[before..]
@@ -88,7 +89,7 @@ pub fn plan(desired: &Desired, observed: &Observed) -> Changes {
             service::rights(desired, (name, service), content, steps, &mut changes);
             continue;
         }
-        let mut pins = pins::steps(desired, name, cache, content, &wanted, &verdicts);
+        let mut pins = pins::steps(&coming, cache, content);
         if changes.unseen.contains(name) {
             pins.retain_mut(pins::only_additions);
         }

@@ -56,14 +56,7 @@ fn is_whole(content: &CacheContent, wanted: &Wanted<'_>, row: Row) -> bool {
 
 /// Why a path itself must not be pushed.
 fn blocked(desired: &Desired, wanted: &Wanted<'_>, row: Row) -> Option<HeldReason> {
-    let name = wanted.paths.base_name(row);
-    if desired
-        .config
-        .push
-        .exclude
-        .iter()
-        .any(|pattern| pattern.is_match(&name))
-    {
+    if desired.excludes(&wanted.paths.base_name(row)) {
         return Some(HeldReason::Excluded);
     }
     let limit = wanted.classifier.get(wanted.class(row)).max_path_size;

@@ -233,7 +233,7 @@ fn look(step: &StepOutcome) -> (&'static str, &'static str, Role) {
         (Outcome::Done { .. }, Some(Seen::Unknown { .. })) => ("?", "ran", Role::Unknown),
         (Outcome::Unchanged, Some(Seen::Pending)) => ("x", "had nothing to do", Role::Refusal),
         (Outcome::Done { .. }, _) => ("✓", "done", Role::Good),
-        (Outcome::Unchanged, _) => ("=", "was done already", Role::Faint),
+        (Outcome::Unchanged, _) => ("=", "nothing was left to do", Role::Faint),
         (Outcome::Failed { .. }, _) => ("x", "failed", Role::Refusal),
         (Outcome::Tolerated { .. }, _) if step.address.is_in("prune") => {
             ("!", "failed, and is let pass", Role::Advice)

@@ -40,7 +40,8 @@ pub(crate) struct RawPush {
     #[schemars(extend("default" = true, "examples" = [false]))]
     pub(crate) enabled: bool,
     /// Which classes go to which cache: `all`, or a list of classes. Without it everything goes to
-    /// every cache that can be written.
+    /// every cache that can be written. What a pushed path refers to comes along, of whatever class it is:
+    /// half a closure is of no use. What must not come along is for `exclude` and `exclude-needed`.
     #[schemars(extend("examples" = [{"dev": "all"}, {"dev": ["build-artifacts"]}]))]
     pub(crate) to: Option<IndexMap<String, RawClasses>>,
     /// Store paths, or links to them such as `result`, to push besides the outputs of the classes.

@@ -115,7 +115,7 @@ fn the_deletes_of_a_cache_are_added_up() {
     );
     assert_eq!(
         refusals[0].help,
-        "raise prune.limits.share, pass --allow share=30.1%, or leave the prune out: \
+        "raise prune.limits.share, pass --allow share=30.1%, or leave the prune out: reconcile \
          --only setup,push,optimize"
     );
 }

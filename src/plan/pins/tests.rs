@@ -268,3 +268,29 @@ fn what_remains_is_what_no_step_of_this_cache_removes() {
     assert_eq!(left("dev"), [path("b").hash()]);
     assert_eq!(left("elsewhere").len(), 2);
 }
+
+/// Neither is it announced before a build whose result is kept back.
+#[test]
+fn what_is_excluded_is_not_pinned_and_that_is_said() {
+    let sections = format!("{V1}\npush: {{ exclude: ['-now$'] }}");
+    let desired = desired(&sections);
+    let unbuilt = world().with_output(".#v1", &["now"]);
+    for world in [built(), unbuilt] {
+        assert_eq!(pin(&desired, &world, "v1"), None);
+        let plan = world.plan(&desired);
+        let advice = plan.advice.iter().find(|it| it.about == "pin v1").unwrap();
+        let start = "dev does not hold it, because push.exclude";
+        assert!(advice.text.starts_with(start), "{}", advice.text);
+        assert_eq!(advice.lines, [path("now").to_string()]);
+    }
+    // What is there all the same is held.
+    let there = built().with_cached(9, &["now"]);
+    assert!(pin(&desired, &there, "v1").is_some());
+    assert!(
+        there
+            .plan(&desired)
+            .advice
+            .iter()
+            .all(|it| it.about != "pin v1")
+    );
+}

@@ -1,7 +1,7 @@
 //! What a prune says besides its steps: damages, and what it refuses.
 
 use super::{Place, asked_of};
-use crate::config::model::CacheName;
+use crate::config::model::{CacheName, ClassName};
 use crate::config::rough::Rough;
 use crate::config::units::{Size, Span};
 use crate::nix::store_path::HashPart;
@@ -13,7 +13,7 @@ use crate::plan::paths::Row;
 use crate::plan::plan::{Advice, Refusal};
 use crate::plan::record::PrunePhase;
 use crate::plan::step::Step;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// The refusal where `max-size` cannot be reached.
 pub const UNREACHABLE: &str = "prune-max-size";
@@ -71,8 +71,13 @@ impl Place<'_> {
         if need.unknown_class > 0 {
             advise(
                 format!(
-                    "{} root records are of classes that cache.yaml does not have; what they reach is kept",
-                    need.unknown_class
+                    "{} of classes that cache.yaml does not have: {}; what they reach is kept. Declare such a \
+                     class again, with a short retention, to let it end",
+                    match need.unknown_class {
+                        1 => "1 root record is".to_owned(),
+                        many => format!("{many} root records are"),
+                    },
+                    self.unknown_classes()
                 ),
                 Vec::new(),
             );
@@ -186,7 +191,7 @@ impl Place<'_> {
             steps: addresses,
             code: UNREACHABLE.to_owned(),
             text: format!(
-                "nothing may end {} of {} ({}), and its max-size is {}: no root was ended for it",
+                "{} of {} must stay ({}), more than its max-size of {}: no root was ended for it",
                 Rough(total),
                 self.name,
                 parts(&room.must_stay, self.desired.config.prune.grace),
@@ -199,6 +204,23 @@ impl Place<'_> {
             ),
         });
         Some(total)
+    }
+}
+
+impl Place<'_> {
+    /// `docs (2), hush (1)`: the classes of root records that `cache.yaml` does not have.
+    fn unknown_classes(&self) -> String {
+        let mut counts: BTreeMap<&ClassName, usize> = BTreeMap::new();
+        let known = &self.desired.config.classes;
+        for root in &self.content.roots {
+            if !known.contains_key(&root.class) {
+                *counts.entry(&root.class).or_default() += 1;
+            }
+        }
+        let words = counts
+            .iter()
+            .map(|(class, count)| format!("{class} ({count})"));
+        words.collect::<Vec<_>>().join(", ")
     }
 }
 

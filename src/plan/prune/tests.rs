@@ -165,7 +165,7 @@ fn damage_and_unknown_classes_are_for_a_person() {
         .map(|advice| advice.text.as_str())
         .collect();
     assert_eq!(advice.len(), 2, "{advice:?}");
-    assert!(advice[0].starts_with("1 root records are of classes"));
+    assert!(advice[0].starts_with("1 root record is of classes that cache.yaml does not have: "));
     assert_eq!(advice[1], "7 damaged objects are left alone:");
     assert_eq!(plan.advice[1].lines.len(), 5);
     assert!(plan_with("", &stale(), |_| {}).advice.is_empty());

@@ -53,7 +53,7 @@ impl Target<'_> {
                 continue;
             };
             let batch = batches.entry(self.wanted.class(row)).or_default();
-            batch.asked |= tops.contains(&row);
+            batch.asked |= tops.contains(&row) && self.goes(row);
             batch.first.get_or_insert(row);
             batch.paths.push(PathToPush {
                 path: self.wanted.paths.path(row),
@@ -104,7 +104,7 @@ impl Target<'_> {
     fn find_owners(&self, batches: &mut BTreeMap<ClassId, Batch>) {
         let mut open: Vec<&mut Batch> = batches.values_mut().filter(|it| !it.asked).collect();
         let mut seen = RowSet::new(self.wanted.paths.len());
-        for top in self.tops() {
+        for top in self.tops().into_iter().filter(|top| self.goes(*top)) {
             if open.is_empty() {
                 return;
             }
@@ -176,6 +176,12 @@ impl Target<'_> {
             .rows
     }
 
+    /// Whether the class of a row goes to this cache; if not, it comes along where something needs it.
+    fn goes(&self, row: Row) -> bool {
+        let class = self.wanted.classifier.name_of(self.wanted.class(row));
+        self.desired.pushes(self.name, class)
+    }
+
     /// What is wanted itself, the highest priority first.
     fn tops(&self) -> Vec<Row> {
         let mut tops: Vec<Row> = self.wanted.tops.iter().map(|top| top.row).collect();
@@ -242,7 +248,10 @@ impl Target<'_> {
                     self.wanted.paths.path(top).name(),
                     self.wanted.classifier.name_of(self.wanted.class(top))
                 ),
-                None => format!("{class} is pushed to {}", self.name),
+                None if self.desired.pushes(self.name, class) => {
+                    format!("{class} is pushed to {}", self.name)
+                }
+                None => format!("needed by what is pushed to {}", self.name),
             };
             self.desired.because(rule, &format!("/artifacts/{class}"))
         });

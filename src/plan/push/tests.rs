@@ -436,3 +436,13 @@ fn what_is_compressed_otherwise_is_compressed_anew_and_signed_with_that() {
     assert_eq!((sum.push_paths, sum.push_bytes), (0, 0));
     assert_eq!(plan.caches[0].bytes_after, plan.caches[0].bytes);
 }
+
+/// What is wanted itself, but not here, comes along for what needs it and for no other reason.
+#[test]
+fn a_path_of_a_class_that_does_not_go_here_names_what_brings_it() {
+    let sections = "push: { paths: [/g], to: { dev: [dust] } }";
+    let world = world().with_store(&["top 10 x-gold", "x-gold 10"]);
+    let changes = changes(&desired(sections), &world, "x-gold top");
+    let gold = find(&changes.steps, "push/dev/gold");
+    assert_eq!(gold.because.rule, "needed by top (dust)");
+}

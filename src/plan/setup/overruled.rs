@@ -77,12 +77,18 @@ pub(super) fn advise(
             "something that Nix loads later"
         };
         let winner = origin.map_or(default, String::as_str);
+        // What comes from the environment comes after all files.
+        let or = if winner.starts_with("NIX_CONFIG") {
+            ""
+        } else {
+            ", or move it before the `!include`"
+        };
         changes.advice.push(Advice {
             phase: Phase::Setup,
             about: setting.to_owned(),
             text: format!(
                 "Nix does not use what {} adds: {winner} sets `{setting}` anew; make it \
-                 `extra-{setting}`, or move it before the `!include`",
+                 `extra-{setting}`{or}",
                 conf.fragment
             ),
             lines: Vec::new(),

@@ -28,7 +28,7 @@ pub(in crate::render) fn words(reason: &HeldReason) -> String {
         HeldReason::Excluded => "matched by push.exclude".to_owned(),
         HeldReason::TooLarge => "over max-path-size".to_owned(),
         HeldReason::NeedsHeld => "needing a path that is kept back".to_owned(),
-        HeldReason::OtherClass => "of a class that does not go here".to_owned(),
+        HeldReason::OtherClass => "of a class that does not go here by itself".to_owned(),
     }
 }
 

@@ -37,7 +37,7 @@ pub(super) fn line(plan: &Plan, step: &Step, detail: Detail) -> Line {
         bytes: String::new(),
         place: place(&step.because),
         note: String::new(),
-        fine_print: fine_print(step),
+        fine_print: fine_print(plan, step),
         diff: Vec::new(),
         items: Vec::new(),
         more: 0,
@@ -412,7 +412,7 @@ fn priority(plan: &Plan, class: &crate::config::model::ClassName) -> String {
         .map_or_else(String::new, |priority| format!("priority {priority:>3}"))
 }
 
-fn fine_print(step: &Step) -> Vec<String> {
+fn fine_print(plan: &Plan, step: &Step) -> Vec<String> {
     let mut lines = vec![format!("step {}", safe(step.address.as_str()))];
     if !step.because.rule.is_empty() {
         let setting = if step.because.setting.is_empty() {
@@ -422,12 +422,14 @@ fn fine_print(step: &Step) -> Vec<String> {
         };
         lines.push(format!("because {}{setting}", safe(&step.because.rule)));
     }
-    if !step.waits_for.is_empty() {
-        let names: Vec<String> = step
-            .waits_for
-            .iter()
-            .map(|address| safe(address.as_str()))
-            .collect();
+    // It names all that it would wait for; what is not in the plan needs no waiting.
+    let names: Vec<String> = step
+        .waits_for
+        .iter()
+        .filter(|address| plan.steps.iter().any(|step| step.address == **address))
+        .map(|address| safe(address.as_str()))
+        .collect();
+    if !names.is_empty() {
         lines.push(format!("waits for {}", list(&names)));
     }
     lines

@@ -35,9 +35,10 @@ impl Subject<'_> {
             verdict: self.verdict(name, content, &wanted, node, inside.as_ref()),
             roots: inside.map(|inside| inside.roots).unwrap_or_default(),
         };
-        let tops = node
-            .map(|node| wanted_by(&wanted, node))
-            .unwrap_or_default();
+        let tops = match node {
+            Some(node) => wanted_by(&wanted, node),
+            None => self.wanted_once_built(&wanted),
+        };
         let size = row.map(|row| content.paths.nar_size(row));
         (
             verdict,
@@ -93,6 +94,17 @@ impl Subject<'_> {
             (None, Some(build)) => build,
             (None, None) => Verdict::NotWanted,
         }
+    }
+
+    /// The outputs that the path will be, once they are built.
+    fn wanted_once_built(&self, wanted: &Wanted<'_>) -> Vec<WantedBy> {
+        let builds = wanted.builds.iter();
+        let builds = builds.filter(|build| build.outputs.contains(self.path));
+        let by = builds.map(|build| WantedBy {
+            what: build.installable.clone(),
+            because: build.because.clone(),
+        });
+        by.collect()
     }
 
     /// The build that makes the path, if it is to go to this cache.

@@ -128,8 +128,8 @@ fn the_refusal_has_the_numbers_the_setting_and_the_flag() {
     assert_eq!(refusal.code, UNREACHABLE);
     assert_eq!(
         refusal.text,
-        "nothing may end 300 B of dev (pins: 110 B, foreign content: 180 B, younger than 24h: 10 B), \
-         and its max-size is 299 B: no root was ended for it"
+        "300 B of dev must stay (pins: 110 B, foreign content: 180 B, younger than 24h: 10 B), \
+         more than its max-size of 299 B: no root was ended for it"
     );
     assert_eq!(
         refusal.help,
