@@ -13,10 +13,10 @@ use super::class::ClassId;
 use super::desired::{Cache, Desired};
 use super::observed::CacheContent;
 use super::paths::Row;
-use super::plan::Advice;
+use super::plan::{Advice, HeldReason};
 use super::record::PinRecord;
 use super::step::{Effect, Known, Op, Step};
-use super::verdict::Verdicts;
+use super::verdict::{Verdict, Verdicts};
 use super::wanted::{Wanted, WantedBuild};
 use crate::config::model::{CacheName, PinName};
 use crate::nix::store_path::{HashPart, StorePath};
@@ -106,30 +106,41 @@ impl Coming<'_> {
         tops.chain(outputs.cloned()).collect()
     }
 
+    /// Whether a path is kept back by a limit of `cache.yaml`, of its own or of what it needs.
+    fn is_kept_back(&self, row: Row) -> bool {
+        let verdict = self.verdicts.of.get(row as usize);
+        matches!(
+            verdict,
+            Some(Verdict::Held {
+                reason: HeldReason::Excluded | HeldReason::TooLarge | HeldReason::NeedsHeld,
+                ..
+            })
+        )
+    }
+
     /// Says which declared pins do not hold what they name, because it is never pushed.
-    pub(super) fn advise_of_excluded(&self, changes: &mut Changes) {
+    pub(super) fn advise_of_kept_back(&self, changes: &mut Changes) {
         for pin in self.desired.config.pins.keys() {
             let tops = self.wanted.tops.iter();
             let tops = tops
-                .filter(|top| top.pin.as_ref() == Some(pin) && !self.has(top.row))
-                .map(|top| self.wanted.paths.path(top.row));
-            let outputs = builds(pin, self.wanted).flat_map(|build| build.outputs.iter().cloned());
-            let excluded: BTreeSet<String> = tops
-                .chain(outputs)
-                .map(|path| path.to_string())
-                .filter(|path| self.desired.excludes(path))
-                .collect();
-            if excluded.is_empty() {
+                .filter(|top| top.pin.as_ref() == Some(pin) && self.is_kept_back(top.row))
+                .map(|top| self.wanted.paths.path(top.row).to_string());
+            let outputs = builds(pin, self.wanted).flat_map(|build| build.outputs.iter());
+            let outputs = outputs.map(ToString::to_string);
+            let outputs = outputs.filter(|path| self.desired.excludes(path));
+            let kept_back: BTreeSet<String> = tops.chain(outputs).collect();
+            if kept_back.is_empty() {
                 continue;
             }
             changes.advice.push(Advice {
                 phase: Phase::Push,
                 about: format!("pin {pin}"),
                 text: format!(
-                    "{} does not hold it, because push.exclude keeps back what it names:",
+                    "{} does not hold it, because what it names, or something that this needs, is kept back by \
+                     push.exclude or max-path-size:",
                     self.name
                 ),
-                lines: excluded.into_iter().collect(),
+                lines: kept_back.into_iter().collect(),
                 because: self
                     .desired
                     .because(rule(self.desired, pin), &format!("/pins/{pin}")),

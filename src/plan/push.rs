@@ -76,7 +76,7 @@ pub fn plan(desired: &Desired, observed: &Observed) -> Changes {
             wanted: &wanted,
             verdicts: &verdicts,
         };
-        coming.advise_of_excluded(&mut changes);
+        coming.advise_of_kept_back(&mut changes);
         if let Some(service) = cache.place.service() {
             let before = changes.steps.len();
             pins::service::plan(&coming, cache, content.service.as_ref(), &mut changes);

@@ -279,10 +279,18 @@ fn what_is_excluded_is_not_pinned_and_that_is_said() {
         assert_eq!(pin(&desired, &world, "v1"), None);
         let plan = world.plan(&desired);
         let advice = plan.advice.iter().find(|it| it.about == "pin v1").unwrap();
-        let start = "dev does not hold it, because push.exclude";
+        let start = "dev does not hold it, because what it names";
         assert!(advice.text.starts_with(start), "{}", advice.text);
         assert_eq!(advice.lines, [path("now").to_string()]);
     }
+    // Nor what needs such a path.
+    let needing = world()
+        .with_output(".#v1", &["app"])
+        .with_store(&["app 9 now", "now"]);
+    assert_eq!(pin(&desired, &needing, "v1"), None);
+    let plan = needing.plan(&desired);
+    let advice = plan.advice.iter().find(|it| it.about == "pin v1").unwrap();
+    assert_eq!(advice.lines, [path("app").to_string()]);
     // What is there all the same is held.
     let there = built().with_cached(9, &["now"]);
     assert!(pin(&desired, &there, "v1").is_some());

@@ -104,7 +104,9 @@ impl Target<'_> {
     fn find_owners(&self, batches: &mut BTreeMap<ClassId, Batch>) {
         let mut open: Vec<&mut Batch> = batches.values_mut().filter(|it| !it.asked).collect();
         let mut seen = RowSet::new(self.wanted.paths.len());
-        for top in self.tops().into_iter().filter(|top| self.goes(*top)) {
+        // What is kept back itself brings nothing.
+        let brings = |top: &Row| self.goes(*top) && self.verdicts.kept.contains(*top);
+        for top in self.tops().into_iter().filter(brings) {
             if open.is_empty() {
                 return;
             }
