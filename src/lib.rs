@@ -17,6 +17,7 @@ pub mod cli;
 pub mod config;
 pub mod engine;
 pub mod exit;
+pub mod insight;
 pub mod nix;
 pub mod plan;
 pub mod provider;

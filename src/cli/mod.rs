@@ -19,9 +19,9 @@ mod output;
 mod phases;
 mod progress;
 pub mod reconcile;
-mod run;
 mod schema;
 mod signals;
+mod start;
 mod validate;
 
-pub use run::main;
+pub use start::main;

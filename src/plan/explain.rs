@@ -24,6 +24,9 @@ pub const FORMAT: u32 = 1;
 pub struct Explanation {
     /// Number of the format ([`FORMAT`]).
     pub format: u32,
+    /// Name of the file that declares it, as in the plan.
+    #[serde(default)]
+    pub file: String,
     /// The time it was explained for.
     pub now: Time,
     /// The path.

@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use camino::Utf8Path;
+
 use super::address::{Address, Phase, key_address};
 use super::change::Changes;
 use super::desired::Desired;
@@ -33,6 +35,7 @@ pub fn plan(desired: &Desired, observed: &Observed, config: &str) -> Plan {
         format: FORMAT,
         writer: concat!("nanna-cache ", env!("CARGO_PKG_VERSION")).to_owned(),
         project: desired.config.project.clone(),
+        file: file(desired),
         config: config.to_owned(),
         now: observed.now,
         counts: Counts {
@@ -56,6 +59,13 @@ pub fn plan(desired: &Desired, observed: &Observed, config: &str) -> Plan {
         refusals: all.refusals,
         advice: all.advice,
     }
+}
+
+/// The name of `cache.yaml`; no plan depends on where a checkout lies.
+fn file(desired: &Desired) -> String {
+    let name = Utf8Path::new(&desired.config.places.file);
+    let bare = name.file_name().filter(|_| name.is_absolute());
+    bare.unwrap_or(name.as_str()).to_owned()
 }
 
 /// What the looks took, in the order of the file.

@@ -25,6 +25,9 @@ pub struct Plan {
     pub writer: String,
     /// The project.
     pub project: String,
+    /// Name of the file that declares it, as messages say it: a relative path, or a bare name.
+    #[serde(default = "usual_file")]
+    pub file: String,
     /// SHA-256 of `cache.yaml`, in hex.
     pub config: String,
     /// The time it was planned for.
@@ -55,6 +58,11 @@ pub struct Plan {
     pub refusals: Vec<Refusal>,
     /// What a person must do.
     pub advice: Vec<Advice>,
+}
+
+/// What plans of before the name was written down were made from.
+fn usual_file() -> String {
+    "cache.yaml".to_owned()
 }
 
 /// Numbers for the heading.

@@ -26,6 +26,7 @@ pub fn text(explanation: &Explanation, layout: Layout) -> String {
         layout,
         text: String::new(),
         now: explanation.now,
+        file: safe(&explanation.file),
     };
     page.heading(explanation);
     for cache in &explanation.caches {
@@ -38,17 +39,19 @@ struct Page {
     layout: Layout,
     text: String,
     now: Time,
-}
-
-/// `rule (cache.yaml:31)`.
-fn reason(because: &Because) -> String {
-    let place = because
-        .line
-        .map_or_else(String::new, |line| format!(" (cache.yaml:{line})"));
-    format!("{}{place}", safe(&because.rule))
+    /// The name of `cache.yaml`.
+    file: String,
 }
 
 impl Page {
+    /// `rule (cache.yaml:31)`.
+    fn reason(&self, because: &Because) -> String {
+        let place = because
+            .line
+            .map_or_else(String::new, |line| format!(" ({}:{line})", self.file));
+        format!("{}{place}", safe(&because.rule))
+    }
+
     fn put(&mut self, head: &str, text: &str) {
         let indent = super::layout::width(head);
         for (at, line) in wrap(text, self.layout.width().saturating_sub(indent))
@@ -95,7 +98,7 @@ impl Page {
         let mut text = format!(
             "{}: {}; priority {}, retention {}",
             safe(class.class.as_str()),
-            reason(&class.because),
+            self.reason(&class.because),
             class.priority,
             duration(class.retention)
         );
@@ -111,7 +114,7 @@ impl Page {
             let text = format!(
                 "in the closure of {}: {}",
                 safe(&wanted.what),
-                reason(&wanted.because)
+                self.reason(&wanted.because)
             );
             self.put("  wanted    ", &text);
         }
@@ -132,7 +135,7 @@ impl Page {
 
     fn cache(&mut self, cache: &CacheVerdict) {
         self.text.push('\n');
-        let (word, why) = verdict(&cache.verdict, self.now);
+        let (word, why) = self.verdict(&cache.verdict);
         self.title(&format!("{}: {word}", safe(cache.cache.as_str())));
         if !why.is_empty() {
             self.put("  because   ", &why);
@@ -198,29 +201,29 @@ impl Page {
             self.until(root.until)
         )
     }
-}
 
-/// A verdict in a word, and why.
-fn verdict(verdict: &Verdict, now: Time) -> (&'static str, String) {
-    match verdict {
-        Verdict::Pushed { because } => ("pushed", reason(because)),
-        Verdict::Kept { why } => ("kept", safe(why)),
-        Verdict::AfterBuild {
-            installable,
-            because,
-        } => (
-            "pushed once it is built",
-            format!("{} makes it: {}", safe(installable), reason(because)),
-        ),
-        Verdict::NotWanted => ("not pushed", "nothing asks for it".to_owned()),
-        Verdict::HeldBack { reason, needs } => {
-            let why = needs.as_ref().map_or_else(
-                || held_words(reason),
-                |needs| format!("it needs {}, which is kept back", safe(&needs.to_string())),
-            );
-            ("kept back", why)
+    /// A verdict in a word, and why.
+    fn verdict(&self, verdict: &Verdict) -> (&'static str, String) {
+        match verdict {
+            Verdict::Pushed { because } => ("pushed", self.reason(because)),
+            Verdict::Kept { why } => ("kept", safe(why)),
+            Verdict::AfterBuild {
+                installable,
+                because,
+            } => (
+                "pushed once it is built",
+                format!("{} makes it: {}", safe(installable), self.reason(because)),
+            ),
+            Verdict::NotWanted => ("not pushed", "nothing asks for it".to_owned()),
+            Verdict::HeldBack { reason, needs } => {
+                let why = needs.as_ref().map_or_else(
+                    || held_words(reason),
+                    |needs| format!("it needs {}, which is kept back", safe(&needs.to_string())),
+                );
+                ("kept back", why)
+            }
+            Verdict::Deleted { reason } => ("deleted", drop_reason(reason, self.now)),
+            Verdict::Undecided { why } => ("left alone", safe(&why.0)),
         }
-        Verdict::Deleted { reason } => ("deleted", drop_reason(reason, now)),
-        Verdict::Undecided { why } => ("left alone", safe(&why.0)),
     }
 }

@@ -263,7 +263,7 @@ impl PlanView {
 fn heading(plan: &Plan) -> Vec<String> {
     vec![
         safe(&plan.project),
-        "cache.yaml".to_owned(),
+        safe(&plan.file),
         units::things(plan.counts.caches, "cache"),
         units::plural(plan.counts.classes, "artifact class", "artifact classes"),
     ]

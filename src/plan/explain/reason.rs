@@ -48,6 +48,7 @@ pub fn explain(
     wanted_by.dedup();
     Explanation {
         format: FORMAT,
+        file: plan.file.clone(),
         now: observed.now,
         path: path.clone(),
         nar_size: size,

@@ -21,7 +21,7 @@ impl Target<'_> {
                 effect: if self.wanted.unseen {
                     format!("it is not pushed, and no retention ends in {}", self.name)
                 } else {
-                    "it is not pushed".to_owned()
+                    "it is not pushed, and what came of it earlier is not renewed".to_owned()
                 },
             });
         }

@@ -35,7 +35,7 @@ pub(super) fn line(plan: &Plan, step: &Step, detail: Detail) -> Line {
         remark: String::new(),
         count: String::new(),
         bytes: String::new(),
-        place: place(&step.because),
+        place: place(plan, &step.because),
         note: String::new(),
         fine_print: fine_print(plan, step),
         diff: Vec::new(),

@@ -28,10 +28,10 @@ pub struct Notice {
 }
 
 /// `cache.yaml:31`, or nothing.
-pub(super) fn place(because: &Because) -> String {
+pub(super) fn place(plan: &Plan, because: &Because) -> String {
     because
         .line
-        .map_or_else(String::new, |line| format!("cache.yaml:{line}"))
+        .map_or_else(String::new, |line| safe(&format!("{}:{line}", plan.file)))
 }
 
 /// `.#a`, or `3 outputs: .#a, .#b and .#c`.
@@ -58,7 +58,7 @@ pub(super) fn all(plan: &Plan, options: Options, steps: &[&Step]) -> Vec<Notice>
             text: safe(&error.why.0),
             help: safe(&error.effect),
             lines: Vec::new(),
-            place: place(&error.because),
+            place: place(plan, &error.because),
         });
     }
     for refusal in &plan.refusals {
@@ -107,7 +107,7 @@ pub(super) fn all(plan: &Plan, options: Options, steps: &[&Step]) -> Vec<Notice>
             text: safe(&advice.text),
             help: String::new(),
             lines: advice.lines.iter().map(|line| safe(line)).collect(),
-            place: place(&advice.because),
+            place: place(plan, &advice.because),
         });
     }
     notices
