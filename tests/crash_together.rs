@@ -9,6 +9,7 @@
 mod crash_support;
 mod support;
 
+use std::fs::File;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
@@ -271,6 +272,13 @@ fn two_pushes_at_once_both_succeed() {
     site.assert_converged();
 }
 
+/// Whether somebody keeps the lock under which records are listed. It is kept for moments; who is stopped
+/// just then is in the way of every look, which says so after 30 s: not what is tested here.
+fn holds_lock_of_records(site: &Site) -> bool {
+    let lock = File::open(site.cache().join("nanna-cache/v1/lock"));
+    lock.is_ok_and(|lock| lock.try_lock_shared().is_err())
+}
+
 #[test]
 fn a_second_prune_is_busy_or_waits() {
     let Some(site) = Site::new(24) else { return };
@@ -283,7 +291,7 @@ fn a_second_prune_is_busy_or_waits() {
             Running::start(&mut site.command(["prune", "--apply", "--allow", "share=100%"]));
         running.until(|| objects_of_prune(&site) > 0);
         running.signal("STOP");
-        if objects_of_prune(&site) > 0 && running.runs() {
+        if objects_of_prune(&site) > 0 && running.runs() && !holds_lock_of_records(&site) {
             first = Some(running);
             break;
         }
