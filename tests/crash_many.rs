@@ -1,7 +1,7 @@
 //! Many at once on one folder: pushers, prunes and a plain `nix copy`, some of them killed, some
 //! stopped for longer than they trust their own records, and somebody who reads all the while.
 //!
-//! `NANNA_ROUNDS` says how many rounds (200 are a night's work), `NANNA_SEED` which.
+//! `NANNA_ROUNDS` says how many rounds (200 take ten minutes), `NANNA_SEED` which.
 #![allow(
     missing_docs,
     clippy::unwrap_used,
