@@ -14,7 +14,8 @@ use nanna_cache::plan::place::Place;
 use nanna_cache::provider::binary_cache::bucket::{BucketStore, Patience};
 use nanna_cache::provider::binary_cache::folder::FolderStore;
 use nanna_cache::sys::host::Host;
-use stores::{ACCESS_KEY, AZURITE_KEY, SECRET_KEY, SERVICE_ACCOUNT, Server};
+use stores::garage::Cluster;
+use stores::{AZURITE_KEY, SERVICE_ACCOUNT, Server};
 use suite::{Able, suite};
 
 const SOON: Patience = Patience {
@@ -25,9 +26,10 @@ const SOON: Patience = Patience {
 
 fn open(server: &Server, prefix: &str) -> BucketStore {
     let bucket = server.bucket(prefix);
+    let (key, secret) = server.credentials();
     let host = Host::made_up([
-        ("AWS_ACCESS_KEY_ID", ACCESS_KEY),
-        ("AWS_SECRET_ACCESS_KEY", SECRET_KEY),
+        ("AWS_ACCESS_KEY_ID", key),
+        ("AWS_SECRET_ACCESS_KEY", secret),
         ("AZURE_STORAGE_KEY", AZURITE_KEY),
         ("GOOGLE_SERVICE_ACCOUNT_KEY", SERVICE_ACCOUNT),
     ]);
@@ -82,6 +84,18 @@ fn rclone_which_ignores_conditions() {
         ..Able::default()
     };
     over(Server::rclone(), able);
+}
+
+#[test]
+fn a_cluster_which_ignores_conditions() {
+    let Some((_cluster, server)) = Cluster::new() else {
+        return;
+    };
+    let able = Able {
+        conditions: false,
+        ..Able::default()
+    };
+    over(Some(server), able);
 }
 
 #[test]

@@ -11,14 +11,14 @@
 use std::collections::BTreeSet;
 use std::path::Path;
 
-use nanna_cache::config::model::{Bucket, Storage};
+use nanna_cache::config::model::Storage;
 use nanna_cache::provider::binary_cache::bucket::BucketStore;
 use nanna_cache::provider::binary_cache::{Area, CacheStore as _, CacheView as _, LARGEST_RECORD};
 use nanna_cache::sys::host::Host;
 
 use crate::e2e_world::World;
 use crate::stores::proxy::Proxy;
-use crate::stores::{ACCESS_KEY, AZURITE, AZURITE_KEY, SECRET_KEY, SERVICE_ACCOUNT, Server};
+use crate::stores::{AZURITE, AZURITE_KEY, SECRET_KEY, SERVICE_ACCOUNT, Server};
 use crate::support::bed::Output;
 use crate::support::checker::Checker;
 use crate::support::planted::Planted;
@@ -48,8 +48,9 @@ impl Shop {
         let nix = RealNix::old()?;
         let population = nix.populate(count);
         let mut world = World::new(nix);
-        world.bed.set("AWS_ACCESS_KEY_ID", ACCESS_KEY);
-        world.bed.set("AWS_SECRET_ACCESS_KEY", SECRET_KEY);
+        let (key, secret) = server.credentials();
+        world.bed.set("AWS_ACCESS_KEY_ID", key);
+        world.bed.set("AWS_SECRET_ACCESS_KEY", secret);
         world.bed.set("AWS_EC2_METADATA_DISABLED", "true");
         match server.storage() {
             Storage::S3 => {}
@@ -119,19 +120,16 @@ push: {{ paths: [{top}] }}
         self.world.run(line)
     }
 
-    fn open(bucket: &Bucket) -> BucketStore {
+    /// The bucket itself, past the proxy.
+    pub fn bucket(&self) -> BucketStore {
+        let (key, secret) = self.server.credentials();
         let host = Host::made_up([
-            ("AWS_ACCESS_KEY_ID", ACCESS_KEY),
-            ("AWS_SECRET_ACCESS_KEY", SECRET_KEY),
+            ("AWS_ACCESS_KEY_ID", key),
+            ("AWS_SECRET_ACCESS_KEY", secret),
             ("AZURE_STORAGE_KEY", AZURITE_KEY),
             ("GOOGLE_SERVICE_ACCOUNT_KEY", SERVICE_ACCOUNT),
         ]);
-        BucketStore::open(bucket, String::new(), &host).unwrap()
-    }
-
-    /// The bucket itself, past the proxy.
-    pub fn bucket(&self) -> BucketStore {
-        Self::open(&self.server.bucket(""))
+        BucketStore::open(&self.server.bucket(""), String::new(), &host).unwrap()
     }
 
     /// The keys of all objects but that of the conditions.

@@ -10,6 +10,7 @@
     reason = "only tests use it, each a part of it"
 )]
 
+pub mod garage;
 pub mod gcs;
 pub mod proxy;
 
@@ -40,6 +41,8 @@ pub struct Server {
     pub port: u16,
     pub dir: tempfile::TempDir,
     storage: Storage,
+    /// Key and secret of one who may write.
+    credentials: (&'static str, &'static str),
     /// Files that it leaves behind outside of its folder.
     leaves: Vec<PathBuf>,
 }
@@ -130,6 +133,7 @@ impl Server {
             port,
             dir,
             storage,
+            credentials: (ACCESS_KEY, SECRET_KEY),
             leaves: Vec::new(),
         };
         let begun = Instant::now();
@@ -153,6 +157,11 @@ impl Server {
         self.storage
     }
 
+    /// Key and secret of one who may write, for S3.
+    pub fn credentials(&self) -> (&'static str, &'static str) {
+        self.credentials
+    }
+
     /// Our own server of Google Cloud Storage's interface, in this process.
     pub fn gcs() -> Self {
         Self {
@@ -160,6 +169,7 @@ impl Server {
             port: gcs::start(),
             dir: tempfile::tempdir().unwrap(),
             storage: Storage::Gcs,
+            credentials: (ACCESS_KEY, SECRET_KEY),
             leaves: Vec::new(),
         }
     }
