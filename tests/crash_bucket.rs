@@ -30,6 +30,9 @@ const PRUNES: usize = 2;
 /// How long they trust their own records; a standstill is longer.
 const TRUST: Duration = Duration::from_secs(2);
 
+/// Pushes that take longer wait for somebody who is dead.
+const STUCK: Duration = Duration::from_secs(20);
+
 struct Dice(u64);
 
 impl Dice {
@@ -126,6 +129,8 @@ struct Tally {
     lapsed: u64,
     /// Prunes that waited for another.
     busy: u64,
+    /// Times that pushes had to wait until a prune that was killed counts as gone.
+    waited: u64,
 }
 
 /// Sends a signal to a child that runs.
@@ -175,11 +180,26 @@ fn players(shop: &Shop, dice: &mut Dice, skew: &Path) -> Vec<Player> {
     players
 }
 
+impl Player {
+    /// Whether it is a push that nothing will happen to any more.
+    fn only_pushes(&self) -> bool {
+        self.top.is_some() && !self.is_paused && self.fate == Fate::Lives
+    }
+}
+
 /// Lets everybody come to an end; the tops of those pushes that said that all is there.
-fn play(mut players: Vec<Player>, tally: &mut Tally) -> Vec<String> {
+fn play(shop: &Shop, mut players: Vec<Player>, tally: &mut Tally) -> Vec<String> {
     let mut tops = Vec::new();
+    let mut begun = Instant::now();
     while players.iter().any(|player| player.child.is_some()) {
         std::thread::sleep(Duration::from_millis(3));
+        let mut at_work = players.iter().filter(|player| player.child.is_some());
+        if begun.elapsed() > STUCK && at_work.all(Player::only_pushes) {
+            // They wait for a prune that was killed: half an hour, which nobody needs to watch.
+            shop.proxy.age();
+            tally.waited += 1;
+            begun = Instant::now();
+        }
         for player in &mut players {
             let Some(child) = player.child.as_mut() else {
                 continue;
@@ -259,7 +279,7 @@ fn pushers_and_prunes_beside_one_another() {
             // All that is there has been there for long; one path is pushed again and so lives on.
             shop.proxy.age();
             let _ = shop.run(&format!("push --apply --path {live}")).success();
-            let mut tops = play(players(&shop, &mut dice, &skew), &mut tally);
+            let mut tops = play(&shop, players(&shop, &mut dice, &skew), &mut tally);
             tops.push(live.clone());
             shop.assert_whole_with(&tops);
             println!("round {round}: {} tops", tops.len());

@@ -138,10 +138,18 @@ fn a_directory_travels_byte_for_byte_without_nix() {
         shared.sender.write("models/tiny/config.json", "{}");
         let plan = run(&shared.sender, "reconcile --detailed-exitcode").fails(2);
         assert!(plan.stdout.contains("2 paths"), "{plan}");
+        let before = run(&shared.sender, "status").success();
+        assert!(before.stdout.contains("not there yet"), "{before}");
+        assert!(before.stdout.contains("to push"), "{before}");
         let applied = run(&shared.sender, "reconcile --apply").success();
         assert!(!applied.stderr.contains("4 of 2"), "{applied}");
         let _ = run(&shared.sender, "reconcile --detailed-exitcode").success();
         assert_eq!(cached(&shared.cache()).len(), 2);
+        let after = run(&shared.sender, "status").success();
+        assert!(after.stdout.contains("dev has 1 of 1 (100%)"), "{after}");
+        assert!(after.stdout.contains("2 paths"), "{after}");
+        assert!(after.stdout.contains("Nothing is pending."), "{after}");
+        let _ = run(&shared.sender, "status --watch").fails(64);
         Checker::new().deep().assert_whole(&shared.cache());
 
         shared.introduce();

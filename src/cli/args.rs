@@ -9,6 +9,7 @@ use clap_complete::Shell;
 
 pub use reconcile::{Adopt, Event, Format, Limit, Phase, PlanArgs, Push, Reconcile, ScopeName};
 
+use crate::config::units::Span;
 use crate::render::style;
 
 /// Looks of the help text.
@@ -138,6 +139,11 @@ pub enum Command {
         after_help = "Examples:\n  nanna-cache explain /nix/store/…-openssl-3.4.1\n  nanna-cache explain ./result --format json"
     )]
     Explain(Explain),
+    /// Say on one screen how things stand: caches, what is wanted and where it is, what is pending
+    #[command(
+        after_help = "Examples:\n  nanna-cache status\n  nanna-cache status --watch 1m\n  nanna-cache status --format json | jq .coverage"
+    )]
+    Status(Status),
     /// Remember what is in the Nix store now, for `push --since-mark`
     #[command(
         after_help = "Examples:\n  nanna-cache mark job          at the start of a CI job\n  nix build .#everything\n  nanna-cache push --apply --since-mark job"
@@ -215,6 +221,23 @@ pub struct Explain {
     /// Only these caches
     #[arg(long, value_name = "NAME", value_delimiter = ',')]
     pub cache: Vec<String>,
+    /// Another Nix store than that of this machine
+    #[arg(long, value_name = "STORE")]
+    pub store: Option<String>,
+}
+
+/// `status`.
+#[derive(Debug, Args)]
+pub struct Status {
+    /// How to print it
+    #[arg(long, value_name = "FORMAT", default_value = "text")]
+    pub format: AnswerFormat,
+    /// Look again and again, this long after each look; on a terminal
+    #[arg(long, value_name = "DURATION", num_args = 0..=1, default_missing_value = "1m", value_parser = reconcile::span)]
+    pub watch: Option<Span>,
+    /// Ask again what is remembered of caches and upstreams
+    #[arg(long)]
+    pub refresh: bool,
     /// Another Nix store than that of this machine
     #[arg(long, value_name = "STORE")]
     pub store: Option<String>,

@@ -22,6 +22,7 @@ pub mod reconcile;
 mod schema;
 mod signals;
 mod start;
+mod status;
 mod validate;
 
 pub use start::main;

@@ -1,4 +1,6 @@
-//! What the facts mean: diagnoses, measures, findings of verification.
+//! What the facts mean: how things stand, diagnoses, measures, findings of verification.
 //!
 //! Pure, like `plan`: facts go in, judgements come out. Nothing here looks at the world, and nothing
 //! here mends it: what can be mended becomes a plan.
+
+pub mod status;

@@ -5,7 +5,7 @@ use super::layout::{safe, wrap};
 use super::style::Role;
 use super::text::Layout;
 use super::units::{duration, list, size, things, to_come};
-use super::view::{drop_reason, held_words};
+use super::view::{bare, drop_reason, held_words};
 use crate::plan::explain::{CacheVerdict, Explanation, Need, RootReach, Verdict};
 use crate::plan::step::Because;
 use crate::plan::time::Time;
@@ -26,7 +26,7 @@ pub fn text(explanation: &Explanation, layout: Layout) -> String {
         layout,
         text: String::new(),
         now: explanation.now,
-        file: safe(&explanation.file),
+        file: safe(bare(&explanation.file)),
     };
     page.heading(explanation);
     for cache in &explanation.caches {

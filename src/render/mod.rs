@@ -11,6 +11,7 @@ pub mod markdown;
 pub mod problems;
 pub mod progress;
 pub mod report;
+pub mod status;
 pub mod style;
 pub mod text;
 pub mod units;

@@ -291,7 +291,7 @@ impl FromStr for Limit {
     }
 }
 
-fn span(text: &str) -> Result<Span, String> {
+pub(super) fn span(text: &str) -> Result<Span, String> {
     text.parse::<Span>()
         .map_err(|error| format!("it {error}: write 30s, 10m or 2h"))
 }

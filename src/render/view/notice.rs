@@ -27,11 +27,16 @@ pub struct Notice {
     pub place: String,
 }
 
-/// `cache.yaml:31`, or nothing.
+/// `cache.yaml:31`, or nothing; the heading says in which folder.
 pub(super) fn place(plan: &Plan, because: &Because) -> String {
-    because
-        .line
-        .map_or_else(String::new, |line| safe(&format!("{}:{line}", plan.file)))
+    because.line.map_or_else(String::new, |line| {
+        safe(&format!("{}:{line}", bare(&plan.file)))
+    })
+}
+
+/// The name of a file without its folder: a column of places has little room.
+pub(in crate::render) fn bare(file: &str) -> &str {
+    file.rsplit('/').next().unwrap_or(file)
 }
 
 /// `.#a`, or `3 outputs: .#a, .#b and .#c`.

@@ -7,7 +7,7 @@ use crate::plan::summary::Summary;
 use crate::render::units::{count, list, plural, size, things};
 
 /// What the steps would do, one part for each kind.
-pub(super) fn parts(sum: &Summary) -> Vec<String> {
+pub(in crate::render) fn parts(sum: &Summary) -> Vec<String> {
     let mut parts = Vec::new();
     let mut add = |number: u64, text: String| {
         if number > 0 {
