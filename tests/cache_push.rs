@@ -297,6 +297,32 @@ fn what_others_wrote_in_their_way_is_not_written_again() {
 }
 
 #[test]
+fn a_content_address_is_published_if_the_path_follows_from_it() {
+    let mut world = world(2);
+    let store = world.create();
+    let dir = StoreDir::default();
+    let item = world.batch.items[0].clone();
+    let ca = Some(ContentAddress::of_nar(item.nar_hash));
+    let named = path_of_directory(item.nar_hash, "thing", &dir).unwrap();
+    // One whose path follows from its content, and one that only says so: Nix would refuse to read that.
+    for path in [named.clone(), path(77)] {
+        let mut item = item.clone();
+        (item.path, item.references, item.ca) = (path, Vec::new(), ca);
+        world.batch.closure.push(item.path.hash());
+        world.batch.items.push(item);
+    }
+    let done = world.push(&store).unwrap();
+    assert_eq!(done.failed, []);
+    let said = |path: &StorePath| {
+        let file = world.cache().join(format!("{}.narinfo", path.hash()));
+        let text = std::fs::read_to_string(file).unwrap();
+        NarInfo::parse(&text, &dir).unwrap().ca
+    };
+    assert_eq!(said(&named), ca);
+    assert_eq!(said(&path(77)), None);
+}
+
+#[test]
 fn a_folder_that_is_absent_or_goes_away() {
     let world = world(5);
     let store = world.store();

@@ -5,9 +5,10 @@ mod cache_support;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use cache_support::{batched, check, class, look, path, world};
+use nanna_cache::config::units::Span;
 use nanna_cache::nix::store_path::HashPart;
 use nanna_cache::provider::binary_cache::CacheStore;
 use nanna_cache::provider::binary_cache::folder::FolderStore;
@@ -94,6 +95,36 @@ fn a_push_waits_for_a_prune_of_its_nars_and_makes_them_again() {
         assert!(task.join().unwrap().failed.is_empty());
     });
     assert_eq!(check(&world.cache()).len(), 4);
+}
+
+#[test]
+fn a_nar_that_grew_old_in_a_wait_is_young_when_it_is_named() {
+    let mut world = world(4);
+    let store = world.create();
+    let _ = world.push(&store).unwrap();
+    let key = look(&store).nars.key(1);
+    std::fs::remove_dir_all(world.cache()).unwrap();
+    let store = world.create();
+    let other = world.store();
+    other
+        .put_record(PRUNE, prune_of("nars", &[], &key))
+        .unwrap();
+    // After a second a NAR may be so old that a prune which began meanwhile takes it for left over.
+    world.batch.grace = Span(2);
+    let let_go = std::thread::scope(|scope| {
+        let task = scope.spawn(|| batched(&store, &world.batch).unwrap());
+        std::thread::sleep(Duration::from_millis(1600));
+        assert!(!task.is_finished());
+        let now = SystemTime::now();
+        drop(other);
+        assert!(task.join().unwrap().failed.is_empty());
+        now
+    });
+    for nar in std::fs::read_dir(world.cache().join("nar")).unwrap() {
+        let nar = nar.unwrap();
+        let written = nar.metadata().unwrap().modified().unwrap();
+        assert!(written >= let_go, "{nar:?}: {written:?}, {let_go:?}");
+    }
 }
 
 #[test]

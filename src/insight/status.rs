@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::config::model::{CacheName, ClassName};
 use crate::nix::closure::RowSet;
-use crate::nix::store_path::HashPart;
+use crate::nix::store_path::{HashPart, StorePath};
 use crate::plan::desired::{Desired, Top, TopSource, name_of_directory};
 use crate::plan::observed::{CacheContent, Observation, Observed};
 use crate::plan::paths::Row;
@@ -244,7 +244,7 @@ impl One<'_> {
             TopSource::Path(given) | TopSource::PathsFrom(given) => {
                 let seen = self.observed.given.get(given);
                 let found = seen.and_then(Observation::present);
-                self.paths(seen, found.into_iter().flatten().map(|path| path.hash()))
+                self.paths(seen, found.into_iter().flatten().map(StorePath::hash))
             }
         }
     }
@@ -277,7 +277,7 @@ impl One<'_> {
         {
             return Presence::Upstream;
         }
-        self.paths(seen, facts.outputs.values().map(|path| path.hash()))
+        self.paths(seen, facts.outputs.values().map(StorePath::hash))
     }
 
     /// The worst of some paths; `seen` says what it means if there are none.

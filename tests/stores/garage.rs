@@ -46,7 +46,7 @@ impl Cluster {
             nodes: Vec::new(),
         };
         let ports: Vec<[u16; 3]> = (0..3).map(|_| [port(), port(), port()]).collect();
-        for (node, ports) in ports.iter().enumerate() {
+        for (node, ports) in ports.iter().copied().enumerate() {
             cluster.write_settings(node, ports);
             cluster.nodes.push(None);
             cluster.start(node);
@@ -85,7 +85,7 @@ impl Cluster {
         self.dir.path().join(format!("{node}.toml"))
     }
 
-    fn write_settings(&self, node: usize, [s3, rpc, admin]: &[u16; 3]) {
+    fn write_settings(&self, node: usize, [s3, rpc, admin]: [u16; 3]) {
         let at = self.dir.path().join(node.to_string());
         let at = at.display();
         let secret = "5c".repeat(32);
