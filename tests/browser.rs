@@ -1,0 +1,124 @@
+//! Our pages in a real browser: nothing fails, nothing comes from elsewhere, and everybody can read them.
+//!
+//! `bash tests/setup/browser.sh` installs what it needs; `NANNA_PICTURES=FOLDER` keeps the pictures.
+#![allow(missing_docs, clippy::unwrap_used, reason = "a test")]
+
+mod support;
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use nanna_cache::render::html::{Card, CardState, Chart, Kind, Page, Section, Series, Table, page};
+
+/// The folder of the browser's driver; `None`, said loudly: it is not installed.
+fn driver() -> Option<PathBuf> {
+    let folder = support::target().join("tools/browser");
+    if folder.join("pins").exists() {
+        return Some(folder);
+    }
+    let why = "no browser; `bash tests/setup/browser.sh` installs what drives one";
+    let required = std::env::var_os("NANNA_REQUIRE_BROWSER").is_some_and(|value| value == "1");
+    assert!(!required, "NANNA_REQUIRE_BROWSER=1, but: {why}");
+    support::skip_always(why);
+    None
+}
+
+/// Opens a page light, dark and on paper; fails on whatever the browser or axe complain of.
+fn check(html: &str, name: &str) {
+    let Some(folder) = driver() else { return };
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("page.html");
+    std::fs::write(&file, html).unwrap();
+    let pictures = std::env::var_os("NANNA_PICTURES");
+    let pictures = pictures.map_or_else(|| dir.path().to_owned(), PathBuf::from);
+    let said = Command::new("node")
+        .arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/browser/check.cjs"))
+        .args([&folder, &file, &pictures.join(name)])
+        .output()
+        .unwrap();
+    assert!(
+        said.status.success(),
+        "{}{}",
+        String::from_utf8_lossy(&said.stdout),
+        String::from_utf8_lossy(&said.stderr)
+    );
+    for look in ["light.png", "dark.png", "print.pdf"] {
+        let size = std::fs::metadata(pictures.join(format!("{name}-{look}")))
+            .unwrap()
+            .len();
+        assert!(size > 10_000, "{look} is empty: {size} bytes");
+    }
+}
+
+#[test]
+fn a_page_with_every_part_is_fine_for_everybody() {
+    let runs: Vec<String> = (1..=24).map(|run| format!("run {run}")).collect();
+    let values = |seed: u32, top: f64| -> Vec<Option<f64>> {
+        let value = |at: u32| top * f64::from((at * seed * 7919 + 13) % 100) / 100.0;
+        (0..24).map(|at| (at != 7).then(|| value(at))).collect()
+    };
+    let series = |name: &str, seed, top| Series {
+        name: name.to_owned(),
+        values: values(seed, top),
+    };
+    let table = Table {
+        head: ["run", "paths", "bytes"].map(str::to_owned).to_vec(),
+        rows: runs
+            .iter()
+            .map(|run| vec![run.clone(), "1,204".to_owned(), "9.8 GiB".to_owned()])
+            .collect(),
+    };
+    let card = |label: &str, value: &str, state| Card {
+        label: label.to_owned(),
+        value: value.to_owned(),
+        note: "target 85 %".to_owned(),
+        state,
+    };
+    let html = page(&Page {
+        title: "nanna-coder: what its caches give".to_owned(),
+        subtitle: "24 runs of three machines, 16 to 23 November 2026".to_owned(),
+        cards: vec![
+            card("Hit rate, paths", "91 %", CardState::Met),
+            card("Build time saved", "62 %", CardState::Missed),
+            card("Storage", "31 of 50 GB", CardState::Plain),
+        ],
+        sections: vec![
+            Section {
+                id: "hits".to_owned(),
+                title: "Hit rate".to_owned(),
+                text: "Of the paths that a run needed, those that a cache had.".to_owned(),
+                chart: Some(Chart {
+                    kind: Kind::Lines,
+                    points: runs.clone(),
+                    series: vec![
+                        series("nanna-coder", 3, 1.0),
+                        series("actions", 5, 0.9),
+                        series("dev", 11, 0.7),
+                    ],
+                    target: Some((0.85, "target 85 %".to_owned())),
+                    unit: |value| format!("{:.0} %", value * 100.0),
+                }),
+                table: table.clone(),
+            },
+            Section {
+                id: "size".to_owned(),
+                title: "Size by class".to_owned(),
+                text: "Bytes of NAR files.".to_owned(),
+                chart: Some(Chart {
+                    kind: Kind::Stacks,
+                    points: runs,
+                    series: vec![
+                        series("rust-dependencies", 3, 20.0),
+                        series("test-containers", 7, 12.0),
+                        series("system-packages", 9, 8.0),
+                    ],
+                    target: Some((50.0, "max-size 50 GB".to_owned())),
+                    unit: |value| format!("{value:.0} GB"),
+                }),
+                table,
+            },
+        ],
+        footer: "Made by nanna-cache.".to_owned(),
+    });
+    check(&html, "page");
+}
