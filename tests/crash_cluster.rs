@@ -20,7 +20,7 @@ fn visible(shop: &Shop) -> usize {
     let mut count = 0;
     shop.bucket()
         .list(Area::Top, &mut |one| {
-            count += usize::from(one.key.ends_with(".narinfo"))
+            count += usize::from(one.key.ends_with(".narinfo"));
         })
         .unwrap();
     count
