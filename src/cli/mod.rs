@@ -18,6 +18,7 @@ mod meant;
 mod output;
 mod phases;
 mod progress;
+mod publish;
 pub mod reconcile;
 mod schema;
 mod signals;

@@ -13,6 +13,7 @@ use super::consent;
 use super::error::Failure;
 use super::output::Output;
 use super::progress::Display;
+use super::publish::Job;
 use super::signals;
 use crate::engine::machine::sentence;
 use crate::exit::Exit;
@@ -64,6 +65,8 @@ pub(super) fn run(
     observe: impl FnOnce(Option<Time>) -> Result<Observed, Failure>,
     apply: impl FnOnce(ApprovedPlan, Observed, Arc<Progress>) -> Result<Report, Failure>,
 ) -> Result<Exit, Failure> {
+    let job = || Job::new(request.host, request.output, &request.desired.site.base);
+    let job = request.args.publish.map(|_| job()).transpose()?;
     let saved = saved(request)?;
     let observed = observe(saved.as_ref().map(|saved| saved.now))?;
     let mut plan = crate::plan::make::plan(request.desired, &observed, request.digest);
@@ -85,11 +88,19 @@ pub(super) fn run(
         save(request, path, &plan)?;
     }
     if request.args.apply {
-        carry_out(request, plan, observed, apply)
+        carry_out(request, job.as_ref(), plan, observed, apply)
     } else {
-        request
-            .output
-            .result(&drawn(request, whole.as_ref(), &plan, false))?;
+        request.output.result(&drawn(
+            request,
+            request.args.format,
+            whole.as_ref(),
+            &plan,
+            false,
+        ))?;
+        if let Some(job) = &job {
+            let text = drawn(request, Format::Markdown, whole.as_ref(), &plan, false);
+            job.plan(&plan, &text);
+        }
         Ok(exit_of_plan(request.args, &plan))
     }
 }
@@ -105,6 +116,7 @@ fn shared_refusals(plan: &Plan) -> Vec<Refusal> {
 
 fn carry_out(
     request: &Request<'_>,
+    job: Option<&Job<'_>>,
     plan: Plan,
     observed: Observed,
     apply: impl FnOnce(ApprovedPlan, Observed, Arc<Progress>) -> Result<Report, Failure>,
@@ -115,7 +127,17 @@ fn carry_out(
     let has_work = !plan.steps.is_empty();
     let unreached = unreached(request.desired, &observed, &request.selection);
     if request.args.format != Format::Json || is_refused || !has_work {
-        output.result(&drawn(request, None, &plan, has_work))?;
+        output.result(&drawn(request, request.args.format, None, &plan, has_work))?;
+    }
+    if let Some(job) = job {
+        let text = drawn(
+            request,
+            Format::Markdown,
+            None,
+            &plan,
+            has_work && !is_refused,
+        );
+        job.plan(&plan, &text);
     }
     if is_refused {
         return Ok(exit_of_plan(request.args, &plan));
@@ -155,6 +177,9 @@ fn carry_out(
     done.unreached = unreached;
     done.interrupted = done.interrupted.or_else(|| watch.caught());
     output.result(&reported(request.args.format, &done, output))?;
+    if let Some(job) = job {
+        job.report(&reported(Format::Markdown, &done, output));
+    }
     let unseen = done.second_look.as_ref();
     let unsure = is_unsure
         || done.remaining != Remaining::Converged
@@ -167,8 +192,14 @@ fn carry_out(
     Ok(exit_of_report(&done).worst(strict))
 }
 
-/// The plan in the form that was asked for. `whole` has the steps of both scopes, if `plan` has not.
-fn drawn(request: &Request<'_>, whole: Option<&Plan>, plan: &Plan, applying: bool) -> String {
+/// The plan in a form. `whole` has the steps of both scopes, if `plan` has not.
+fn drawn(
+    request: &Request<'_>,
+    format: Format,
+    whole: Option<&Plan>,
+    plan: &Plan,
+    applying: bool,
+) -> String {
     let args = request.args;
     let scope = match args.event {
         Some(Event::Main) => Some(Scope::Shared),
@@ -194,7 +225,7 @@ fn drawn(request: &Request<'_>, whole: Option<&Plan>, plan: &Plan, applying: boo
         )
         .with_home(request.host.home.as_str())
     };
-    match args.format {
+    match format {
         Format::Json => {
             let part = scope.map(|_| {
                 let selection = Selection {

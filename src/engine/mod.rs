@@ -18,6 +18,7 @@ pub mod machine;
 mod nearest;
 pub mod observe;
 mod prune;
+pub mod publish;
 mod push;
 mod secret;
 mod service;

@@ -10,10 +10,11 @@ use crate::nix::key::{PublicKey, SecretKey};
 use crate::plan::desired::Signing;
 use crate::plan::observed::{Observation, Why};
 use crate::plan::service::Service;
-use crate::provider::cachix::{API, Token, of_client_file};
+use crate::provider::cachix::{API, of_client_file};
 use crate::sys::command::Command;
 use crate::sys::file;
 use crate::sys::host::Host;
+use crate::sys::token::Token;
 use crate::transfer::progress::Progress;
 
 /// Largest file or output that is taken for a key, in bytes.

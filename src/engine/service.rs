@@ -22,9 +22,10 @@ use crate::plan::report::Outcome;
 use crate::plan::service::Service;
 use crate::plan::step::{Effect, Op, PathToPush, Step};
 use crate::provider::cachix::push::{Batch, Done, Item, bare_key, push};
-use crate::provider::cachix::{CachixError, Client, Token, Use};
+use crate::provider::cachix::{CachixError, Client, Use};
 use crate::provider::upstream;
 use crate::sys::http;
+use crate::sys::token::Token;
 use crate::transfer::progress::Progress;
 
 pub(super) use login::{login, logins};

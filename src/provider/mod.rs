@@ -3,6 +3,7 @@
 pub mod binary_cache;
 pub mod cachix;
 pub mod directory;
+pub mod github;
 pub mod nix_cli;
 pub mod nix_conf;
 pub mod nix_store;

@@ -5,6 +5,7 @@
 //! from outside is escaped before it is shown.
 
 pub mod explain;
+pub mod github;
 pub mod html;
 pub mod json;
 pub mod layout;

@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 
 use miette::{GraphicalReportHandler, GraphicalTheme};
 
+use super::github::{message, property};
 use super::json;
 use super::layout::safe;
 use super::text::Layout;
@@ -163,18 +164,6 @@ pub fn github(problems: &Problems) -> String {
         );
     }
     text
-}
-
-/// Escapes the message of a workflow command.
-fn message(text: &str) -> String {
-    text.replace('%', "%25")
-        .replace('\r', "%0D")
-        .replace('\n', "%0A")
-}
-
-/// Escapes a property of a workflow command.
-fn property(text: &str) -> String {
-    message(text).replace(':', "%3A").replace(',', "%2C")
 }
 
 #[cfg(test)]

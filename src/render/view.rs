@@ -16,7 +16,7 @@ pub use diff::DiffLine;
 pub(super) use held::words as held_words;
 pub(super) use line::drop_reason;
 pub use notice::Notice;
-pub(super) use notice::bare;
+pub use notice::bare;
 pub(super) use sum::parts as sum_parts;
 
 use crate::plan::address::Phase;

@@ -146,6 +146,23 @@ pub fn read_if_there(path: &Path, limit: u64) -> Result<Option<Vec<u8>>, FileErr
     }
 }
 
+/// Appends to a file, which is made if there is none; on the disk when it returns. One append: what others write there
+/// stays.
+///
+/// # Errors
+/// It cannot be opened or written.
+pub fn append(path: &Path, bytes: &[u8]) -> Result<(), FileError> {
+    let io = |source| FileError::io("append to", path, source);
+    let mut open = std::fs::OpenOptions::new()
+        .append(true)
+        .create(true)
+        .open(path)
+        .map_err(io)?;
+    open.write_all(bytes)
+        .and_then(|()| open.sync_all())
+        .map_err(io)
+}
+
 /// Reads the rest of an open file of at most `limit` bytes; `path` is for errors.
 ///
 /// # Errors

@@ -58,6 +58,22 @@ pub struct GitHub {
     pub commit: Option<String>,
     /// The run (`GITHUB_RUN_ID`), with its attempt where that is known.
     pub run: Option<String>,
+    /// The file for the job's summary (`GITHUB_STEP_SUMMARY`).
+    pub summary_file: Option<Utf8PathBuf>,
+    /// The file for outputs that later steps read (`GITHUB_OUTPUT`).
+    pub output_file: Option<Utf8PathBuf>,
+    /// What the job runs for, such as `pull_request` (`GITHUB_EVENT_NAME`).
+    pub event: Option<String>,
+    /// All that GitHub says of that, as JSON (`GITHUB_EVENT_PATH`).
+    pub event_file: Option<Utf8PathBuf>,
+    /// `owner/name` (`GITHUB_REPOSITORY`).
+    pub repository: Option<String>,
+    /// Where its interface for programs is (`GITHUB_API_URL`).
+    pub api: Option<String>,
+    /// The checkout (`GITHUB_WORKSPACE`).
+    pub workspace: Option<Utf8PathBuf>,
+    /// Where a person sees the run.
+    pub run_url: Option<String>,
 }
 
 /// The facts, captured once.
@@ -265,10 +281,26 @@ impl Host {
             let attempt = self.filled("GITHUB_RUN_ATTEMPT");
             attempt.map_or_else(|| run.to_owned(), |attempt| format!("{run}-{attempt}"))
         });
+        let file = |name| self.filled(name).map(Utf8PathBuf::from);
+        let text = |name| self.filled(name).map(str::to_owned);
+        let run_url = || {
+            let id = self.filled("GITHUB_RUN_ID")?;
+            let server = self.filled("GITHUB_SERVER_URL")?;
+            let repository = self.filled("GITHUB_REPOSITORY")?;
+            Some(format!("{server}/{repository}/actions/runs/{id}"))
+        };
         Some(GitHub {
-            environment_file: self.filled("GITHUB_ENV").map(Utf8PathBuf::from),
-            commit: self.filled("GITHUB_SHA").map(str::to_owned),
+            environment_file: file("GITHUB_ENV"),
+            commit: text("GITHUB_SHA"),
             run,
+            summary_file: file("GITHUB_STEP_SUMMARY"),
+            output_file: file("GITHUB_OUTPUT"),
+            event: text("GITHUB_EVENT_NAME"),
+            event_file: file("GITHUB_EVENT_PATH"),
+            repository: text("GITHUB_REPOSITORY"),
+            api: text("GITHUB_API_URL"),
+            workspace: file("GITHUB_WORKSPACE"),
+            run_url: run_url(),
         })
     }
 

@@ -8,3 +8,4 @@ pub mod host;
 pub mod http;
 pub mod sqlite;
 pub mod terminal;
+pub mod token;

@@ -146,6 +146,10 @@ pub struct PlanArgs {
     /// Exit with 2 if there are changes
     #[arg(long, help_heading = "Output")]
     pub detailed_exitcode: bool,
+    /// Tell of the plan, and of what came of it, where people look: in a job of GitHub Actions the summary, one comment
+    /// in the pull request, annotations, and outputs for later steps
+    #[arg(long, value_name = "WHERE", help_heading = "Output")]
+    pub publish: Option<Publish>,
     /// Exit with 7 if something could not be seen, or if a person has to do something
     #[arg(long, help_heading = "Output")]
     pub strict: bool,
@@ -289,6 +293,13 @@ impl FromStr for Limit {
             )),
         }
     }
+}
+
+/// Where a plan is told of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Publish {
+    /// GitHub, from a job of GitHub Actions
+    Github,
 }
 
 pub(super) fn span(text: &str) -> Result<Span, String> {

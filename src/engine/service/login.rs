@@ -17,9 +17,9 @@ use crate::plan::observed::{Observation, Observed, Why};
 use crate::plan::report::Outcome;
 use crate::plan::service::{Entry, Login, Service};
 use crate::plan::setup::{is_private, netrc_file};
-use crate::provider::cachix::Token;
 use crate::provider::nix_conf;
 use crate::sys::file;
+use crate::sys::token::Token;
 use crate::transfer::progress::Progress;
 
 /// Largest netrc file that is read, in bytes.
@@ -124,7 +124,7 @@ pub(in crate::engine) fn login(
     }
     let before = String::from_utf8(before.unwrap_or_default());
     let before = before.map_err(|_| fail(format!("{path} is not UTF-8 text")))?;
-    let after = token.in_netrc(&before, &seen.host);
+    let after = token.written(|token| netrc::with_password(&before, &seen.host, token));
     if let Some(folder) = path.parent() {
         let made = std::fs::create_dir_all(folder);
         made.map_err(|error| fail(format!("the folder {folder} cannot be made: {error}")))?;

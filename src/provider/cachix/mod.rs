@@ -24,7 +24,8 @@ use serde::de::DeserializeOwned;
 
 use crate::sys::clock;
 use crate::sys::http::{self, Answer, Http, HttpError, Patience, Request};
-pub use token::{Token, of_client_file};
+use crate::sys::token::Token;
+pub use token::of_client_file;
 
 /// The API's own address.
 pub const API: &str = "https://cachix.org/api/v1";

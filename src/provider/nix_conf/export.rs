@@ -1,7 +1,5 @@
 //! The environment file of GitHub Actions: what one step writes there, later steps see.
 
-use std::io::Write as _;
-
 use camino::Utf8Path;
 
 use super::apply::ApplyError;
@@ -74,14 +72,7 @@ pub fn export(
     };
     let entry = format!("{start}{name}<<{delimiter}\n{after}\n{delimiter}\n");
     // Other steps' tools write there, too: one append, never a replacement.
-    let mut open = std::fs::OpenOptions::new()
-        .append(true)
-        .create(true)
-        .open(path)
-        .map_err(io)?;
-    open.write_all(entry.as_bytes())
-        .and_then(|()| open.sync_all())
-        .map_err(io)?;
+    file::append(path.as_std_path(), entry.as_bytes())?;
     Ok(())
 }
 

@@ -35,7 +35,8 @@ pub(super) fn place(plan: &Plan, because: &Because) -> String {
 }
 
 /// The name of a file without its folder: a column of places has little room.
-pub(in crate::render) fn bare(file: &str) -> &str {
+#[must_use]
+pub fn bare(file: &str) -> &str {
     file.rsplit('/').next().unwrap_or(file)
 }
 
