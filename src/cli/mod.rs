@@ -23,5 +23,6 @@ mod schema;
 mod signals;
 mod start;
 mod validate;
+mod verify;
 
 pub use start::main;

@@ -170,7 +170,7 @@ fn wrong_with(observed: &Observed, path: &Utf8Path) -> Option<String> {
     }
 }
 
-fn tell(context: &Context, event: Event) {
+pub(super) fn tell(context: &Context, event: Event) {
     let say = |text: &str, end: &str| {
         let text = tilde(text, context.host.home.as_str());
         context.output.note(&format!("{}{end}\n", safe(&text)));

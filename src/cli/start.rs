@@ -8,7 +8,7 @@ use clap::error::ErrorKind;
 use super::args::{Cli, Command};
 use super::context::Context;
 use super::error::Failure;
-use super::{completions, explain, fetch, init, log, mark, phases, schema, validate};
+use super::{completions, explain, fetch, init, log, mark, phases, schema, validate, verify};
 use crate::exit::Exit;
 use crate::sys::host::{Host, Masks, stderr_is_a_file};
 
@@ -64,6 +64,7 @@ fn dispatch(command: &Command, context: &Context) -> Result<Exit, Failure> {
         Command::Completions(args) => completions::run(context, args),
         Command::Explain(args) => explain::run(context, args),
         Command::Fetch(args) => fetch::run(context, args),
+        Command::Verify(args) => verify::run(context, args),
         Command::Reconcile(_)
         | Command::Setup(_)
         | Command::Push(_)

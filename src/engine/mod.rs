@@ -24,4 +24,5 @@ mod service;
 mod short;
 mod single;
 mod stale;
+pub mod verify;
 pub mod work;

@@ -14,4 +14,5 @@ pub mod report;
 pub mod style;
 pub mod text;
 pub mod units;
+pub mod verify;
 pub mod view;

@@ -1,0 +1,47 @@
+//! The arguments of `verify`.
+
+use clap::Args;
+
+use super::AnswerFormat;
+
+pub(super) const EXAMPLES: &str = "Examples:
+  nanna-cache verify dev                        every narinfo, and a sample of the NARs
+  nanna-cache verify dev --all                  every byte
+  nanna-cache verify dev --path ./result        one path";
+
+/// `verify`.
+#[derive(Debug, Args)]
+pub struct Verify {
+    /// The cache: one that is written, or an upstream [default: the only one that is written]
+    #[arg(value_name = "CACHE")]
+    pub cache: Option<String>,
+    /// Read every NAR
+    #[arg(long, conflicts_with = "sample", help_heading = "What")]
+    pub all: bool,
+    /// Read so many NARs, chosen by the seed
+    #[arg(long, value_name = "N", default_value_t = 100, help_heading = "What")]
+    pub sample: usize,
+    /// What chooses the sample: the same seed, the same NARs [default: the day]
+    #[arg(long, value_name = "TEXT", help_heading = "What")]
+    pub seed: Option<String>,
+    /// Only this path: a store path, hash part or link (may be given again)
+    #[arg(long, value_name = "PATH", help_heading = "What")]
+    pub path: Vec<String>,
+    /// How to print the answer
+    #[arg(
+        long,
+        value_name = "FORMAT",
+        default_value = "text",
+        help_heading = "Output"
+    )]
+    pub format: AnswerFormat,
+    /// Name every finding
+    #[arg(long, help_heading = "Output")]
+    pub full: bool,
+    /// Ask again what is remembered of upstreams
+    #[arg(long)]
+    pub refresh: bool,
+    /// Another Nix store than that of this machine
+    #[arg(long, value_name = "STORE")]
+    pub store: Option<String>,
+}
