@@ -140,7 +140,7 @@ pub fn verify(
     wanted.extend(read.elsewhere.keys());
     nars::judge(
         &look,
-        (&read.named, &wanted),
+        (&read.named, &read.spared, &wanted),
         question,
         (&listing, whole),
         &mut report,
@@ -308,6 +308,8 @@ struct Read {
     content_addressed: u64,
     by_key: BTreeMap<String, u64>,
     named: Vec<Named>,
+    /// What narinfos that are of no use seem to name: nobody may call it orphaned.
+    spared: Vec<String>,
     /// References that are not listed here: by whom.
     elsewhere: HashMap<HashPart, Vec<(StorePath, StorePath)>>,
 }
@@ -369,7 +371,12 @@ impl Look<'_> {
         part.judged += 1;
         let judged = judge_narinfo(key, bytes, self.store_dir, self.keys);
         part.findings.extend(judged.findings);
-        let Some(info) = judged.info else { return };
+        let Some(info) = judged.info else {
+            let text = String::from_utf8_lossy(bytes);
+            let urls = text.lines().filter_map(|line| line.strip_prefix("URL: "));
+            part.spared.extend(urls.map(str::to_owned));
+            return;
+        };
         if !judged.signing.by.is_empty() {
             part.signed += 1;
         } else if judged.signing.content_addressed {
@@ -410,6 +417,7 @@ impl Read {
             *self.by_key.entry(name).or_default() += count;
         }
         self.named.extend(part.named);
+        self.spared.extend(part.spared);
         for (hash, by) in part.elsewhere {
             self.elsewhere.entry(hash).or_default().extend(by);
         }

@@ -18,7 +18,7 @@ use crate::transfer::progress::Progress;
 /// Judges the NARs that narinfos name; `whole`: also what nobody names.
 pub(super) fn judge(
     look: &Look<'_>,
-    (named, wanted): (&[Named], &HashSet<HashPart>),
+    (named, spared, wanted): (&[Named], &[String], &HashSet<HashPart>),
     question: &Question,
     (listing, whole): (&Listing, bool),
     report: &mut Verification,
@@ -84,7 +84,9 @@ pub(super) fn judge(
     }
     report.checked.of_nars = count(named.iter().map(|one| one.url.as_str()));
     if whole && listed {
-        orphans(look, named, &files, leftovers, listing, report);
+        let names = named.iter().map(|one| one.url.as_str());
+        let names = names.chain(spared.iter().map(String::as_str)).collect();
+        orphans(look, &names, &files, leftovers, listing, report);
     }
     bytes(look, &there, wanted, question, report);
 }
@@ -145,29 +147,17 @@ fn left(key: &str, meta: &Meta) -> Nar {
 /// What nobody names.
 fn orphans(
     look: &Look<'_>,
-    named: &[Named],
+    names: &HashSet<&str>,
     files: &HashMap<String, Meta>,
     mut leftovers: Vec<Nar>,
     listing: &Listing,
     report: &mut Verification,
 ) {
-    let names: HashSet<&str> = named.iter().map(|one| one.url.as_str()).collect();
-    // A narinfo that cannot be read may name any of them.
-    let unread = report.findings.iter().filter(|one| {
-        matches!(
-            one.code,
-            Code::NarinfoMalformed | Code::NarinfoMisplaced | Code::ObjectUnread
-        )
-    });
-    let unsure = unread.count();
     for (key, meta) in files
         .iter()
         .filter(|(key, _)| !names.contains(key.as_str()))
     {
-        let mut text = format!("{} bytes, written {}", meta.size, meta.modified);
-        if unsure > 0 {
-            text.push_str("; a narinfo that cannot be read may name it");
-        }
+        let text = format!("{} bytes, written {}", meta.size, meta.modified);
         report
             .findings
             .push(Finding::new(Code::NarOrphaned, None, key, text));
@@ -251,7 +241,11 @@ fn read(
     for one in group {
         match look.again(one.hash) {
             // Another one by now, or gone: that was no damage.
-            Ok(Some(info)) if info.url == one.url => infos.push(info),
+            Ok(Some(mut info)) if info.url == one.url => {
+                // One that is of another path was said already.
+                info.ca = info.ca.filter(|_| info.has_valid_ca(look.store_dir));
+                infos.push(info);
+            }
             Ok(_) => {}
             Err(error) => findings.push(unread(&narinfo_key(one.hash), &error)),
         }
