@@ -1,5 +1,7 @@
 //! `verify`: whether what a cache holds is true.
 
+mod mend;
+
 use std::sync::Arc;
 
 use super::args::{AnswerFormat, Verify};
@@ -32,8 +34,11 @@ pub(super) fn run(context: &Context, args: &Verify) -> Result<Exit, Failure> {
         ..Options::default()
     };
     let machine = Machine::new(context.host.clone(), options);
-    let (desired, _) = desired(loaded, &machine, Extra::default());
+    let (desired, digest) = desired(loaded, &machine, Extra::default());
     let name = cache(args, &desired)?;
+    if args.repair {
+        mend::check(&desired, &name)?;
+    }
     let question = question(context, args, &machine, &desired, &name)?;
     let progress = Arc::new(Progress::default());
     let watch = signals::watch(&progress, context.output);
@@ -44,16 +49,21 @@ pub(super) fn run(context: &Context, args: &Verify) -> Result<Exit, Failure> {
     display.end();
     let report =
         found.map_err(|why| Failure::new(Exit::Failed, format!("verify `{name}`: {why}")))?;
-    context.output.result(&match args.format {
-        AnswerFormat::Text => render::text(&report, args.full, context.output.results()),
-        AnswerFormat::Json => render::json(&report),
-    })?;
-    Ok(match watch.caught() {
-        Some(Signal::Interrupted) => Exit::Interrupted,
-        Some(Signal::Terminated) => Exit::Terminated,
-        None if report.is_sound() => Exit::Done,
-        None => Exit::Check,
-    })
+    match args.format {
+        AnswerFormat::Text => {
+            let text = render::text(&report, args.full, context.output.results());
+            context.output.result(&text)?;
+        }
+        AnswerFormat::Json if args.repair => {}
+        AnswerFormat::Json => context.output.result(&render::json(&report))?,
+    }
+    match watch.caught() {
+        Some(Signal::Interrupted) => Ok(Exit::Interrupted),
+        Some(Signal::Terminated) => Ok(Exit::Terminated),
+        None if args.repair => mend::run(context, args, (desired, &digest), machine, &report),
+        None if report.is_sound() => Ok(Exit::Done),
+        None => Ok(Exit::Check),
+    }
 }
 
 /// The cache that is meant: it may be an upstream, too.

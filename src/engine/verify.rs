@@ -6,6 +6,7 @@
 mod inspect;
 mod nars;
 mod references;
+mod repair;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::num::NonZero;
@@ -13,12 +14,15 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::thread;
 
+pub(super) use repair::{again, still_broken};
+
 use super::event::{Event, Listener};
 use super::machine::{Machine, sentence};
 use super::secret;
 use crate::config::model::CacheName;
-use crate::insight::verify::{Checked, Code, Finding, Verification, judge_narinfo};
+use crate::insight::verify::{Checked, Code, Finding, Verification, Weight, judge_narinfo};
 use crate::nix::cache_info::CacheInfo;
+use crate::nix::hash::Sha256;
 use crate::nix::key::PublicKey;
 use crate::nix::narinfo::NarInfo;
 use crate::nix::store_path::{HashPart, StoreDir, StorePath};
@@ -147,6 +151,19 @@ pub fn verify(
     );
     if whole {
         roots(view, &listing.hashes, &mut report);
+    }
+    let hashes: HashMap<HashPart, Sha256> = read
+        .named
+        .iter()
+        .map(|one| (one.hash, one.nar_hash))
+        .collect();
+    let damages = report
+        .findings
+        .iter_mut()
+        .filter(|one| one.weight == Weight::Damage);
+    for finding in damages {
+        let path = finding.path.as_ref();
+        finding.nar_hash = path.and_then(|path| hashes.get(&path.hash()).copied());
     }
     if progress.is_stopped() {
         report
@@ -296,6 +313,7 @@ struct Named {
     hash: HashPart,
     url: String,
     file_size: Option<u64>,
+    nar_hash: Sha256,
     nar_size: u64,
 }
 
@@ -395,6 +413,7 @@ impl Look<'_> {
             hash,
             url: info.url,
             file_size: info.file_size,
+            nar_hash: info.nar_hash,
             nar_size: info.nar_size,
         });
     }

@@ -299,6 +299,9 @@ pub struct PathToPush {
     /// It is there by another method, and is compressed anew.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub recompress: bool,
+    /// It is there and broken, and takes the place of what is there.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub mend: bool,
 }
 
 impl PathToPush {

@@ -295,12 +295,12 @@ const DAMAGES: &[Plant] = &[
         |it| {
             std::fs::write(
                 it.cache()
-                    .join("nanna-cache/v1/roots/all/00000000000000000000000000000000"),
+                    .join("nanna-cache/v1/roots/all/00000000000000000000000000000000.json"),
                 "{}",
             )
             .unwrap();
         },
-        &["root-dangling nanna-cache/v1/roots/all/00000000000000000000000000000000"],
+        &["root-dangling nanna-cache/v1/roots/all/00000000000000000000000000000000.json"],
         0,
     ),
 ];

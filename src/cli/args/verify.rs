@@ -2,15 +2,21 @@
 
 use clap::Args;
 
-use super::AnswerFormat;
+use super::{AnswerFormat, Limit};
 
 pub(super) const EXAMPLES: &str = "Examples:
   nanna-cache verify dev                        every narinfo, and a sample of the NARs
   nanna-cache verify dev --all                  every byte
+  nanna-cache verify dev --all --repair         what would mend it
+  nanna-cache verify dev --all --repair --apply mend it
   nanna-cache verify dev --path ./result        one path";
 
 /// `verify`.
 #[derive(Debug, Args)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is a flag of the command line"
+)]
 pub struct Verify {
     /// The cache: one that is written, or an upstream [default: the only one that is written]
     #[arg(value_name = "CACHE")]
@@ -27,7 +33,24 @@ pub struct Verify {
     /// Only this path: a store path, hash part or link (may be given again)
     #[arg(long, value_name = "PATH", help_heading = "What")]
     pub path: Vec<String>,
-    /// How to print the answer
+    /// Plan how what is broken is mended: pushed again from the local store, signed, or deleted; with --apply, do it
+    #[arg(long, help_heading = "Mending")]
+    pub repair: bool,
+    /// Carry the repair out; on a terminal it is shown first and asked for
+    #[arg(long, requires = "repair", help_heading = "Mending")]
+    pub apply: bool,
+    /// Do not ask before applying
+    #[arg(long, short = 'y', requires = "apply", help_heading = "Mending")]
+    pub yes: bool,
+    /// Permit a repair to delete more than a limit of cache.yaml, this once: share=45%, bytes=30GiB, count=5000
+    #[arg(
+        long,
+        value_name = "LIMIT=VALUE",
+        requires = "repair",
+        help_heading = "Mending"
+    )]
+    pub allow: Vec<Limit>,
+    /// How to print the answer; with --repair, JSON is the plan or the report of the repair
     #[arg(
         long,
         value_name = "FORMAT",

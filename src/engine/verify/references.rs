@@ -70,9 +70,10 @@ pub(super) fn judge(
                 _ => format!("it refers to `{reference}`; {}", whys.join("; ")),
             };
             let key = narinfo_key(by.hash());
-            report
-                .findings
-                .push(Finding::new(code, Some(by), &key, text));
+            report.findings.push(Finding {
+                reference: Some(reference.clone()),
+                ..Finding::new(code, Some(by), &key, text)
+            });
         }
     }
 }

@@ -7,12 +7,14 @@
 mod code;
 mod nar;
 mod narinfo;
+mod repair;
 mod report;
 mod sample;
 
 pub use code::{Code, Weight};
 pub use nar::{NarFacts, NarState, Scanner, judge as judge_nar};
 pub use narinfo::{Judged, Signing, judge as judge_narinfo};
+pub use repair::repair;
 pub use report::{Checked, Coverage, FORMAT, Finding, Verification};
 pub use sample::choose;
 

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 
 use super::code::{Code, Weight};
+use crate::nix::hash::Sha256;
 use crate::nix::store_path::StorePath;
 
 /// Version of the JSON form of [`Verification`].
@@ -24,6 +25,12 @@ pub struct Finding {
     pub key: String,
     /// What exactly, as a sentence without a full stop.
     pub text: String,
+    /// The NAR hash that the narinfo says, where the narinfo could be read and there is damage.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub nar_hash: Option<Sha256>,
+    /// The reference that is meant, where one is.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reference: Option<StorePath>,
 }
 
 impl Finding {
@@ -36,6 +43,8 @@ impl Finding {
             path: path.cloned(),
             key: key.to_owned(),
             text: text.into(),
+            nar_hash: None,
+            reference: None,
         }
     }
 }
