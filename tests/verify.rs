@@ -3,6 +3,8 @@
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod e2e_world;
+#[path = "verify/local.rs"]
+mod local;
 #[path = "verify/mended.rs"]
 mod mended;
 #[path = "verify/planted.rs"]

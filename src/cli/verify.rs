@@ -1,5 +1,6 @@
 //! `verify`: whether what a cache holds is true.
 
+mod local;
 mod mend;
 
 use std::sync::Arc;
@@ -35,6 +36,9 @@ pub(super) fn run(context: &Context, args: &Verify) -> Result<Exit, Failure> {
     };
     let machine = Machine::new(context.host.clone(), options);
     let (desired, digest) = desired(loaded, &machine, Extra::default());
+    if !args.rebuild.is_empty() || args.sources {
+        return local::run(context, args, &desired, &machine);
+    }
     let name = cache(args, &desired)?;
     if args.repair {
         mend::check(&desired, &name)?;
@@ -104,11 +108,11 @@ fn question(
     for text in &args.path {
         question.paths.push(path(context, machine, text)?.hash());
     }
-    let lists = match (desired.caches.get(name), desired.upstreams.get(name)) {
-        (Some(cache), _) => cache.place.service().is_none(),
-        (None, Some(upstream)) => upstream.url.starts_with("file://"),
-        (None, None) => true,
-    };
+    // Services and upstreams list nothing.
+    let lists = desired
+        .caches
+        .get(name)
+        .is_some_and(|cache| cache.place.service().is_none());
     if question.paths.is_empty() && !lists {
         let tell = |event| tell(context, event);
         let observed = observe(desired, machine, &Progress::default(), &tell);

@@ -29,7 +29,6 @@ use crate::nix::store_path::{HashPart, StoreDir, StorePath};
 use crate::plan::desired::Desired;
 use crate::plan::observed::Observation;
 use crate::provider::binary_cache::fetch::store_dir;
-use crate::provider::binary_cache::folder::FolderStore;
 use crate::provider::binary_cache::remote::RemoteView;
 use crate::provider::binary_cache::{
     Area, CacheView, SMALL_OBJECT, StoreError, narinfo_key, records,
@@ -196,12 +195,8 @@ fn open(
         .upstreams
         .get(name)
         .ok_or_else(|| format!("cache.yaml has no cache `{name}`"))?;
-    let url = upstream.url.split('?').next().unwrap_or(&upstream.url);
-    let view: Box<dyn CacheView> = match url.strip_prefix("file://") {
-        Some(folder) => Box::new(FolderStore::new(std::path::Path::new(folder))),
-        None => Box::new(remote(url)?),
-    };
-    Ok((view, url.to_owned()))
+    let view: Box<dyn CacheView> = Box::new(remote(&upstream.url)?);
+    Ok((view, upstream.url.clone()))
 }
 
 /// The keys that are declared for it.

@@ -5,7 +5,7 @@ use super::layout::{safe, wrap};
 use super::style::Role;
 use super::text::Layout;
 use super::units::{count, list, percent, size, things};
-use crate::insight::verify::{Code, Finding, Verification, Weight};
+use crate::insight::verify::{Code, Finding, Rebuild, Sources, Tally, Verification, Weight};
 
 /// Findings of one code that are named; the others are counted.
 const SHOWN: usize = 8;
@@ -30,6 +30,108 @@ pub fn text(report: &Verification, full: bool, layout: Layout) -> String {
         page.findings(report, weight, full);
     }
     page.sum(report);
+    page.text
+}
+
+/// What was found about sources, as text.
+#[must_use]
+pub fn sources(report: &Sources, layout: Layout) -> String {
+    let mut page = Page {
+        layout,
+        text: String::new(),
+    };
+    page.title(Role::Title, "sources in the local store");
+    let text = format!(
+        "{} content-addressed paths below the derivations of what is wanted",
+        count(report.derived)
+    );
+    page.put("  hashed  ", &text);
+    let text = format!(
+        "{} inputs of flake.lock; {} more are not in the local store",
+        count(report.locked),
+        count(report.not_here)
+    );
+    page.put("  hashed  ", &text);
+    for unknown in &report.unknowns {
+        page.put("  ? ", &safe(unknown));
+    }
+    for finding in &report.findings {
+        page.put(
+            "  ✗ ",
+            &format!("{}: {}", finding.code, finding.code.title()),
+        );
+        page.finding(finding);
+    }
+    let number = report.findings.len() as u64;
+    page.text.push('\n');
+    if number == 0 {
+        page.title(Role::Good, "Verified: no damage.");
+    } else {
+        page.title(
+            Role::Refusal,
+            &format!("Verified: {}.", things(number, "damage")),
+        );
+    }
+    page.text
+}
+
+/// How a path that was built again went, and what is known of it, as text.
+#[must_use]
+pub fn rebuilt(
+    rebuild: &Rebuild,
+    tally: &Tally,
+    kept: &[String],
+    full: bool,
+    layout: Layout,
+) -> String {
+    let mut page = Page {
+        layout,
+        text: String::new(),
+    };
+    let (role, symbol, word) = if rebuild.same {
+        (Role::Good, "✓", "reproduced")
+    } else {
+        (Role::Refusal, "✗", "differs")
+    };
+    let title = format!("{symbol} {} {word}", safe(&rebuild.path.to_string()));
+    page.title(role, &title);
+    let shown = if full { usize::MAX } else { SHOWN };
+    for difference in rebuild.differences.iter().take(shown) {
+        let file = if difference.file.is_empty() {
+            "the path itself"
+        } else {
+            &difference.file
+        };
+        page.put("      ", &safe(&format!("{file}: {}", difference.text)));
+    }
+    let rest = rebuild.differences.len().saturating_sub(shown);
+    if rest > 0 {
+        page.put(
+            "      ",
+            &format!("{} more; --full names them", count(rest as u64)),
+        );
+    }
+    if !rebuild.same {
+        let check = format!("{}.check", rebuild.path);
+        for kept in kept.iter().filter(|kept| kept.ends_with(&check)) {
+            page.put(
+                "    ",
+                &format!("the second build is kept at {}", safe(kept)),
+            );
+        }
+    }
+    let mut text = format!(
+        "reproduced {} by {}",
+        things(tally.same, "time"),
+        things(tally.machines, "machine")
+    );
+    if tally.different > 0 {
+        text.push_str(&format!(
+            ", not reproduced {}",
+            things(tally.different, "time")
+        ));
+    }
+    page.put("    ", &text);
     page.text
 }
 

@@ -1,6 +1,7 @@
 //! Mending: from the local store, by signing, or by deleting; always through the protocol.
 
 use crate::Pushed;
+use crate::e2e_world::{age, days};
 use crate::support::checker::Checker;
 
 impl Pushed {
@@ -103,19 +104,11 @@ fn what_nobody_has_goes_with_all_that_needs_it_under_the_brakes() {
         [pushed.note.clone()]
     );
     assert_eq!(pushed.verify("").1, 0);
+    // The files that nobody names any more go when grace is over.
+    age(&pushed.cache().join("nar"), days(3));
+    let _ = pushed
+        .world
+        .run("prune --apply --allow share=100%")
+        .success();
     pushed.is_whole();
-}
-
-#[test]
-fn what_is_only_read_is_not_mended() {
-    let Some(pushed) = Pushed::new() else { return };
-    let upstream = "  up: { type: upstream, url: 'file://@CACHE@', public-keys: ['x-1:6NCHdD59X431o0gWypbMrAURkbJ16ZPMQFGspcDShjY='] }\n";
-    pushed.world.config(&format!("{upstream}{}", crate::ALL));
-    let said = pushed.world.run("verify up --repair").fails(64);
-    assert!(said.stderr.contains("only read"), "{said}");
-    let said = pushed.world.run("verify up").fails(7);
-    assert!(
-        said.stdout.contains("signature-missing"),
-        "another key is declared: {said}"
-    );
 }

@@ -9,7 +9,9 @@ pub(super) const EXAMPLES: &str = "Examples:
   nanna-cache verify dev --all                  every byte
   nanna-cache verify dev --all --repair         what would mend it
   nanna-cache verify dev --all --repair --apply mend it
-  nanna-cache verify dev --path ./result        one path";
+  nanna-cache verify dev --path ./result        one path
+  nanna-cache verify --rebuild .#app            is it reproducible here?
+  nanna-cache verify --sources                  fixed-output hashes and flake.lock";
 
 /// `verify`.
 #[derive(Debug, Args)]
@@ -33,6 +35,12 @@ pub struct Verify {
     /// Only this path: a store path, hash part or link (may be given again)
     #[arg(long, value_name = "PATH", help_heading = "What")]
     pub path: Vec<String>,
+    /// Instead of a cache: build these outputs again, compare, and record the result
+    #[arg(long, value_name = "OUTPUT", num_args = 1.., conflicts_with_all = ["cache", "repair", "path", "all"], help_heading = "What")]
+    pub rebuild: Vec<String>,
+    /// Instead of a cache: check the sources of what is wanted, and the inputs of flake.lock, in the local store
+    #[arg(long, conflicts_with_all = ["cache", "repair", "path", "all", "rebuild"], help_heading = "What")]
+    pub sources: bool,
     /// Plan how what is broken is mended: pushed again from the local store, signed, or deleted; with --apply, do it
     #[arg(long, help_heading = "Mending")]
     pub repair: bool,

@@ -101,6 +101,10 @@ codes! {
     NarHash "nar-hash" Damage "the NAR has other bytes";
     /// The content address is not that of the content.
     CaContent "ca-content" Damage "the content has another content address";
+    /// A content-addressed path of the local store is not what its address says.
+    SourceHash "source-hash" Damage "a source in the local store with other bytes";
+    /// An input in the local store is not what `flake.lock` says.
+    LockHash "lock-hash" Damage "an input of flake.lock with other bytes";
     /// An upstream that may have the reference could not be asked.
     ReferenceUnknown "reference-unknown" Unknown "a reference that an upstream may have";
     /// The NAR lies elsewhere on the net.

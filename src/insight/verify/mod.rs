@@ -7,16 +7,20 @@
 mod code;
 mod nar;
 mod narinfo;
+mod rebuild;
 mod repair;
 mod report;
 mod sample;
+mod sources;
 
 pub use code::{Code, Weight};
 pub use nar::{NarFacts, NarState, Scanner, judge as judge_nar};
 pub use narinfo::{Judged, Signing, judge as judge_narinfo};
+pub use rebuild::{Difference, Node, REBUILD_FORMAT, Rebuild, Tally, differences, listing, tally};
 pub use repair::repair;
 pub use report::{Checked, Coverage, FORMAT, Finding, Verification};
 pub use sample::choose;
+pub use sources::{Sources, locked};
 
 #[cfg(test)]
 mod tests;
