@@ -107,7 +107,9 @@ fn of_an_upstream_the_wanted_paths_are_verified_over_http() {
     let key = pushed.world.public_key("keys/dev.sec");
     let url = serve(pushed.cache());
     let upstream = |key: &str| {
-        let up = format!("  up: {{ type: upstream, url: '{url}', public-keys: ['{key}'] }}\n");
+        let up = format!(
+            "  up: {{ type: upstream, url: '{url}', insecure: true, public-keys: ['{key}'] }}\n"
+        );
         pushed.world.config(&format!("{up}{}", crate::ALL));
     };
     upstream(&key);

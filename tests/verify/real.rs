@@ -1,6 +1,6 @@
 //! Real narinfos, judged by the keys that signed them.
 
-use nanna_cache::insight::verify::{Weight, judge_narinfo};
+use nanna_cache::insight::verify::{Code, Weight, judge_narinfo};
 use nanna_cache::nix::key::PublicKey;
 use nanna_cache::nix::narinfo::NarInfo;
 use nanna_cache::nix::store_path::StoreDir;
@@ -36,5 +36,31 @@ fn real_narinfos_have_no_damage() {
     assert!(all >= 20);
     if all == 978 {
         assert_eq!(advice, 8, "the `System` lines of old");
+    }
+}
+
+#[test]
+fn the_document_has_each_code_once_in_its_order() {
+    let document = std::fs::read_to_string(crate::support::fixture("docs/verify.md")).unwrap();
+    let headings: Vec<&str> = document
+        .lines()
+        .filter_map(|line| line.strip_prefix("### "))
+        .collect();
+    let codes: Vec<&str> = Code::ALL.iter().map(|code| code.as_str()).collect();
+    assert_eq!(headings, codes);
+    let mut weight = "";
+    for line in document.lines() {
+        if let Some(section) = line.strip_prefix("## ") {
+            weight = section;
+        }
+        if let Some(code) = line.strip_prefix("### ") {
+            let code = Code::ALL.iter().find(|it| it.as_str() == code).unwrap();
+            assert_eq!(code.weight().as_str(), weight.to_lowercase(), "{code}");
+            assert!(
+                document.to_lowercase().contains(code.title()),
+                "{code}: {}",
+                code.title()
+            );
+        }
     }
 }
