@@ -1,6 +1,12 @@
 //! `verify`: a clean cache has no finding, and each planted damage is found by its code, and nothing else.
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+#![allow(
+    clippy::semicolon_if_nothing_returned,
+    clippy::format_collect,
+    clippy::needless_pass_by_value,
+    reason = "a table of small closures over short texts reads best without ceremony"
+)]
 
 mod e2e_world;
 #[path = "verify/local.rs"]

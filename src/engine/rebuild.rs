@@ -79,7 +79,7 @@ pub fn rebuild(
         match again {
             Err(error) => one.failed = Some(sentence(&error)),
             Ok((built, again)) => {
-                let new = compare(machine, output, &built, &again, &who, &mut one, progress)?;
+                let new = compare(machine, output, &built, again, &who, &mut one, progress)?;
                 append(path.as_std_path(), &new)?;
                 records.extend(new.iter().cloned());
                 one.paths = new
@@ -99,7 +99,7 @@ fn compare(
     machine: &Machine,
     output: &str,
     built: &[Built],
-    again: &Rebuilt,
+    again: Rebuilt,
     who: &str,
     one: &mut Compared,
     progress: &Progress,
@@ -120,10 +120,10 @@ fn compare(
             format!("{}.check", location.on_disk(&path)),
         );
         let mut found = Vec::new();
-        if *again == Rebuilt::Different && Path::new(&second).symlink_metadata().is_ok() {
+        if again == Rebuilt::Different && Path::new(&second).symlink_metadata().is_ok() {
             found = walk(first.as_std_path(), Path::new(&second), progress)?;
             one.kept.push(second);
-        } else if *again == Rebuilt::Different
+        } else if again == Rebuilt::Different
             && built.iter().map(|it| it.outputs.len()).sum::<usize>() > 1
         {
             // Nix keeps only the outputs that differ.
@@ -144,7 +144,7 @@ fn compare(
                 continue;
             }
         }
-        let same = *again == Rebuilt::Same;
+        let same = again == Rebuilt::Same;
         results.push(record(
             machine,
             who,

@@ -114,14 +114,7 @@ pub fn verify(
         progress,
     };
     let read = look.narinfos(&chosen, &listing.hashes, question);
-    report.findings.extend(read.findings);
-    report.checked.narinfos = read.judged;
-    report.coverage.paths = read.judged;
-    report.coverage.signed = read.signed;
-    report.coverage.content_addressed = read.content_addressed;
-    for (key, count) in read.by_key {
-        report.coverage.by_key.insert(key, count);
-    }
+    let read = count(read, &mut report);
     references::judge(
         desired,
         machine,
@@ -151,11 +144,33 @@ pub fn verify(
     if whole {
         roots(view, &listing.hashes, &mut report);
     }
-    let hashes: HashMap<HashPart, Sha256> = read
-        .named
-        .iter()
-        .map(|one| (one.hash, one.nar_hash))
-        .collect();
+    say_hashes(&read.named, &mut report);
+    if progress.is_stopped() {
+        report
+            .unknowns
+            .push("it was stopped before everything was looked at".to_owned());
+    }
+    report.settle();
+    Ok(report)
+}
+
+/// Takes what the narinfos gave into the report; what is left is for the NARs and references.
+fn count(mut read: Read, report: &mut Verification) -> Read {
+    report.findings.extend(std::mem::take(&mut read.findings));
+    report.checked.narinfos = read.judged;
+    report.coverage.paths = read.judged;
+    report.coverage.signed = read.signed;
+    report.coverage.content_addressed = read.content_addressed;
+    for (key, count) in std::mem::take(&mut read.by_key) {
+        report.coverage.by_key.insert(key, count);
+    }
+    read
+}
+
+/// Says in each damage which NAR hash its narinfo has: what takes its place must have the same.
+fn say_hashes(named: &[Named], report: &mut Verification) {
+    let hashes: HashMap<HashPart, Sha256> =
+        named.iter().map(|one| (one.hash, one.nar_hash)).collect();
     let damages = report
         .findings
         .iter_mut()
@@ -164,13 +179,6 @@ pub fn verify(
         let path = finding.path.as_ref();
         finding.nar_hash = path.and_then(|path| hashes.get(&path.hash()).copied());
     }
-    if progress.is_stopped() {
-        report
-            .unknowns
-            .push("it was stopped before everything was looked at".to_owned());
-    }
-    report.settle();
-    Ok(report)
 }
 
 /// A cache for reading, by its name; and where it is.
@@ -312,6 +320,9 @@ struct Named {
     nar_size: u64,
 }
 
+/// References that are not listed here: by whom, to what.
+type Elsewhere = HashMap<HashPart, Vec<(StorePath, StorePath)>>;
+
 /// What the narinfos gave.
 #[derive(Default)]
 struct Read {
@@ -324,7 +335,7 @@ struct Read {
     /// What narinfos that are of no use seem to name: nobody may call it orphaned.
     spared: Vec<String>,
     /// References that are not listed here: by whom.
-    elsewhere: HashMap<HashPart, Vec<(StorePath, StorePath)>>,
+    elsewhere: Elsewhere,
 }
 
 impl Look<'_> {

@@ -276,6 +276,10 @@ pub struct PinToRecord {
 }
 
 /// A path to be uploaded.
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is a word of its own in the format"
+)]
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct PathToPush {
     /// The path.

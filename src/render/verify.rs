@@ -1,5 +1,7 @@
 //! The answer to `verify`, as text and as JSON.
 
+use std::fmt::Write as _;
+
 use super::json;
 use super::layout::{safe, wrap};
 use super::style::Role;
@@ -126,10 +128,7 @@ pub fn rebuilt(
         things(tally.machines, "machine")
     );
     if tally.different > 0 {
-        text.push_str(&format!(
-            ", not reproduced {}",
-            things(tally.different, "time")
-        ));
+        let _ = write!(text, ", not reproduced {}", things(tally.different, "time"));
     }
     page.put("    ", &text);
     page.text
@@ -183,10 +182,11 @@ impl Page {
             size(checked.nar_bytes)
         );
         if let Some(seed) = &checked.seed {
-            nars.push_str(&format!(
+            let _ = write!(
+                nars,
                 "; chosen by the seed `{}` (--all reads every one)",
                 safe(seed)
-            ));
+            );
         }
         self.put("  NARs       ", &nars);
         let coverage = &report.coverage;
@@ -205,7 +205,7 @@ impl Page {
             );
             if coverage.content_addressed > 0 {
                 let more = count(coverage.content_addressed);
-                text.push_str(&format!("; {more} more need none, being content-addressed"));
+                let _ = write!(text, "; {more} more need none, being content-addressed");
             }
             self.put("  signed     ", &text);
         }

@@ -84,9 +84,9 @@ pub(super) fn judge(
     }
     report.checked.of_nars = count(named.iter().map(|one| one.url.as_str()));
     if whole && listed {
-        let names = named.iter().map(|one| one.url.as_str());
-        let names = names.chain(spared.iter().map(String::as_str)).collect();
-        orphans(look, &names, &files, leftovers, listing, report);
+        let urls = named.iter().map(|one| one.url.as_str());
+        let urls = urls.chain(spared.iter().map(String::as_str)).collect();
+        orphans(look, &urls, &files, leftovers, listing, report);
     }
     bytes(look, &there, wanted, question, report);
 }

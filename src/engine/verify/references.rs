@@ -1,11 +1,12 @@
 //! Whether references that the cache has not got are in a declared upstream.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::BTreeSet;
 
+use super::Elsewhere;
 use crate::config::model::CacheName;
 use crate::engine::machine::Machine;
 use crate::insight::verify::{Code, Finding, Verification};
-use crate::nix::store_path::{HashPart, StoreDir, StorePath};
+use crate::nix::store_path::{HashPart, StoreDir};
 use crate::plan::desired::Desired;
 use crate::provider::binary_cache::narinfo_key;
 use crate::provider::upstream::{self, Settings};
@@ -17,7 +18,7 @@ pub(super) fn judge(
     desired: &Desired,
     machine: &Machine,
     name: &CacheName,
-    (store_dir, elsewhere): (&StoreDir, &HashMap<HashPart, Vec<(StorePath, StorePath)>>),
+    (store_dir, elsewhere): (&StoreDir, &Elsewhere),
     progress: &Progress,
     report: &mut Verification,
 ) {

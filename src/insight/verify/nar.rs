@@ -7,7 +7,7 @@ use super::report::Finding;
 use crate::nix::content_address::Method;
 use crate::nix::hash::{Hash, Sha256};
 use crate::nix::narinfo::NarInfo;
-use crate::nix::store_path::HashPart;
+use crate::nix::store_path::{HashPart, StorePath};
 
 /// What became of a NAR file that was read.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -72,7 +72,7 @@ pub fn judge(key: &str, info: &NarInfo, facts: &NarFacts) -> Vec<Finding> {
             format!("`{ca}`: the NAR hash was checked"),
         ));
     }
-    let declared: BTreeSet<HashPart> = info.references.iter().map(|path| path.hash()).collect();
+    let declared: BTreeSet<HashPart> = info.references.iter().map(StorePath::hash).collect();
     let list = |hashes: Vec<String>| match hashes.len() {
         0..=3 => hashes.join(", "),
         many => format!("{} and {} more", hashes[..3].join(", "), many - 3),
@@ -218,17 +218,16 @@ impl<'a> Scanner<'a> {
         let mut at = 0;
         while let Some(window) = bytes.get(at..at + LEN) {
             // From behind, so that most of the bytes are never looked at.
-            match window.iter().rposition(|byte| !is_digit(*byte)) {
-                Some(other) => at += other + 1,
-                None => {
-                    if let Ok(hash) = HashPart::parse(window)
-                        && self.wanted.contains(&hash)
-                    {
-                        self.found.insert(hash);
-                    }
-                    at += 1;
-                }
+            if let Some(other) = window.iter().rposition(|byte| !is_digit(*byte)) {
+                at += other + 1;
+                continue;
             }
+            if let Ok(hash) = HashPart::parse(window)
+                && self.wanted.contains(&hash)
+            {
+                self.found.insert(hash);
+            }
+            at += 1;
         }
     }
 

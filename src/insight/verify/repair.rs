@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::code::Code;
 use super::report::Verification;
 use crate::config::model::CacheName;
-use crate::nix::store_path::HashPart;
+use crate::nix::store_path::{HashPart, StorePath};
 use crate::plan::desired::{Damage, Repair};
 
 /// What is to be mended of a cache. What only prune may take (left-overs, NARs of nobody) is not in it.
@@ -43,7 +43,7 @@ pub fn repair(report: &Verification) -> Repair {
             Code::ReferenceMissing => {
                 damage
                     .lacks
-                    .extend(finding.reference.as_ref().map(|path| path.hash()));
+                    .extend(finding.reference.as_ref().map(StorePath::hash));
             }
             // The narinfo is right, and its file is not.
             Code::NarMissing | Code::FileSize | Code::FileHash | Code::NarUndecodable => {

@@ -145,8 +145,8 @@ impl CacheView for RemoteView {
                     let block = block.map(|bytes| bytes.to_vec());
                     // Waiting for the reader must not hold up the thread that other streams share.
                     let send = send.clone();
-                    let sent = tokio::task::spawn_blocking(move || send.send(block)).await;
-                    if !matches!(sent, Ok(Ok(()))) {
+                    let taken = tokio::task::spawn_blocking(move || send.send(block)).await;
+                    if !matches!(taken, Ok(Ok(()))) {
                         return;
                     }
                 }
