@@ -336,7 +336,7 @@ fn the_table_of_layers_is_the_one_that_is_held() {
 #[test]
 fn every_refusal_of_a_plan_is_in_its_document() {
     let said = Regex::new(
-        r#"(?:code: |refuse\(\s*|const [A-Z_]+: &str = )"((?:adopt|prune|push|setup)-[a-z-]+)""#,
+        r#"(?:code: |refuse\(\s*|const [A-Z_]+: &str = )"((?:adopt|prune|push|repair|setup)-[a-z-]+)""#,
     )
     .unwrap();
     let mut codes = std::collections::BTreeSet::new();

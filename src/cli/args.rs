@@ -1,6 +1,7 @@
 //! What can be typed. Every flag says what it does; every command has an example.
 
 mod reconcile;
+mod verify;
 
 use camino::Utf8PathBuf;
 use clap::builder::Styles;
@@ -8,6 +9,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 
 pub use reconcile::{Adopt, Event, Format, Limit, Phase, PlanArgs, Push, Reconcile, ScopeName};
+pub use verify::Verify;
 
 use crate::config::units::Span;
 use crate::render::style;
@@ -152,6 +154,9 @@ pub enum Command {
     /// Bring a directory that was pushed here, without Nix
     #[command(after_help = "Examples:\n  nanna-cache fetch models/llama --into models/llama")]
     Fetch(Fetch),
+    /// Check what a cache holds: narinfos, signatures, references, NARs
+    #[command(after_help = verify::EXAMPLES)]
+    Verify(Verify),
     /// Print completions for a shell
     #[command(
         after_help = "Examples:\n  nanna-cache completions bash > ~/.local/share/bash-completion/completions/nanna-cache"

@@ -182,7 +182,7 @@ fn extra(push: &Push) -> Result<Extra, Failure> {
     Ok(Extra {
         paths,
         mark: push.since_mark.clone(),
-        adopt: None,
+        ..Extra::default()
     })
 }
 
@@ -221,7 +221,7 @@ mod tests {
             Extra {
                 paths: vec!["x".into(), "y".into()],
                 mark: Some("job".into()),
-                adopt: None,
+                ..Extra::default()
             }
         );
         assert!(Meant::of(&command(&["validate"])).unwrap().is_none());

@@ -25,5 +25,6 @@ mod signals;
 mod start;
 mod status;
 mod validate;
+mod verify;
 
 pub use start::main;

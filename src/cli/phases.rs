@@ -170,7 +170,7 @@ fn wrong_with(observed: &Observed, path: &Utf8Path) -> Option<String> {
     }
 }
 
-fn tell(context: &Context, event: Event) {
+pub(super) fn tell(context: &Context, event: Event) {
     let say = |text: &str, end: &str| {
         let text = tilde(text, context.host.home.as_str());
         context.output.note(&format!("{}{end}\n", safe(&text)));
@@ -184,17 +184,18 @@ fn tell(context: &Context, event: Event) {
     }
 }
 
-struct Work<'a> {
-    desired: &'a Desired,
-    machine: &'a Machine,
-    listener: Listener<'a>,
-    patience: Duration,
-    selection: &'a Selection,
-    allowed: &'a Allowances,
+/// Carrying out an approved plan.
+pub(super) struct Work<'a> {
+    pub(super) desired: &'a Desired,
+    pub(super) machine: &'a Machine,
+    pub(super) listener: Listener<'a>,
+    pub(super) patience: Duration,
+    pub(super) selection: &'a Selection,
+    pub(super) allowed: &'a Allowances,
 }
 
 impl Work<'_> {
-    fn carry_out(
+    pub(super) fn carry_out(
         &self,
         approved: &ApprovedPlan,
         observed: Observed,

@@ -21,15 +21,25 @@ pub(super) struct Display {
 }
 
 impl Display {
-    /// Starts to show `progress` on standard error.
+    /// Starts to show the `progress` of an apply on standard error.
     pub(super) fn start(progress: &Arc<Progress>, output: Output, is_terminal: bool) -> Self {
+        Self::of("apply", progress, output, is_terminal)
+    }
+
+    /// Starts to show the `progress` of a work of this name on standard error.
+    pub(super) fn of(
+        what: &'static str,
+        progress: &Arc<Progress>,
+        output: Output,
+        is_terminal: bool,
+    ) -> Self {
         let over = Arc::new(AtomicBool::new(false));
         let (end, progress) = (Arc::clone(&over), Arc::clone(progress));
         let work = move || {
             if is_terminal {
-                draw(&progress, &end, output);
+                draw(what, &progress, &end, output);
             } else {
-                log(&progress, &end, output);
+                log(what, &progress, &end, output);
             }
         };
         // Without a thread there is no display; the work goes on.
@@ -50,7 +60,7 @@ impl Display {
     }
 }
 
-fn draw(progress: &Progress, over: &AtomicBool, output: Output) {
+fn draw(what: &str, progress: &Progress, over: &AtomicBool, output: Output) {
     if output.is_quiet() {
         return;
     }
@@ -63,20 +73,20 @@ fn draw(progress: &Progress, over: &AtomicBool, output: Output) {
         let moment = moment(progress, began);
         if moment.paths_done + moment.bytes_done + moment.paths_total > 0 {
             bar.set_position(moment.thousandths());
-            bar.set_message(line("apply", &moment));
+            bar.set_message(line(what, &moment));
         }
         std::thread::park_timeout(TICK);
     }
     bar.finish_and_clear();
 }
 
-fn log(progress: &Progress, over: &AtomicBool, output: Output) {
+fn log(what: &str, progress: &Progress, over: &AtomicBool, output: Output) {
     let began = Instant::now();
     let mut sparse = Sparse::default();
     while !over.load(Ordering::SeqCst) {
         let moment = moment(progress, began);
         if sparse.is_due(&moment) {
-            output.note(&format!("{}\n", line("apply", &moment)));
+            output.note(&format!("{}\n", line(what, &moment)));
         }
         std::thread::park_timeout(TICK);
     }

@@ -122,6 +122,7 @@ fn at_hand(observed: &Observed, hash: HashPart) -> Option<PathToPush> {
         unasked: false,
         sign: false,
         recompress: false,
+        mend: false,
     };
     let store = observed.store.present();
     if let Some((store, row)) = store.and_then(|store| Some((store, store.paths.row(&hash)?))) {
@@ -192,6 +193,7 @@ fn item(
         class: class.clone(),
         rank: path.rank,
         recompress: path.recompress,
+        mend: path.mend,
     };
     if let Some(directory) = &path.directory {
         let ca = Some(ContentAddress::of_nar(path.nar_hash));

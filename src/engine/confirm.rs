@@ -27,6 +27,9 @@ pub fn confirm(
     if progress.is_stopped() {
         return Err(interrupted());
     }
+    // What is still broken is found by verifying again: no plan can see it.
+    let again = super::verify::again(desired, machine, progress, listener)?;
+    let desired = again.as_ref().unwrap_or(desired);
     let observed = observe(desired, machine, progress, listener);
     if progress.is_stopped() {
         // What a stop cut short looks like something that cannot be seen.

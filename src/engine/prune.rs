@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 
 use super::machine::sentence;
 use super::service;
+use super::verify;
 use super::work::{Applying, Ended, all, failed};
 use crate::config::model::CacheName;
 use crate::nix::closure::RowSet;
@@ -49,7 +50,10 @@ pub(super) fn run(
     }
     let mut done = PruneDone::default();
     let result = wait_for_others(work, || {
-        let mut decide = |content: &CacheContent| decide(work, observed, name, content);
+        let mut decide = |content: &CacheContent| match &work.desired.extra.repair {
+            Some(repair) => verify::still_broken(work, repair, content),
+            None => decide(work, observed, name, content),
+        };
         prune_into(
             &work.machine.terms(),
             store.as_ref(),

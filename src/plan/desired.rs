@@ -1,5 +1,7 @@
 //! What should be: the configuration with every path resolved and every `{system}` expanded.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use camino::{Utf8Path, Utf8PathBuf};
 use indexmap::IndexMap;
 
@@ -12,6 +14,7 @@ use crate::config::model::{
     PinName, PinTarget, Written,
 };
 use crate::config::secret::SecretRef;
+use crate::nix::hash::Sha256;
 use crate::nix::key::PublicKey;
 use crate::nix::store_path::HashPart;
 
@@ -161,6 +164,8 @@ pub struct Extra {
     pub mark: Option<String>,
     /// Foreign content to be taken as ours; then nothing else is planned.
     pub adopt: Option<Adopt>,
+    /// Damage of a cache that is to be mended; then nothing else is planned.
+    pub repair: Option<Repair>,
 }
 
 /// Foreign content of a cache that is to be taken as ours.
@@ -170,6 +175,33 @@ pub struct Adopt {
     pub cache: CacheName,
     /// These paths with their closures; `None`: all that no record covers.
     pub paths: Option<Vec<HashPart>>,
+}
+
+/// Damage of a cache that is to be mended, as a verification found it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Repair {
+    /// The cache.
+    pub cache: CacheName,
+    /// What is wrong with which path.
+    pub damages: BTreeMap<HashPart, Damage>,
+    /// Whether `nix-cache-info` is missing or malformed.
+    pub info: bool,
+    /// Objects that no step can mend: (key, why, and what to do).
+    pub by_hand: Vec<(String, String)>,
+}
+
+/// What is wrong with a path of a cache.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Damage {
+    /// Whether all that is wrong is that no declared key has signed it.
+    pub unsigned: bool,
+    /// Whether its narinfo or NAR is broken.
+    pub broken: bool,
+    /// The NAR hash that its narinfo says, where the narinfo itself is right: what takes its place must have
+    /// this hash.
+    pub nar_hash: Option<Sha256>,
+    /// Its references that are nowhere.
+    pub lacks: BTreeSet<HashPart>,
 }
 
 impl Desired {

@@ -33,6 +33,8 @@ pub enum DropReason {
     Unreached,
     /// The cache was over its max-size, and this was of the lowest priority.
     OverMaxSize,
+    /// It is broken and nobody here can mend it, or it refers to such a path.
+    Broken,
 }
 
 /// Paths that go, in the order in which they are listed.
@@ -41,17 +43,19 @@ pub struct PathsToDrop {
     paths: Arc<Paths>,
     rows: Vec<Row>,
     bytes: Vec<u64>,
-    /// When each need ended, or [`UNREACHED`], or [`OVER_MAX_SIZE`].
+    /// When each need ended, or [`UNREACHED`], [`OVER_MAX_SIZE`], [`BROKEN`].
     ends: Vec<Time>,
 }
 
 const UNREACHED: Time = Time(i64::MIN);
 const OVER_MAX_SIZE: Time = Time(i64::MAX);
+const BROKEN: Time = Time(i64::MAX - 1);
 
 fn reason_of(end: Time) -> DropReason {
     match end {
         UNREACHED => DropReason::Unreached,
         OVER_MAX_SIZE => DropReason::OverMaxSize,
+        BROKEN => DropReason::Broken,
         end => DropReason::NeedEnded(end),
     }
 }
@@ -76,6 +80,7 @@ impl PathsToDrop {
             DropReason::NeedEnded(end) => *end,
             DropReason::Unreached => UNREACHED,
             DropReason::OverMaxSize => OVER_MAX_SIZE,
+            DropReason::Broken => BROKEN,
         });
     }
 

@@ -11,7 +11,7 @@ use super::observed::{Observed, Why};
 use super::plan::{Advice, CacheRequests, Counts, FORMAT, Plan, PlanError, Unknown};
 use super::setup::key::{DIFFERS, LOST, MISSING, UNUSABLE};
 use super::step::{Because, Op, Step};
-use super::{adopt, optimize, prune, push, setup};
+use super::{adopt, optimize, prune, push, repair, setup};
 use crate::config::model::CacheName;
 use crate::config::secret::SecretRef;
 
@@ -20,9 +20,10 @@ use crate::config::secret::SecretRef;
 /// `config` is the digest of `cache.yaml` that the plan will carry.
 #[must_use]
 pub fn plan(desired: &Desired, observed: &Observed, config: &str) -> Plan {
-    let mut all = match &desired.extra.adopt {
-        Some(adopt) => adopt::plan(desired, observed, adopt),
-        None => phases(desired, observed),
+    let mut all = match (&desired.extra.adopt, &desired.extra.repair) {
+        (Some(adopt), _) => adopt::plan(desired, observed, adopt),
+        (None, Some(repair)) => repair::plan(desired, observed, repair),
+        (None, None) => phases(desired, observed),
     };
     all.unknowns.sort();
     all.unknowns.dedup();

@@ -29,6 +29,7 @@ pub mod plan;
 pub mod prune;
 pub mod push;
 pub mod record;
+pub mod repair;
 pub mod report;
 pub mod roots;
 pub mod schema;

@@ -124,6 +124,9 @@ pub fn questions(desired: &Desired, observed: &Observed) -> BTreeSet<HashPart> {
     if desired.extra.adopt.is_some() {
         return hashes;
     }
+    if let Some(repair) = &desired.extra.repair {
+        return super::repair::questions(desired, observed, repair);
+    }
     for name in desired.caches.keys() {
         hashes.extend(questions_of(desired, observed, name).keys());
     }
@@ -140,7 +143,7 @@ pub fn questions_of(
     let mut hashes = BTreeMap::new();
     let empty = CacheContent::default();
     let takes = desired.config.push.enabled && desired.config.push.to.contains_key(name);
-    if takes && desired.extra.adopt.is_none() {
+    if takes && desired.extra.adopt.is_none() && desired.extra.repair.is_none() {
         let content = match observed.caches.get(name) {
             Some(Observation::Present(content)) => content,
             Some(Observation::Absent) => &empty,
@@ -192,6 +195,18 @@ pub fn reliance(
         return Reliance {
             closure: reached.iter().map(|row| content.paths.hash(row)).collect(),
             upstream: Vec::new(),
+        };
+    }
+    if desired.extra.repair.is_some() {
+        // Nothing is rooted; what was fine without a reference here is so still.
+        let had = content.elsewhere.iter().map(|(_, hash)| *hash);
+        let asked = observed
+            .upstreams
+            .values()
+            .flat_map(|it| it.has.iter().copied());
+        return Reliance {
+            closure: Vec::new(),
+            upstream: had.chain(asked).collect(),
         };
     }
     let wanted = Wanted::resolve(desired, observed, content);

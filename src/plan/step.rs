@@ -276,6 +276,10 @@ pub struct PinToRecord {
 }
 
 /// A path to be uploaded.
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is a word of its own in the format"
+)]
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct PathToPush {
     /// The path.
@@ -299,6 +303,9 @@ pub struct PathToPush {
     /// It is there by another method, and is compressed anew.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub recompress: bool,
+    /// It is there and broken, and takes the place of what is there.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub mend: bool,
 }
 
 impl PathToPush {

@@ -17,4 +17,5 @@ pub mod status;
 pub mod style;
 pub mod text;
 pub mod units;
+pub mod verify;
 pub mod view;

@@ -97,6 +97,7 @@ pub fn world(count: usize) -> World {
             class: class(),
             rank: 0,
             recompress: false,
+            mend: false,
         });
     }
     // Pushed in an order that has nothing to do with references.

@@ -258,6 +258,7 @@ impl Scenario {
                 class: class(),
                 rank: 0,
                 recompress: false,
+                mend: false,
             }
         };
         let batch = Batch {

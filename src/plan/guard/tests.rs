@@ -189,6 +189,7 @@ fn push(to: &str, unasked: bool, size: u64) -> Step {
         paths: vec![PathToPush {
             sign: false,
             recompress: false,
+            mend: false,
             path: path("a"),
             nar_size: size,
             nar_hash: crate::nix::hash::Sha256([0; 32]),

@@ -67,6 +67,7 @@ impl Target<'_> {
                 unasked,
                 sign: false,
                 recompress: false,
+                mend: false,
             });
         }
         self.find_owners(&mut batches);
@@ -149,6 +150,7 @@ impl Target<'_> {
                 unasked: false,
                 sign: !recompress,
                 recompress,
+                mend: false,
             });
         }
     }

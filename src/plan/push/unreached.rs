@@ -19,8 +19,10 @@ pub fn unreached(desired: &Desired, observed: &Observed, selection: &Selection) 
     let mut unreached = Vec::new();
     for (name, cache) in &desired.caches {
         let adopted = desired.extra.adopt.as_ref().map(|adopt| &adopt.cache);
+        let repaired = desired.extra.repair.as_ref().map(|repair| &repair.cache);
         let is_meant = push.to.contains_key(name)
             && adopted.is_none_or(|adopted| adopted == name)
+            && repaired.is_none_or(|repaired| repaired == name)
             && (selection.caches.is_empty() || selection.caches.contains(name))
             && selection.scope.is_none_or(|scope| scope == cache.scope);
         // The selectors of one step of this cache, or of all of them.

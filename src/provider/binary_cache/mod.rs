@@ -24,6 +24,7 @@ pub mod pins;
 pub mod prune;
 pub mod push;
 pub mod records;
+pub mod remote;
 pub mod signers;
 pub mod terms;
 

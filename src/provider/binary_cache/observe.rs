@@ -484,7 +484,8 @@ fn nar(key: &str, meta: Meta) -> Nar {
 }
 
 /// Whether this is the name of a temporary file: ours, or Nix's `<name>.tmp.<pid>.<n>`.
-fn is_temporary(key: &str) -> bool {
+#[must_use]
+pub fn is_temporary(key: &str) -> bool {
     let name = key.rsplit('/').next().unwrap_or(key);
     let Some((_, numbers)) = name.rsplit_once(".tmp.") else {
         return false;

@@ -61,6 +61,8 @@ pub struct Item {
     pub rank: u32,
     /// Where it is there by another method, it is compressed anew.
     pub recompress: bool,
+    /// Whatever is there of it is broken: it is uploaded anew, and its narinfo replaced.
+    pub mend: bool,
 }
 
 /// What is to be pushed at once. Cheap to clone: the keys are shared.

@@ -21,6 +21,15 @@ pub struct Built {
     pub outputs: BTreeMap<String, StorePath>,
 }
 
+/// What building once more gave.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Rebuilt {
+    /// The same bytes.
+    Same,
+    /// Something else, in one output at least.
+    Different,
+}
+
 impl Built {
     /// Reads the answer of `nix build --json`.
     pub(super) fn read_all(what: &str, text: &str, dir: &StoreDir) -> Result<Vec<Self>, NixError> {
@@ -112,6 +121,40 @@ impl Nix {
         let mut seen = std::collections::HashSet::new();
         built.retain(|one| seen.insert(one.clone()));
         Ok(built)
+    }
+
+    /// Builds an output that is there once more, and lets Nix compare. What differs is kept beside the path,
+    /// as `<path>.check`, as far as Nix may.
+    ///
+    /// # Errors
+    /// It does not evaluate or build, is not there, or we were stopped.
+    pub fn rebuild(
+        &self,
+        installable: &str,
+        flake: &str,
+        base: &Utf8Path,
+        stopped: &dyn Fn() -> bool,
+        on_line: &mut dyn FnMut(&str),
+    ) -> Result<Rebuilt, NixError> {
+        let what = format!("build {} again", shown(&[installable]));
+        let command = self
+            .with_features(Some(base))
+            .args([
+                "build",
+                "--rebuild",
+                "--keep-failed",
+                "--no-link",
+                "--no-write-lock-file",
+            ])
+            .args(["--log-format", "raw-with-logs"])
+            .args([qualify(installable, flake)]);
+        let output = command.run(stopped, &mut |line| on_line(&line_for_people(line)))?;
+        // The words of all versions: "… may not be deterministic: output … differs".
+        let said = output.stderr.contains("may not be deterministic");
+        if !output.status.success() && said {
+            return Ok(Rebuilt::Different);
+        }
+        succeeded(&what, output).map(|_| Rebuilt::Same)
     }
 
     /// Fetches paths from the caches of this machine, and never builds anything: no local job,

@@ -12,6 +12,6 @@ mod installable;
 mod message;
 mod run;
 
-pub use build::Built;
+pub use build::{Built, Rebuilt};
 pub use message::essential;
 pub use run::{Nix, NixError};

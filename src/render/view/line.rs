@@ -441,7 +441,7 @@ fn file_diff(before: Option<&str>, after: &str) -> Vec<DiffLine> {
 
 /// Why paths go, the commonest reason first, with numbers if there are several reasons.
 fn drop_reasons(paths: &PathsToDrop, now: Time) -> Vec<String> {
-    let (mut ended, mut unreached, mut over) = (0, 0, 0);
+    let (mut ended, mut unreached, mut over, mut broken) = (0, 0, 0, 0);
     let (mut least, mut most) = (u64::MAX, 0);
     for reason in paths.reasons() {
         match reason {
@@ -452,6 +452,7 @@ fn drop_reasons(paths: &PathsToDrop, now: Time) -> Vec<String> {
             }
             DropReason::Unreached => unreached += 1,
             DropReason::OverMaxSize => over += 1,
+            DropReason::Broken => broken += 1,
         }
     }
     let oldest = duration(most);
@@ -464,6 +465,7 @@ fn drop_reasons(paths: &PathsToDrop, now: Time) -> Vec<String> {
         (ended, words),
         (unreached, "no root or pin reaches them".to_owned()),
         (over, "over max-size, lowest priority first".to_owned()),
+        (broken, "broken, or they refer to what is".to_owned()),
     ];
     reasons.sort_by_key(|(number, _)| std::cmp::Reverse(*number));
     let several = reasons.iter().filter(|(number, _)| *number > 0).count() > 1;
@@ -486,6 +488,7 @@ pub(in crate::render) fn drop_reason(reason: &DropReason, now: Time) -> String {
         DropReason::NeedEnded(time) => format!("need ended {} ago", duration(now.since(*time).0)),
         DropReason::Unreached => "no root or pin reaches it".to_owned(),
         DropReason::OverMaxSize => "over max-size".to_owned(),
+        DropReason::Broken => "broken, or it refers to what is".to_owned(),
     }
 }
 

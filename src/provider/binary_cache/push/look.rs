@@ -64,6 +64,7 @@ pub(super) fn presence(
                 Ok(None) => State::Absent,
                 Err(StoreError::TooLarge { .. }) => State::Broken,
                 Err(error) => return Err(error),
+                Ok(Some(_)) if item.mend => State::Broken,
                 Ok(Some(object)) => match nar_of(batch, item, &object.bytes) {
                     None => State::Broken,
                     Some(Place::Elsewhere) => State::Whole(object),
