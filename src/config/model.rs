@@ -425,6 +425,10 @@ pub struct Push {
     pub max_after_build: Size,
     /// Bytes (NAR) that may be pushed though an upstream that may have them could not be asked.
     pub max_unasked: Size,
+    /// How what is pushed is looked through for secrets.
+    pub secrets: super::gate::Secrets,
+    /// Whether the build logs of what is pushed go into the cache, too.
+    pub logs: bool,
 }
 
 /// A choice of classes.

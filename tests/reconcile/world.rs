@@ -411,6 +411,12 @@ fn config(dice: &mut Dice) -> Config {
             exclude_needed: [ExcludeNeeded::HoldBack, ExcludeNeeded::Push][dice.index(2)],
             max_after_build: Size(1 << 40),
             max_unasked: Size(1 << 40),
+            secrets: nanna_cache::config::gate::Secrets {
+                on_public: nanna_cache::config::gate::OnSecret::Off,
+                on_private: nanna_cache::config::gate::OnSecret::Off,
+                allow: Vec::new(),
+            },
+            logs: false,
         },
         optimize: Optimize {
             cores: dice.percent(50).then_some(4),

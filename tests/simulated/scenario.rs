@@ -284,6 +284,7 @@ impl Scenario {
             commit: None,
             run: None,
             threads: 1,
+            gate: None,
         };
         let terms = self.terms;
         self.promises.insert(
