@@ -81,9 +81,9 @@ rules! {
     AgeKey = "age-key" "a secret key of age",
     /// A private key in PEM, its content checked.
     PrivateKey = "private-key" "a private key",
-    /// A private key of OpenSSH or PuTTY.
+    /// A private key of `OpenSSH` or `PuTTY`.
     SshKey = "ssh-key" "a private SSH key",
-    /// A private key of OpenPGP.
+    /// A private key of `OpenPGP`.
     PgpKey = "pgp-key" "a private OpenPGP key",
     /// A secret signing key of Nix, its halves checked.
     NixKey = "nix-key" "a secret signing key of Nix",

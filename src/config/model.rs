@@ -427,8 +427,6 @@ pub struct Push {
     pub max_unasked: Size,
     /// How what is pushed is looked through for secrets.
     pub secrets: super::gate::Secrets,
-    /// Whether the build logs of what is pushed go into the cache, too.
-    pub logs: bool,
 }
 
 /// A choice of classes.

@@ -335,6 +335,7 @@ impl Case {
     }
 }
 
+#[allow(clippy::too_many_lines, reason = "one value after another")]
 fn config(dice: &mut Dice) -> Config {
     let mut caches = IndexMap::new();
     let mut to = IndexMap::new();
@@ -416,7 +417,6 @@ fn config(dice: &mut Dice) -> Config {
                 on_private: nanna_cache::config::gate::OnSecret::Off,
                 allow: Vec::new(),
             },
-            logs: false,
         },
         optimize: Optimize {
             cores: dice.percent(50).then_some(4),

@@ -63,19 +63,20 @@ pub(crate) enum RawOnSecret {
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub(crate) struct RawAllow {
     /// A glob of `NAME/FILE`: the name of the store path without its hash, and the file in it. `*` and `?` stay
-    /// within one name, `**` does not; without a slash it means all files.
+    /// within one name, `**` does not; without a slash it means all files. Without it every file fits.
     #[serde(default)]
     #[schemars(length(min = 1), extend("examples" = ["openssl-*/test/**", "my-docs"]))]
     pub(crate) path: Option<String>,
-    /// The rule, as the report names it.
+    /// The rule, as the report names it. Without it every rule fits.
     #[serde(default)]
     #[schemars(extend("enum" = names(), "enumDescriptions" = descriptions(), "examples" = ["private-key"]))]
     pub(crate) rule: Option<String>,
-    /// The fingerprint, as the report gives it: 16 digits in hex, of the rule and the secret.
+    /// The fingerprint, as the report gives it: 16 digits in hex, of the rule and the secret. Without
+    /// it every secret fits.
     #[serde(default)]
     #[schemars(regex(pattern = "^[0-9a-f]{16}$"), extend("examples" = ["0f1e2d3c4b5a6978"]))]
     pub(crate) fingerprint: Option<String>,
-    /// Why it may pass.
+    /// Why it may pass: for whoever reads this file later. It must be given.
     #[schemars(length(min = 1), extend("examples" = ["keys of the test suite"]))]
     pub(crate) reason: String,
 }

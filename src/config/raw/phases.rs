@@ -69,10 +69,6 @@ pub(crate) struct RawPush {
     /// How what is about to be pushed is looked through for secrets, and what follows.
     #[schemars(extend("default" = {}, "examples" = [{"on-private": "refuse"}]))]
     pub(crate) secrets: RawSecrets,
-    /// Whether the build logs of what is pushed go into the cache, too, where `nix log` finds them: into
-    /// folders and buckets. What looks like a secret is replaced in them.
-    #[schemars(extend("default" = false, "examples" = [true]))]
-    pub(crate) logs: bool,
 }
 
 impl Default for RawPush {
@@ -85,7 +81,6 @@ impl Default for RawPush {
             exclude_needed: RawExcludeNeeded::HoldBack,
             limits: RawPushLimits::default(),
             secrets: RawSecrets::default(),
-            logs: false,
         }
     }
 }

@@ -57,3 +57,52 @@ fn allowed(check: &mut Check<'_>, pointer: &str, raw: &RawAllow) -> Option<Allow
         reason: raw.reason.clone(),
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::read;
+
+    fn file(secrets: &str) -> String {
+        format!(
+            "version: 1\nproject: demo\ncaches: {{ dev: {{ type: file, path: out, signing-key: {{ file: k }} }} }}\n\
+             artifacts: {{ all: {{ priority: 10, default: true }} }}\npush: {{ secrets: {secrets} }}\n"
+        )
+    }
+
+    #[test]
+    fn what_is_let_pass_is_read() {
+        let text = file(
+            "{ on-public: warn, on-private: 'off', allow: [{ path: 'a-*/x', rule: jwt, fingerprint: 00112233aabbccdd, reason: r }] }",
+        );
+        let Ok((config, _)) = read("cache.yaml", text.as_bytes()) else {
+            panic!("it is valid")
+        };
+        let secrets = config.push.secrets;
+        assert_eq!(secrets.on_public, OnSecret::Warn);
+        assert_eq!(secrets.on_private, OnSecret::Off);
+        let allow = &secrets.allow[0];
+        assert!(allow.fits("a-1/x", SecretRule::Jwt, "00112233aabbccdd"));
+        assert!(!allow.fits("b-1/x", SecretRule::Jwt, "00112233aabbccdd"));
+    }
+
+    #[test]
+    fn what_would_let_everything_pass_is_refused() {
+        for (secrets, why) in [
+            ("{ allow: [{ reason: r }] }", "would let every secret pass"),
+            ("{ allow: [{ rule: jwt }] }", "reason"),
+            ("{ allow: [{ rule: jwd, reason: r }] }", "jwd"),
+            (
+                "{ allow: [{ fingerprint: 00, reason: r }] }",
+                "invalid-value",
+            ),
+            ("{ on-public: no }", "on-public"),
+        ] {
+            let Err(problems) = read("cache.yaml", file(secrets).as_bytes()) else {
+                panic!("{secrets} is not valid")
+            };
+            let said = format!("{:?}", problems.located());
+            assert!(said.contains(why), "{secrets}: {said}");
+        }
+    }
+}

@@ -126,7 +126,6 @@ pub(in crate::config) fn check(
             .size("/push/limits/unasked", &limits.unasked)
             .unwrap_or(Size(0)),
         secrets,
-        logs: raw.push.logs,
     }
 }
 

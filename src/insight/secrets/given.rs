@@ -163,7 +163,6 @@ fn looks_given(secret: &[u8], is_quoted: bool) -> bool {
         return false;
     }
     match secret.len() {
-        0..10 => false,
         // Short: a password, if it is of every kind.
         10..16 => is_quoted && kinds >= 3 && digits >= 2 && turns >= 3 && entropy(secret) >= 3.0,
         16..=200 => {

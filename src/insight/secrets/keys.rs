@@ -71,7 +71,7 @@ pub(super) fn age(view: View<'_>) -> Option<Hit> {
     (sum == 1).then(|| view.hit(SecretRule::AgeKey, 16 + LEN, "AGE-SECRET-KEY-1"))
 }
 
-/// A private key of PuTTY.
+/// A private key of `PuTTY`.
 pub(super) fn putty(view: View<'_>) -> Option<Hit> {
     let text = view.after(0);
     let at = find(text, b"Private-Lines: ")?;
@@ -105,7 +105,7 @@ fn find(text: &[u8], part: &[u8]) -> Option<usize> {
     text.windows(part.len()).position(|window| window == part)
 }
 
-/// A private key in PEM or OpenPGP armour, as a file or as a text of a program (line breaks written `\n`).
+/// A private key in PEM or `OpenPGP` armour, as a file or as a text of a program (line breaks written `\n`).
 pub(super) fn pem(view: View<'_>) -> Option<Hit> {
     let text = view.after(0);
     let label = text.get(11..)?;
@@ -183,7 +183,7 @@ fn digits(body: &[u8]) -> Option<(Vec<u8>, bool)> {
             is_encrypted |= line.ends_with(b"ENCRYPTED");
             continue;
         }
-        // The checksum of an OpenPGP armour.
+        // The checksum of an `OpenPGP` armour.
         if line.len() == 5 && line.starts_with(b"=") {
             continue;
         }

@@ -140,6 +140,7 @@ fn jwt(seed: u64) -> String {
 }
 
 /// One of every kind.
+#[allow(clippy::too_many_lines, reason = "a list")]
 pub fn all() -> Vec<Sample> {
     let mut samples = Vec::new();
     let mut add = |rule, secret: String, text: String| samples.push(Sample { rule, secret, text });

@@ -1,3 +1,5 @@
+#![allow(clippy::format_push_string, reason = "a test")]
+
 use proptest::prelude::*;
 
 use super::samples::{Sample, all, nix_key, random};
@@ -8,7 +10,9 @@ use crate::config::gate::SecretRule;
 fn scan(pieces: &[&[u8]]) -> Vec<Finding> {
     let mut scanner = Scanner::default();
     scanner.begin(pieces.iter().map(|piece| piece.len() as u64).sum());
-    pieces.iter().for_each(|piece| scanner.content(piece));
+    for piece in pieces {
+        scanner.content(piece);
+    }
     scanner.end()
 }
 
@@ -103,7 +107,7 @@ fn secrets_are_taken_out_of_texts() {
     let mut text = String::from("building\n");
     let samples = all();
     for sample in &samples {
-        text.push_str(&format!("\n{}\n{}\n", "-".repeat(600), sample.text));
+        text += &format!("\n{}\n{}\n", "-".repeat(600), sample.text);
     }
     let clean = redact(text.as_bytes());
     let shown = String::from_utf8(clean.text).unwrap();
@@ -154,12 +158,12 @@ fn file() -> impl Strategy<Value = Vec<u8>> {
         let samples = all();
         let mut file = if is_binary { vec![0] } else { Vec::new() };
         for (at, gap, is_line) in parts {
-            let fill: &[u8] = if is_line {
+            let between: &[u8] = if is_line {
                 b"plain text\n"
             } else {
                 b"AbC4+/09"
             };
-            file.extend(fill.iter().cycle().take(gap));
+            file.extend(between.iter().cycle().take(gap));
             file.extend(samples[at].text.as_bytes());
         }
         file
@@ -180,7 +184,9 @@ proptest! {
         let mut scanner = Scanner::default();
         // A size that was wrong.
         scanner.begin(1);
-        pieces.iter().for_each(|piece| scanner.content(piece));
+        for piece in &pieces {
+        scanner.content(piece);
+    }
         prop_assert_eq!(&whole, &scanner.end());
     }
 

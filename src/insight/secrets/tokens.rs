@@ -210,7 +210,7 @@ fn by_shape(view: View<'_>, rule: SecretRule, shape: &Regex, shown: &str) -> Opt
     fits.then(|| view.hit(rule, found.len(), shown))
 }
 
-/// OpenAI's keys have this in their middle: it says their name in base 64.
+/// Keys of `OpenAI` have this in their middle: it says their name in base 64.
 pub(super) fn openai(view: View<'_>) -> Option<Hit> {
     let before = run_back(view.before(), is_base64url);
     let start = view.at - before;
