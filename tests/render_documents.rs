@@ -171,6 +171,7 @@ fn outcome(what: &str, outcome: Outcome) -> StepOutcome {
         duration_ms: 12_345,
         stage: 0,
         seen: Some(Seen::Settled),
+        secrets: Vec::new(),
     }
 }
 

@@ -6,6 +6,7 @@
 mod check;
 pub mod code;
 pub mod example;
+pub mod gate;
 mod leak;
 pub mod model;
 pub(crate) mod nearest;

@@ -425,6 +425,8 @@ pub struct Push {
     pub max_after_build: Size,
     /// Bytes (NAR) that may be pushed though an upstream that may have them could not be asked.
     pub max_unasked: Size,
+    /// How what is pushed is looked through for secrets.
+    pub secrets: super::gate::Secrets,
 }
 
 /// A choice of classes.

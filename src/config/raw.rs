@@ -7,6 +7,7 @@
 pub(crate) mod artifacts;
 pub(crate) mod caches;
 pub(crate) mod forms;
+pub(crate) mod gate;
 pub(crate) mod phases;
 
 use indexmap::IndexMap;

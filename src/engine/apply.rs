@@ -222,6 +222,7 @@ impl Run<'_> {
                 duration_ms: u64::try_from(duration.as_millis()).unwrap_or(u64::MAX),
                 stage,
                 seen: None,
+                secrets: one.secrets,
             });
             self.applied.steps.push(one.step);
         }

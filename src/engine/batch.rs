@@ -85,6 +85,7 @@ pub(super) fn batch(
         commit: observed.environment.commit.clone(),
         run: observed.environment.run.clone(),
         threads: 0,
+        gate: None,
         store_dir,
     })
 }

@@ -11,6 +11,7 @@ mod create;
 pub mod event;
 mod explore;
 pub mod fetch;
+mod gate;
 pub mod journal;
 mod late;
 pub mod links;

@@ -3,8 +3,10 @@
 //! Promise: whatever ends it early, each step's outcome says how much of it is in the cache.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use super::batch::{batch, spare};
+use super::gate::SecretGate;
 use super::machine::sentence;
 use super::service;
 use super::work::{Applying, Ended, all, failed};
@@ -17,6 +19,7 @@ use crate::plan::step::{Effect, Op, PathToPush, RootToWrite, Selector, Step};
 use crate::provider::binary_cache::push::{PushDone, PushError, push_into};
 use crate::provider::binary_cache::{CacheStore, StoreError, narinfo_key, pins};
 use crate::sys::clock::SystemClock;
+use crate::transfer::gate::Gate;
 
 /// Runs the push steps and pins of one cache; one outcome per step.
 pub(super) fn run(
@@ -34,10 +37,13 @@ pub(super) fn run(
         Ok(found) => found,
         Err(why) => return all(steps, |step| failed(step, &why)),
     };
-    let batch = match batch(work, observed, name, cache, steps) {
+    let is_public = cache.place.is_public();
+    let gate = SecretGate::new(&work.desired.config.push.secrets, is_public);
+    let mut batch = match batch(work, observed, name, cache, steps) {
         Ok(batch) => batch,
         Err(why) => return all(steps, |step| failed(step, &why)),
     };
+    batch.gate = gate.clone().map(|gate| gate as Arc<dyn Gate>);
     let mut done = PushDone::default();
     let result = if batch.items.is_empty() && batch.roots.is_empty() {
         Ok(())
@@ -57,7 +63,7 @@ pub(super) fn run(
         done: &done,
         early: result.err().map(Early::of),
     };
-    all(steps, |step| judge.step(step))
+    all(steps, |step| judge.step(step).having_found(gate.as_deref()))
 }
 
 /// Why a push did not come to its end.

@@ -6,8 +6,10 @@ mod login;
 mod record;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use super::batch::batch;
+use super::gate::SecretGate;
 use super::machine::{Machine, sentence};
 use super::secret;
 use super::work::{Applying, Ended, all, failed};
@@ -26,6 +28,7 @@ use crate::provider::cachix::{CachixError, Client, Use};
 use crate::provider::upstream;
 use crate::sys::http;
 use crate::sys::token::Token;
+use crate::transfer::gate::Gate;
 use crate::transfer::progress::Progress;
 
 pub(super) use login::{login, logins};
@@ -224,6 +227,10 @@ pub(super) fn run(
         Ok((_, Some(why))) => return all(steps, |step| failed(step, &why)),
         Err(error) => return all(steps, |step| failed(step, &sentence(&error))),
     };
+    let gate = SecretGate::new(
+        &work.desired.config.push.secrets,
+        is_public(observed, name, cache),
+    );
     let mut items = whole.items;
     items.sort_by_key(|item| item.rank);
     let items = items.into_iter().map(|item| Item {
@@ -239,6 +246,7 @@ pub(super) fn run(
         items: items.collect(),
         key: cache.signing.as_ref().map(|_| whole.keys),
         compression: whole.compression,
+        gate: gate.clone().map(|gate| gate as Arc<dyn Gate>),
     };
     let mut done = Done::default();
     let early = if batch.items.is_empty() {
@@ -256,7 +264,14 @@ pub(super) fn run(
         recorded: None,
     };
     judge.recorded = judge.record(observed, steps);
-    all(steps, |step| judge.step(step))
+    all(steps, |step| judge.step(step).having_found(gate.as_deref()))
+}
+
+/// Whether everybody can read a cache: by `cache.yaml`, or because the service says so.
+fn is_public(observed: &Observed, name: &CacheName, cache: &Cache) -> bool {
+    let seen = observed.caches.get(name).and_then(Observation::present);
+    let facts = seen.and_then(|content| content.service.as_ref());
+    cache.place.is_public() || facts.is_some_and(|facts| facts.is_public)
 }
 
 /// Deletes pins of a cache that a service keeps; one outcome per step.

@@ -3,15 +3,16 @@
 use std::time::Duration;
 
 use super::event::Listener;
+use super::gate::SecretGate;
 use super::journal::Journal;
 use super::links::Links;
 use super::machine::{Machine, sentence};
 use crate::config::model::CacheName;
 use crate::plan::desired::{Cache, Desired};
 use crate::plan::guard::Allowances;
-use crate::plan::report::Outcome;
+use crate::plan::report::{Outcome, SecretFound};
 use crate::plan::select::Selection;
-use crate::plan::step::{Effect, Step};
+use crate::plan::step::{Effect, Op, Step};
 use crate::provider::binary_cache::CacheStore;
 use crate::transfer::progress::Progress;
 
@@ -67,6 +68,8 @@ pub struct Ended {
     pub busy: bool,
     /// Whether what waits for it must not run.
     pub blocks: bool,
+    /// Secrets that were found in what it was to push.
+    pub secrets: Vec<SecretFound>,
 }
 
 impl Ended {
@@ -81,6 +84,7 @@ impl Ended {
             outcome,
             did,
             busy: false,
+            secrets: Vec::new(),
         }
     }
 
@@ -110,6 +114,15 @@ impl Ended {
             busy: true,
             ..Self::skipped(step, why)
         }
+    }
+
+    /// Says what was found in what it was to push.
+    pub(super) fn having_found(self, gate: Option<&SecretGate>) -> Self {
+        let (Some(gate), Op::Push { paths, .. }) = (gate, &self.step.op) else {
+            return self;
+        };
+        let secrets = gate.found(paths.iter().map(|path| &path.path));
+        Self { secrets, ..self }
     }
 
     /// Says how much it did all the same.

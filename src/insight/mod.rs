@@ -3,5 +3,6 @@
 //! Pure, like `plan`: facts go in, judgements come out. Nothing here looks at the world, and nothing
 //! here mends it: what can be mended becomes a plan.
 
+pub mod secrets;
 pub mod status;
 pub mod verify;

@@ -6,7 +6,7 @@
 use camino::{Utf8Path, Utf8PathBuf};
 
 use super::service::Service;
-use crate::config::model::{Bucket, Storage};
+use crate::config::model::{Bucket, Storage, Visibility};
 
 /// Where a writable cache is.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -91,6 +91,21 @@ impl Place {
             Self::Folder(_) => "path",
             Self::Service(_) => "url",
             Self::Bucket(_) => "prefix",
+        }
+    }
+
+    /// Whether everybody can read it, as far as `cache.yaml` says: a public cache of a service, or a bucket with
+    /// an `http(s)` address of its own. What is not known to be private to the machine or to who has
+    /// credentials counts as public.
+    #[must_use]
+    pub fn is_public(&self) -> bool {
+        match self {
+            Self::Folder(_) => false,
+            Self::Service(service) => service.visibility == Visibility::Public,
+            Self::Bucket(bucket) => bucket
+                .url
+                .as_ref()
+                .is_some_and(|url| url.starts_with("http://") || url.starts_with("https://")),
         }
     }
 

@@ -12,6 +12,8 @@ use super::observed::Why;
 use super::plan::{PlanError, Unknown};
 use super::step::{Effect, Op};
 use super::time::Time;
+use crate::config::gate::SecretRule;
+use crate::nix::store_path::StorePath;
 
 /// Number of the report format. Raised when a reader of an older format could misunderstand.
 pub const FORMAT: u32 = 1;
@@ -91,6 +93,48 @@ pub struct StepOutcome {
     /// What the second look says of it; `None`: nobody looked.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub seen: Option<Seen>,
+    /// Secrets that were found in what it was to push.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub secrets: Vec<SecretFound>,
+}
+
+/// A secret that was found in what was about to be pushed; not the secret itself.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct SecretFound {
+    /// The path.
+    pub path: StorePath,
+    /// The file in it; empty: the path itself is the file.
+    pub file: String,
+    /// Which rule found it.
+    #[schemars(with = "String")]
+    pub rule: SecretRule,
+    /// Where it begins in the file, in bytes.
+    pub offset: u64,
+    /// What may be shown of it.
+    pub shown: String,
+    /// What `push.secrets.allow` knows it by.
+    pub fingerprint: String,
+    /// Whether the path was not pushed because of it.
+    pub refused: bool,
+}
+
+impl SecretFound {
+    /// It in words: what it is, where it stands, and its fingerprint.
+    #[must_use]
+    pub fn told(&self) -> String {
+        let place = match self.file.as_str() {
+            "" => "in it".to_owned(),
+            file => format!("in `{file}`"),
+        };
+        format!(
+            "{} ({}: {}) {place} at byte {}, fingerprint {}",
+            self.rule.what(),
+            self.rule,
+            self.shown,
+            self.offset,
+            self.fingerprint
+        )
+    }
 }
 
 /// What the second look says of a step.

@@ -9,7 +9,7 @@ use super::text::Layout;
 use super::units::{count, elapsed, list, rate, size, things};
 use crate::plan::address::Phase;
 use crate::plan::report::{
-    Outcome, PhaseOutcome, Remaining, Report, SecondLook, Seen, Signal, StepOutcome,
+    Outcome, PhaseOutcome, Remaining, Report, SecondLook, SecretFound, Seen, Signal, StepOutcome,
 };
 use crate::plan::step::Effect;
 
@@ -53,6 +53,9 @@ pub fn text(report: &Report, layout: Layout) -> String {
     page.paragraph(&sum(report), 0, role);
     page.text
 }
+
+/// So many secrets of a step are shown.
+const SECRETS: usize = 10;
 
 /// Widths of columns.
 struct Columns {
@@ -130,7 +133,36 @@ impl Page {
                 }
             }
         }
+        for secret in step.secrets.iter().take(SECRETS) {
+            self.secret(secret);
+        }
+        if let Some(more) = step.secrets.len().checked_sub(SECRETS + 1) {
+            let more = things(more as u64 + 1, "more secret");
+            let text = format!("! {more}: `--format json` lists them");
+            self.paragraph(&text, 6, Role::Advice);
+        }
         self.seen(step);
+    }
+
+    /// A secret that was found: where, and how it is let pass.
+    fn secret(&mut self, secret: &SecretFound) {
+        let role = if secret.refused {
+            Role::Refusal
+        } else {
+            Role::Advice
+        };
+        let what = if secret.refused {
+            "not pushed"
+        } else {
+            "pushed all the same"
+        };
+        let text = format!("! {} ({what}) holds {}", secret.path, secret.told());
+        self.paragraph(&safe(&text), 6, role);
+        let text = format!(
+            "take it out, and make it void; or let it pass: push.secrets.allow: [{{ fingerprint: \"{}\", reason: … }}]",
+            secret.fingerprint
+        );
+        self.paragraph(&safe(&text), 8, Role::Faint);
     }
 
     /// What the second look says of a step, where that is not what its line says already.

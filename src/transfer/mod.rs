@@ -5,6 +5,7 @@
 //! not grow with the size of a NAR, and nothing whose NAR is not the expected one is handed on.
 
 pub mod compress;
+pub mod gate;
 pub mod pipeline;
 pub mod progress;
 pub mod sink;

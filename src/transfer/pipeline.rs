@@ -15,11 +15,13 @@ use std::sync::{Condvar, Mutex, PoisonError};
 use std::time::Duration;
 
 use super::compress::{Compressor, word};
+use super::gate::{Gate, Watch, Withheld};
 use super::progress::Progress;
 use super::sink::{FileFacts, Sink, SinkError};
-use super::tree::{TreeError, write_nar};
+use super::tree::{TreeError, write_nar_watched};
 use crate::config::model::Compression;
 use crate::nix::hash::{Hasher, Sha256};
+use crate::nix::store_path::StorePath;
 use out::{FileOut, NarOut};
 
 /// Bytes that are hashed and compressed at a time.
@@ -31,6 +33,8 @@ pub const FINISHERS: usize = 6;
 /// Something to be made a NAR file of.
 #[derive(Clone, Debug)]
 pub struct Job {
+    /// The store path that it is.
+    pub path: StorePath,
     /// Root of the tree on disk.
     pub root: PathBuf,
     /// Hash that its NAR must have.
@@ -71,6 +75,14 @@ pub enum JobError {
         /// Bytes that were found.
         found_size: u64,
     },
+    /// It must not leave this machine, or not to this cache.
+    #[error("{why}")]
+    Refused {
+        /// The path.
+        path: StorePath,
+        /// Why, as a sentence.
+        why: String,
+    },
     /// The cache did not take it.
     #[error("store the NAR of `{}`", root.display())]
     Sink {
@@ -89,6 +101,7 @@ impl JobError {
         matches!(
             self,
             Self::Mismatch { .. }
+                | Self::Refused { .. }
                 | Self::Tree(
                     TreeError::Io { .. }
                         | TreeError::Special { .. }
@@ -111,6 +124,10 @@ pub struct Settings<'a> {
     pub is_alone: bool,
     /// Opens a place for one file.
     pub open: &'a (dyn Fn() -> Result<Box<dyn Sink>, SinkError> + Sync),
+    /// Who looks at what is to leave; `None`: nobody.
+    pub gate: Option<&'a dyn Gate>,
+    /// Whether sinks send before they are finished, so that nothing may reach them that may be refused.
+    pub withhold: bool,
     /// Counters and the wish to stop.
     pub progress: &'a Progress,
 }
@@ -334,10 +351,21 @@ impl Worker<'_> {
             source,
         };
         let settings = self.settings;
-        let mut sink = (settings.open)().map_err(sink_error)?;
+        let is_withheld = settings.withhold && settings.gate.is_some_and(Gate::may_refuse);
+        let mut withheld = is_withheld.then(Withheld::new);
+        let mut sink = match withheld {
+            Some(_) => None,
+            None => Some((settings.open)().map_err(sink_error)?),
+        };
+        let mut watch = settings.gate.map(|gate| gate.begin(&job.path));
         let mut failed = None;
+        let to: &mut dyn Sink = match (&mut withheld, &mut sink) {
+            (Some(withheld), _) => withheld,
+            (None, Some(sink)) => &mut **sink,
+            (None, None) => return Err(sink_error("there is nowhere to write it".into())),
+        };
         let file = FileOut {
-            sink: &mut *sink,
+            sink: to,
             hasher: Hasher::new(),
             failed: &mut failed,
             progress: settings.progress,
@@ -355,7 +383,9 @@ impl Worker<'_> {
                 abandoned: self.abandoned,
                 progress: settings.progress,
             };
-            out = write_nar(&job.root, out, &settings.progress.unseen()).map_err(TreeOrIo::Tree)?;
+            let unseen = settings.progress.unseen();
+            let watch = watch.as_deref_mut();
+            out = write_nar_watched(&job.root, out, &unseen, watch).map_err(TreeOrIo::Tree)?;
             out.push().map_err(TreeOrIo::Io)?;
             let (size, nar_hash) = (out.hasher.len(), out.hasher.finish());
             if size != job.nar_size || nar_hash != job.nar_hash {
@@ -369,7 +399,20 @@ impl Worker<'_> {
             })
         })();
         let error = match result {
-            Ok(facts) => return Ok((sink, facts)),
+            Ok(facts) => {
+                if let Some(Err(why)) = watch.map(Watch::verdict) {
+                    let path = job.path.clone();
+                    return Err(JobError::Refused { path, why });
+                }
+                let mut sink = match sink {
+                    Some(sink) => sink,
+                    None => (settings.open)().map_err(sink_error)?,
+                };
+                if let Some(withheld) = withheld {
+                    withheld.send(&mut *sink).map_err(sink_error)?;
+                }
+                return Ok((sink, facts));
+            }
             Err(error) => error,
         };
         if let Some(source) = failed {

@@ -14,6 +14,7 @@ use std::path::{Path, PathBuf};
 use rustix::fs::{AtFlags, CWD, FileType, Mode, OFlags, Stat};
 use rustix::io::Errno;
 
+use super::gate::Watch;
 use super::progress::Progress;
 use crate::nix::hash::{Hasher, Sha256};
 use crate::nix::nar::{NarError, Writer};
@@ -67,17 +68,23 @@ pub enum TreeError {
     Stopped,
 }
 
-/// Writes the NAR of the tree at `root` to `out`, in pieces as they come.
+/// As [`write_nar`], while `watch` looks at the files.
 ///
 /// # Errors
-/// Anything in the tree cannot be read or be in a NAR, or `out` fails, or `progress` says stop.
-pub fn write_nar<W: Write>(root: &Path, out: W, progress: &Progress) -> Result<W, TreeError> {
+/// As [`write_nar`].
+pub fn write_nar_watched<W: Write>(
+    root: &Path,
+    out: W,
+    progress: &Progress,
+    watch: Option<&mut (dyn Watch + '_)>,
+) -> Result<W, TreeError> {
     let mut walk = Walk {
         writer: Writer::new(out),
         buffer: vec![0; 256 * 1024],
         at: root.to_owned(),
         root,
         progress,
+        watch,
     };
     let name = CString::new(root.as_os_str().as_bytes()).map_err(|_| walk.io(Errno::INVAL))?;
     walk.node(CWD, &name)?;
@@ -86,6 +93,14 @@ pub fn write_nar<W: Write>(root: &Path, out: W, progress: &Progress) -> Result<W
         path: root.to_owned(),
         source,
     })
+}
+
+/// Writes the NAR of the tree at `root` to `out`, in pieces as they come.
+///
+/// # Errors
+/// Anything in the tree cannot be read or be in a NAR, or `out` fails, or `progress` says stop.
+pub fn write_nar<W: Write>(root: &Path, out: W, progress: &Progress) -> Result<W, TreeError> {
+    write_nar_watched(root, out, progress, None)
 }
 
 /// Hash and size of the NAR of the tree at `root`.
@@ -124,15 +139,16 @@ pub fn hash_trees(roots: &[PathBuf], progress: &Progress) -> Vec<Result<(Sha256,
     results.into_iter().map(|(_, result)| result).collect()
 }
 
-struct Walk<'a, W> {
+struct Walk<'a, 'w, W> {
     writer: Writer<W>,
     buffer: Vec<u8>,
     at: PathBuf,
     root: &'a Path,
     progress: &'a Progress,
+    watch: Option<&'a mut (dyn Watch + 'w)>,
 }
 
-impl<W: Write> Walk<'_, W> {
+impl<W: Write> Walk<'_, '_, W> {
     fn io(&self, source: impl Into<io::Error>) -> TreeError {
         TreeError::Io {
             path: self.at.clone(),
@@ -220,6 +236,10 @@ impl<W: Write> Walk<'_, W> {
         self.writer
             .regular(executable, size)
             .map_err(|e| self.nar(e))?;
+        if let Some(watch) = &mut self.watch {
+            let name = self.at.strip_prefix(self.root).unwrap_or(&self.at);
+            watch.file(name.as_os_str().as_bytes(), size);
+        }
         let mut file = File::from(opened);
         let mut left = size;
         while left > 0 {
@@ -237,6 +257,9 @@ impl<W: Write> Walk<'_, W> {
                 Err(error) => return Err(self.io(error)),
             };
             let piece = self.buffer.get(..read).unwrap_or_default();
+            if let Some(watch) = &mut self.watch {
+                watch.content(piece);
+            }
             self.writer.content(piece).map_err(|error| match error {
                 NarError::Io(source) => TreeError::Output {
                     path: self.root.to_owned(),

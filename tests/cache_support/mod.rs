@@ -126,6 +126,7 @@ pub fn world(count: usize) -> World {
         commit: None,
         run: None,
         threads: 2,
+        gate: None,
     };
     World { dir, batch }
 }

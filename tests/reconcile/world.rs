@@ -335,6 +335,7 @@ impl Case {
     }
 }
 
+#[allow(clippy::too_many_lines, reason = "one value after another")]
 fn config(dice: &mut Dice) -> Config {
     let mut caches = IndexMap::new();
     let mut to = IndexMap::new();
@@ -411,6 +412,11 @@ fn config(dice: &mut Dice) -> Config {
             exclude_needed: [ExcludeNeeded::HoldBack, ExcludeNeeded::Push][dice.index(2)],
             max_after_build: Size(1 << 40),
             max_unasked: Size(1 << 40),
+            secrets: nanna_cache::config::gate::Secrets {
+                on_public: nanna_cache::config::gate::OnSecret::Off,
+                on_private: nanna_cache::config::gate::OnSecret::Off,
+                allow: Vec::new(),
+            },
         },
         optimize: Optimize {
             cores: dice.percent(50).then_some(4),

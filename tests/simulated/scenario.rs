@@ -285,6 +285,7 @@ impl Scenario {
             commit: None,
             run: None,
             threads: 1,
+            gate: None,
         };
         let terms = self.terms;
         self.promises.insert(

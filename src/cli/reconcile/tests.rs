@@ -32,6 +32,7 @@ fn report(outcomes: &[Outcome], remaining: Remaining) -> Report {
         duration_ms: 0,
         stage: 0,
         seen: None,
+        secrets: Vec::new(),
     };
     Report {
         format: FORMAT,

@@ -5,6 +5,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::forms::{RawClasses, RawJobs, RawNixConf, RawSetting};
+use super::gate::RawSecrets;
 use crate::config::units::{SHARE_PATTERN, SIZE_PATTERN, SPAN_PATTERN};
 
 /// What the setup phase manages.
@@ -65,6 +66,9 @@ pub(crate) struct RawPush {
     /// Caps on what is pushed although the plan could not know it exactly.
     #[schemars(extend("default" = {}, "examples" = [{"after-build": "20 GiB", "unasked": "5 GiB"}]))]
     pub(crate) limits: RawPushLimits,
+    /// How what is about to be pushed is looked through for secrets, and what follows.
+    #[schemars(extend("default" = {}, "examples" = [{"on-private": "refuse"}]))]
+    pub(crate) secrets: RawSecrets,
 }
 
 impl Default for RawPush {
@@ -76,6 +80,7 @@ impl Default for RawPush {
             exclude: Vec::new(),
             exclude_needed: RawExcludeNeeded::HoldBack,
             limits: RawPushLimits::default(),
+            secrets: RawSecrets::default(),
         }
     }
 }

@@ -7,6 +7,7 @@ mod buckets;
 pub(super) mod caches;
 mod cachix;
 pub(super) mod classes;
+mod gate;
 pub(super) mod keys;
 pub(super) mod leaks;
 pub(super) mod optimize;

@@ -108,6 +108,7 @@ pub(in crate::config) fn check(
         useful(check, &to, caches);
     }
     let limits = &raw.push.limits;
+    let secrets = super::gate::secrets(check, raw);
     Push {
         enabled: raw.push.enabled,
         to,
@@ -124,6 +125,7 @@ pub(in crate::config) fn check(
         max_unasked: check
             .size("/push/limits/unasked", &limits.unasked)
             .unwrap_or(Size(0)),
+        secrets,
     }
 }
 

@@ -119,6 +119,7 @@ impl Judge<'_> {
             }],
             key: self.batch.key.clone(),
             compression: self.batch.compression,
+            gate: None,
         };
         let mut done = Done::default();
         let pushed = push(self.client, &batch, &self.work.progress.unseen(), &mut done);

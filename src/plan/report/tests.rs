@@ -32,6 +32,7 @@ fn report<const N: usize>(outcomes: [Outcome; N]) -> Report {
         duration_ms: 0,
         stage: 0,
         seen: None,
+        secrets: Vec::new(),
     });
     Report {
         format: FORMAT,
@@ -166,6 +167,7 @@ fn step(address: &str, stage: u32, did: (u64, u64), outcome: Outcome) -> StepOut
         duration_ms: 40,
         stage,
         seen: None,
+        secrets: Vec::new(),
     }
 }
 

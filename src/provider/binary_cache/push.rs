@@ -33,6 +33,7 @@ use crate::plan::record::{Head, IntentBody, Root, RootBody};
 use crate::plan::step::RootToWrite;
 use crate::plan::time::Time;
 use crate::sys::clock::Clock;
+use crate::transfer::gate::Gate;
 use crate::transfer::progress::Progress;
 use look::Presence;
 
@@ -93,6 +94,8 @@ pub struct Batch {
     pub run: Option<String>,
     /// Worker threads; 0: one per core.
     pub threads: usize,
+    /// Who looks at what is to leave; `None`: nobody.
+    pub gate: Option<Arc<dyn Gate>>,
 }
 
 /// What a push brings besides, because the cache lost it since it was looked at.

@@ -19,6 +19,7 @@ use crate::nix::hash::Sha256;
 use crate::nix::key::SecretKey;
 use crate::nix::narinfo::fingerprint;
 use crate::nix::store_path::{HashPart, StoreDir, StorePath};
+use crate::transfer::gate::Gate;
 use crate::transfer::pipeline::{FINISHERS, Job, JobError, Settings, Stored, with_pipeline};
 use crate::transfer::progress::Progress;
 
@@ -56,6 +57,8 @@ pub struct Batch {
     pub key: Option<Arc<[SecretKey]>>,
     /// Method and level.
     pub compression: Compression,
+    /// Who looks at what is to leave; `None`: nobody.
+    pub gate: Option<Arc<dyn Gate>>,
 }
 
 /// What a push did.
@@ -81,6 +84,7 @@ pub fn push(
         .items
         .iter()
         .map(|item| Job {
+            path: item.path.clone(),
             root: item.root.clone(),
             nar_hash: item.nar_hash,
             nar_size: item.nar_size,
@@ -102,6 +106,9 @@ pub fn push(
         finishers: FINISHERS,
         is_alone: false,
         open: &open,
+        gate: batch.gate.as_deref(),
+        // Parts go up while the file is made.
+        withhold: true,
         progress,
     };
     let result = with_pipeline(&jobs, &settings, |pipeline| {

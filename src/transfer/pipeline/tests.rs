@@ -64,6 +64,8 @@ fn run(jobs: &[Job], method: Method, room: usize) -> (Results, Files, usize) {
         finishers: FINISHERS,
         is_alone: false,
         open: &make,
+        gate: None,
+        withhold: false,
         progress: &progress,
     };
     let results = with_pipeline(jobs, &settings, |pipeline| {
@@ -89,6 +91,7 @@ fn jobs(dir: &std::path::Path) -> Vec<Job> {
             std::fs::write(&root, bytes).unwrap();
             let (nar_hash, nar_size) = hash_tree(&root, &Progress::default()).unwrap();
             Job {
+                path: format!("{}-{at}", "0".repeat(32)).parse().unwrap(),
                 root,
                 nar_hash,
                 nar_size,
@@ -160,6 +163,8 @@ fn giving_up_does_not_wait_for_what_is_queued() {
         finishers: FINISHERS,
         is_alone: false,
         open: &make,
+        gate: None,
+        withhold: false,
         progress: &progress,
     };
     let first = with_pipeline(&jobs, &settings, |pipeline| {

@@ -83,6 +83,7 @@ impl Push<'_> {
         let jobs: Vec<Job> = items
             .iter()
             .map(|item| Job {
+                path: item.path.clone(),
                 root: item.root.clone(),
                 nar_hash: item.nar_hash,
                 nar_size: item.nar_size,
@@ -96,6 +97,9 @@ impl Push<'_> {
             finishers: self.store.writers(),
             is_alone: self.clock.is_alone(),
             open: &open,
+            gate: self.batch.gate.as_deref(),
+            // Folders write what has no name yet, buckets keep it until it is whole.
+            withhold: false,
             progress: self.progress,
         };
         with_pipeline(&jobs, &settings, |pipeline| {
