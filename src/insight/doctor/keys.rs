@@ -20,7 +20,9 @@ pub(super) fn check(facts: &Facts) -> Vec<Finding> {
 
 fn malformed(facts: &Facts, word: &str) -> Option<Finding> {
     let error = word.parse::<PublicKey>().err()?;
-    let what = format!("`{word}` in `trusted-public-keys` is no public key: {error}");
+    // Somebody may have put a secret key there: only the name is said.
+    let name = word.split_once(':').map_or("a word", |(name, _)| name);
+    let what = format!("{name} in `trusted-public-keys` is no public key: {error}");
     let effect = "Nix trusts nothing by it; some versions stop with an error";
     let finding = Finding::new(Code::KeyMalformed, what, effect)
         .remedy("copy the key again, whole, as NAME:BASE64");

@@ -17,6 +17,7 @@ pub use facts::{Answer, CacheFacts, Facts, NetrcFacts, Remembered, base};
 
 use serde::Serialize;
 
+use crate::nix::key::looks_like_secret_key;
 use crate::nix::store_path::StorePath;
 use crate::plan::address::Address;
 
@@ -113,6 +114,11 @@ pub fn diagnose(facts: &Facts) -> Diagnosis {
     findings.extend(keys::check(facts));
     findings.extend(path::check(facts));
     findings.extend(client::check(facts));
+    for finding in &mut findings {
+        let texts = [&mut finding.what, &mut finding.effect].into_iter();
+        let texts = texts.chain(&mut finding.place).chain(&mut finding.remedy);
+        texts.for_each(|text| *text = harmless(text));
+    }
     findings.sort_by_key(|finding| (finding.severity, finding.code.link()));
     let wrong = |link: Link| {
         findings
@@ -124,7 +130,7 @@ pub fn diagnose(facts: &Facts) -> Diagnosis {
         LinkState {
             link,
             fine: looked.then(|| !wrong(link)),
-            seen: seen(facts, link),
+            seen: harmless(&seen(facts, link)),
         }
     });
     Diagnosis {
@@ -205,6 +211,25 @@ fn seen(facts: &Facts, link: Link) -> String {
             }
         }
     }
+}
+
+/// The text without logins in URLs, and without what looks like a secret key that somebody put among public ones.
+fn harmless(text: &str) -> String {
+    let clean = |word: &str| {
+        if looks_like_secret_key(word) {
+            return "(a secret key)".to_owned();
+        }
+        let Some((scheme, rest)) = word.split_once("://") else {
+            return word.to_owned();
+        };
+        let end = rest.find(['/', '?']).unwrap_or(rest.len());
+        match rest.get(..end).and_then(|authority| authority.rfind('@')) {
+            Some(at) => format!("{scheme}://…{}", &rest[at..]),
+            None => word.to_owned(),
+        }
+    };
+    let words: Vec<String> = text.split(' ').map(clean).collect();
+    words.join(" ")
 }
 
 fn counted(number: usize, one: &str) -> String {
