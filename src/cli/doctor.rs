@@ -11,6 +11,7 @@ use crate::engine::machine::{Machine, Options};
 use crate::exit::Exit;
 use crate::insight::doctor::{Diagnosis, diagnose};
 use crate::nix::store_path::{StoreDir, StorePath};
+use crate::plan::address::Address;
 use crate::plan::desired::{Desired, Extra};
 use crate::plan::observed::Observation;
 use crate::provider::nix_store;
@@ -77,7 +78,7 @@ fn mend(context: &Context, diagnosis: &Diagnosis, yes: bool) -> Result<Exit, Fai
         .findings
         .iter()
         .flat_map(|finding| &finding.mended_by)
-        .map(|address| address.as_str())
+        .map(Address::as_str)
         .collect();
     steps.sort_unstable();
     steps.dedup();

@@ -114,7 +114,7 @@ pub fn look_at(machine: &Machine, desired: Option<&Desired>, question: &Question
             text.as_deref(),
             &options,
             memory.as_deref(),
-        )
+        );
     };
     std::thread::scope(|scope| {
         let asked: Vec<_> = facts
@@ -123,7 +123,9 @@ pub fn look_at(machine: &Machine, desired: Option<&Desired>, question: &Question
             .map(|cache| scope.spawn(|| ask(cache)))
             .collect();
         // A thread that broke off leaves its cache as not asked.
-        asked.into_iter().for_each(|thread| drop(thread.join()));
+        for thread in asked {
+            drop(thread.join());
+        }
     });
     whole(&mut facts, text.as_deref(), &options, question.deep);
     facts

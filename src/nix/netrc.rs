@@ -98,7 +98,8 @@ pub fn login<'t>(text: &'t str, host: &str) -> Option<&'t str> {
         match word {
             "machine" if found.is_some() => break,
             "machine" => {
-                if words.next()?.eq_ignore_ascii_case(host) {
+                let named = words.next()?;
+                if named.eq_ignore_ascii_case(host) {
                     found = Some("");
                 }
             }

@@ -48,7 +48,7 @@ pub fn text(diagnosis: &Diagnosis, now: i64, layout: Layout) -> String {
         format!("{} found", things(wrong, "fault"))
     };
     if more > 0 {
-        sum.push_str(&format!("; {} worth knowing", things(more, "thing")));
+        sum.extend(["; ", &things(more, "thing"), " worth knowing"]);
     }
     let mendable = diagnosis
         .findings
@@ -56,9 +56,9 @@ pub fn text(diagnosis: &Diagnosis, now: i64, layout: Layout) -> String {
         .filter(|it| !it.mended_by.is_empty());
     match mendable.count() {
         0 => {}
-        number => sum.push_str(&format!("; `nanna-cache doctor --fix` mends {number}")),
+        number => sum.extend(["; `nanna-cache doctor --fix` mends ", &number.to_string()]),
     }
-    sum.push_str(". Nothing has been changed.");
+    sum.push('.');
     let role = if wrong == 0 {
         Role::Good
     } else {
@@ -121,7 +121,7 @@ impl Page {
             };
             // What is to be typed is not broken into lines.
             let head = self.layout.palette().paint(Role::Faint, head).to_string();
-            self.text.push_str(&format!("{head}{}\n", safe(line)));
+            self.text.extend([&head, safe(line).as_str(), "\n"]);
         }
     }
 }

@@ -1,6 +1,7 @@
 //! Keys and logins.
 
 use super::{Answer, CacheFacts, Code, Facts, Finding, path, refuses};
+use crate::nix::conf::Setting;
 use crate::nix::key::{PublicKey, Signature};
 use crate::nix::narinfo::NarInfo;
 use crate::plan::address::{fragment_address, nix_conf_address};
@@ -27,7 +28,7 @@ fn malformed(facts: &Facts, word: &str) -> Option<Finding> {
     let finding = Finding::new(Code::KeyMalformed, what, effect)
         .remedy("copy the key again, whole, as NAME:BASE64");
     let setting = facts.conf.settings.get("trusted-public-keys");
-    let mut lines = setting.into_iter().flat_map(|setting| setting.origins());
+    let mut lines = setting.into_iter().flat_map(Setting::origins);
     let line = lines.find(|origin| origin.words.iter().any(|it| it == word));
     Some(match line {
         Some(origin) => finding.at(format!("{}:{}", origin.file, origin.line)),

@@ -147,12 +147,12 @@ fn seen(facts: &Facts, link: Link) -> String {
     match link {
         Link::Settings => {
             let who = match (facts.daemon, facts.trusted) {
-                (false, _) => "no daemon",
-                (true, true) => "trusted by the daemon",
-                (true, false) => "not trusted by the daemon",
+                (false, _) => "works without a daemon",
+                (true, true) => "is trusted by the daemon",
+                (true, false) => "is not trusted by the daemon",
             };
             format!(
-                "{} read; {} is {who}; {} in effect",
+                "{} read; {} {who}; {} in effect",
                 counted(facts.conf.files.len(), "file"),
                 if facts.user.is_empty() {
                     "the user"
@@ -183,19 +183,14 @@ fn seen(facts: &Facts, link: Link) -> String {
             order.join(", then ")
         }
         Link::Keys => format!("{} trusted", counted(facts.keys().count(), "key")),
-        Link::Path => match &facts.path {
-            None => "no path was named".to_owned(),
-            Some(_) => {
-                let has = facts
-                    .caches
-                    .iter()
-                    .find(|cache| matches!(cache.narinfo, Answer::Got { status: 200, .. }));
-                has.map_or_else(
-                    || "in no cache".to_owned(),
-                    |cache| format!("in {}", cache.base()),
-                )
-            }
-        },
+        Link::Path if facts.path.is_none() => "no path was named".to_owned(),
+        Link::Path => {
+            let mut caches = facts.caches.iter();
+            let has =
+                |cache: &&CacheFacts| matches!(cache.narinfo, Answer::Got { status: 200, .. });
+            let has = caches.find(has).map(|cache| format!("in {}", cache.base()));
+            has.unwrap_or_else(|| "in no cache".to_owned())
+        }
         Link::Client => {
             let remembered = facts
                 .caches

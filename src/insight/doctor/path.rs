@@ -2,6 +2,7 @@
 
 use super::{Answer, CacheFacts, Code, Facts, Finding};
 use crate::nix::narinfo::NarInfo;
+use crate::nix::store_path::StorePath;
 
 /// Missing paths that are named.
 const NAMED: usize = 3;
@@ -15,7 +16,7 @@ pub(super) fn narinfo(facts: &Facts, cache: &CacheFacts) -> Option<NarInfo> {
         return None;
     };
     let info = NarInfo::parse(body, &facts.store_dir).ok()?;
-    (Some(info.store_path.hash()) == facts.path.as_ref().map(|path| path.hash())).then_some(info)
+    (Some(info.store_path.hash()) == facts.path.as_ref().map(StorePath::hash)).then_some(info)
 }
 
 pub(super) fn check(facts: &Facts) -> Vec<Finding> {
