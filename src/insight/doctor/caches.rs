@@ -86,7 +86,7 @@ fn refused(facts: &Facts, cache: &CacheFacts, status: u16) -> Vec<Finding> {
         "{url} does not take the login in {} (HTTP {status})",
         facts.netrc.path
     );
-    let effect = "no path comes from it; from Nix 2.35 on builds stop unless `fallback` is true";
+    let effect = "no path comes from it; a recent Nix stops the build unless `fallback` is true";
     let remedy = format!("put a token that is valid into {}", facts.netrc.path);
     vec![
         Finding::new(Code::CacheRefuses, what, effect)
