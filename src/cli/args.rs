@@ -146,6 +146,11 @@ pub enum Command {
         after_help = "Examples:\n  nanna-cache status\n  nanna-cache status --watch 1m\n  nanna-cache status --format json | jq .coverage"
     )]
     Status(Status),
+    /// Say why a cache, or one path, is not used, and what mends it
+    #[command(
+        after_help = "Examples:\n  nanna-cache doctor              the caches of cache.yaml and of Nix's settings\n  nanna-cache doctor ./result     why this path is not fetched\n  nanna-cache doctor --fix        mend what is ours to mend; asks first\n\nExit codes: 0 nothing is wrong, 7 something is."
+    )]
+    Doctor(Doctor),
     /// Remember what is in the Nix store now, for `push --since-mark`
     #[command(
         after_help = "Examples:\n  nanna-cache mark job          at the start of a CI job\n  nix build .#everything\n  nanna-cache push --apply --since-mark job"
@@ -246,6 +251,31 @@ pub struct Status {
     /// Another Nix store than that of this machine
     #[arg(long, value_name = "STORE")]
     pub store: Option<String>,
+}
+
+/// `doctor`.
+#[derive(Debug, Args)]
+pub struct Doctor {
+    /// A store path, a link to one, or an output such as .#x [default: the caches in general]
+    #[arg(value_name = "PATH")]
+    pub path: Option<String>,
+    /// Read the whole NAR of the path, too
+    #[arg(long)]
+    pub deep: bool,
+    /// Plan and apply the steps that mend what is found; asks first
+    #[arg(long)]
+    pub fix: bool,
+    /// Do not ask before mending
+    #[arg(long, short = 'y', requires = "fix")]
+    pub yes: bool,
+    /// How to print the answer
+    #[arg(
+        long,
+        value_name = "FORMAT",
+        default_value = "text",
+        conflicts_with = "fix"
+    )]
+    pub format: AnswerFormat,
 }
 
 /// How to print an answer.

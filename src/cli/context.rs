@@ -89,6 +89,12 @@ impl Context {
         Ok(Source { path, shown, bytes })
     }
 
+    /// Whether there is a `cache.yaml`, or one is named.
+    pub(super) fn has_source(&self) -> bool {
+        let mut folders = self.host.folder.ancestors();
+        self.named.is_some() || folders.any(|folder| folder.join(FILE).exists())
+    }
+
     fn search(&self) -> Result<(Utf8PathBuf, Vec<u8>), Failure> {
         for folder in self.host.folder.ancestors() {
             let path = folder.join(FILE);

@@ -8,6 +8,7 @@ pub mod args;
 mod completions;
 mod consent;
 mod context;
+mod doctor;
 mod error;
 mod explain;
 mod fetch;

@@ -9,7 +9,7 @@ use super::args::{Cli, Command};
 use super::context::Context;
 use super::error::Failure;
 use super::{
-    completions, explain, fetch, init, log, mark, phases, schema, status, validate, verify,
+    completions, doctor, explain, fetch, init, log, mark, phases, schema, status, validate, verify,
 };
 use crate::exit::Exit;
 use crate::sys::host::{Host, Masks, stderr_is_a_file};
@@ -64,6 +64,7 @@ fn dispatch(command: &Command, context: &Context) -> Result<Exit, Failure> {
         Command::Init(args) => init::run(context, args),
         Command::Mark(args) => mark::run(context, args),
         Command::Completions(args) => completions::run(context, args),
+        Command::Doctor(args) => doctor::run(context, args),
         Command::Explain(args) => explain::run(context, args),
         Command::Fetch(args) => fetch::run(context, args),
         Command::Status(args) => status::run(context, args),

@@ -8,6 +8,7 @@ mod batch;
 mod build;
 pub mod confirm;
 mod create;
+pub mod doctor;
 pub mod event;
 mod explore;
 pub mod fetch;

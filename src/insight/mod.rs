@@ -3,6 +3,7 @@
 //! Pure, like `plan`: facts go in, judgements come out. Nothing here looks at the world, and nothing
 //! here mends it: what can be mended becomes a plan.
 
+pub mod doctor;
 pub mod secrets;
 pub mod status;
 pub mod verify;

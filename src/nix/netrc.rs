@@ -89,6 +89,34 @@ pub fn password<'t>(text: &'t str, host: &str) -> Option<&'t str> {
     Some(inner.unwrap_or(word))
 }
 
+/// The login name of a host, of the first entry that names it; empty where the entry has none.
+#[must_use]
+pub fn login<'t>(text: &'t str, host: &str) -> Option<&'t str> {
+    let mut words = words(text).into_iter().map(|(_, word)| word);
+    let mut found = None;
+    while let Some(word) = words.next() {
+        match word {
+            "machine" if found.is_some() => break,
+            "machine" => {
+                let named = words.next()?;
+                if named.eq_ignore_ascii_case(host) {
+                    found = Some("");
+                }
+            }
+            "default" => break,
+            "login" => {
+                let name = words.next()?;
+                if found.is_some() {
+                    return Some(name.trim_matches('"'));
+                }
+            }
+            "account" | "password" => drop(words.next()),
+            _ => {}
+        }
+    }
+    found
+}
+
 /// The text with this password for a host. A new entry stands in front, for the first one counts, and an
 /// entry `default` ends the search.
 #[must_use]
@@ -128,6 +156,17 @@ mod tests {
         for broken in ["", "machine", "machine a", "machine a password", "password"] {
             assert_eq!(password(broken, "a"), None, "{broken}");
         }
+    }
+
+    #[test]
+    fn logins_are_those_of_the_same_entry() {
+        assert_eq!(login(FILE, "a.example"), Some("me"));
+        assert_eq!(login(FILE, "B.example"), Some("you"));
+        assert_eq!(login(FILE, "c.example"), None);
+        assert_eq!(
+            login("machine a password x machine b login y", "a"),
+            Some("")
+        );
     }
 
     #[test]

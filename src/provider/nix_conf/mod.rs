@@ -7,6 +7,7 @@
 //! what those say is handed in.
 
 mod apply;
+mod daemon;
 mod export;
 mod facts;
 mod files;
@@ -14,7 +15,8 @@ mod sources;
 mod user;
 
 pub use apply::{ApplyError, write};
+pub use daemon::started;
 pub use export::{environment, export};
 pub use facts::{FromNix, facts};
 pub use files::{file, files, may_create};
-pub use sources::{entries, system_folder, user_folder};
+pub use sources::{entries, read, system_folder, user_folder};

@@ -75,7 +75,8 @@ pub fn entries(host: &Host, version: Option<&str>) -> Vec<Entry> {
 }
 
 /// Reads a file for the loader.
-pub(super) fn read(path: &str) -> FileRead {
+#[must_use]
+pub fn read(path: &str) -> FileRead {
     match std::fs::read(path) {
         Ok(bytes) => FileRead::Bytes(bytes),
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => FileRead::Missing,

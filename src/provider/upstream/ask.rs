@@ -28,7 +28,7 @@ const FIRST_PATIENCE: Duration = Duration::from_secs(6);
 const MAX_NARINFO: usize = 1 << 20;
 
 /// What is said of a server that is too slow.
-const LATE: &str = "it did not answer in time";
+pub(super) const LATE: &str = "it did not answer in time";
 
 /// What a server said.
 #[derive(Debug, Default)]

@@ -6,6 +6,7 @@
 
 mod ask;
 mod distance;
+mod look;
 mod memory;
 mod offline;
 
@@ -15,6 +16,7 @@ use camino::Utf8PathBuf;
 
 pub use ask::information;
 pub use distance::distances;
+pub use look::{Login, Look, look, remembered};
 pub use offline::{Local, signed};
 
 use self::memory::Memory;
