@@ -12,10 +12,10 @@ type SetUp = fn(&mut Case);
 /// Codes, what is wrong, and how to get there.
 pub(crate) const SCENARIOS: &[(&str, &str, SetUp)] = &[
     ("settings-refused", "no blanks around =", |case| {
-        case.user("cores=4\n")
+        case.user("cores=4\n");
     }),
     ("setting-unknown", "a slip in a name", |case| {
-        case.user("extra-substitutors = http://x\n")
+        case.user("extra-substitutors = http://x\n");
     }),
     ("setting-overridden", "a plain line after extra-", |case| {
         let (url, key) = (&case.url, case.key.public());
@@ -28,10 +28,10 @@ pub(crate) const SCENARIOS: &[(&str, &str, SetUp)] = &[
         std::fs::create_dir_all(case.bed.home().join(".config/nix/nix.conf")).unwrap();
     }),
     ("substitute-off", "substitute = false", |case| {
-        case.user("substitute = false\n")
+        case.user("substitute = false\n");
     }),
     ("no-substituters", "an empty list", |case| {
-        case.user("substituters =\n")
+        case.user("substituters =\n");
     }),
     ("not-in-settings", "declared, not set up", declared_only),
     (
@@ -49,7 +49,7 @@ pub(crate) const SCENARIOS: &[(&str, &str, SetUp)] = &[
         },
     ),
     ("trusted-everybody", "trusted-users = *", |case| {
-        case.machine("trusted-users = *")
+        case.machine("trusted-users = *");
     }),
     (
         "flake-config-ignored",
@@ -98,10 +98,10 @@ pub(crate) const SCENARIOS: &[(&str, &str, SetUp)] = &[
         ));
     }),
     ("cache-fails", "a server in trouble", |case| {
-        case.answer("nix-cache-info", 503, "")
+        case.answer("nix-cache-info", 503, "");
     }),
     ("cache-info-missing", "a server that is no cache", |case| {
-        case.answer("nix-cache-info", 404, "")
+        case.answer("nix-cache-info", 404, "");
     }),
     (
         "cache-info-malformed",
@@ -121,7 +121,7 @@ pub(crate) const SCENARIOS: &[(&str, &str, SetUp)] = &[
         case.put("nix-cache-info", "StoreDir: /gnu/store\nPriority: 30\n");
     }),
     ("priority-missing", "no Priority line", |case| {
-        case.put("nix-cache-info", "StoreDir: /nix/store\n")
+        case.put("nix-cache-info", "StoreDir: /nix/store\n");
     }),
     ("cache-slow", "far away", |case| {
         case.served.lock().unwrap().wait = Duration::from_millis(1100);
@@ -135,7 +135,7 @@ pub(crate) const SCENARIOS: &[(&str, &str, SetUp)] = &[
         },
     ),
     ("key-malformed", "half a key", |case| {
-        case.user("extra-trusted-public-keys = half-1:abcd\n")
+        case.user("extra-trusted-public-keys = half-1:abcd\n");
     }),
     ("key-differs", "a key that was replaced", |case| {
         let other = SecretKey::generate("cache.example-1", [8; 32]).unwrap();
@@ -148,13 +148,13 @@ pub(crate) const SCENARIOS: &[(&str, &str, SetUp)] = &[
         );
     }),
     ("unsigned", "pushed without a key", |case| {
-        case.narinfo("", None)
+        case.narinfo("", None);
     }),
     ("path-absent", "never pushed", |case| {
-        case.answer(&format!("{HASH}.narinfo"), 404, "")
+        case.answer(&format!("{HASH}.narinfo"), 404, "");
     }),
     ("narinfo-malformed", "a page for a narinfo", |case| {
-        case.put(&format!("{HASH}.narinfo"), "<html>")
+        case.put(&format!("{HASH}.narinfo"), "<html>");
     }),
     (
         "closure-incomplete",
@@ -164,16 +164,16 @@ pub(crate) const SCENARIOS: &[(&str, &str, SetUp)] = &[
         },
     ),
     ("nar-missing", "the NAR was collected", |case| {
-        case.answer("nar/x.nar", 404, "")
+        case.answer("nar/x.nar", 404, "");
     }),
     ("nar-size-differs", "the NAR was cut off", |case| {
-        case.put("nar/x.nar", "not looked")
+        case.put("nar/x.nar", "not looked");
     }),
     ("nar-damaged", "a bit turned over", |case| {
-        case.put("nar/x.nar", "not looked intp")
+        case.put("nar/x.nar", "not looked intp");
     }),
     ("remembered-miss", "asked before it was pushed", |case| {
-        case.remember(false, 30)
+        case.remember(false, 30);
     }),
     (
         "path-absent remembered-hit",
@@ -184,7 +184,7 @@ pub(crate) const SCENARIOS: &[(&str, &str, SetUp)] = &[
         },
     ),
     ("remembered-priority", "the priority changed", |case| {
-        case.remember(true, 50)
+        case.remember(true, 50);
     }),
     (
         "daemon-older",

@@ -11,6 +11,7 @@
     missing_docs,
     clippy::unwrap_used,
     clippy::missing_panics_doc,
+    clippy::result_large_err,
     reason = "only tests use it, each a part of it"
 )]
 
