@@ -175,6 +175,33 @@ fn what_was_applied_is_told_in_the_summary() {
 }
 
 #[test]
+fn a_secret_in_what_is_pushed_is_a_warning_of_the_job() {
+    let mut job = Job::new();
+    job.event("push", "team/shop");
+    let secret = "q8Zr5tYw2LmN0pXc7VbK4dJh9GfS1aUe";
+    let text = format!("api_key = \"{secret}\"\n");
+    job.bed.write("models/tiny/settings.toml", text);
+    let said = job.run("reconcile --apply --publish github").success();
+    let warning = said
+        .stderr
+        .lines()
+        .find(|line| line.contains("title=secret"));
+    let warning = warning.unwrap_or_else(|| panic!("{said}"));
+    assert!(
+        warning.starts_with("::warning title=secret%3A assignment::"),
+        "{warning}"
+    );
+    assert!(
+        warning.contains("settings.toml") && warning.contains("fingerprint"),
+        "{warning}"
+    );
+    assert!(
+        !said.stderr.contains(secret) && !said.stdout.contains(secret),
+        "{said}"
+    );
+}
+
+#[test]
 fn a_fork_gets_a_summary_and_no_red_job() {
     let mut job = Job::new();
     job.event("pull_request", "stranger/shop");

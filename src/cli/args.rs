@@ -141,7 +141,7 @@ pub enum Command {
         after_help = "Examples:\n  nanna-cache explain /nix/store/…-openssl-3.4.1\n  nanna-cache explain ./result --format json"
     )]
     Explain(Explain),
-    /// Say on one screen how things stand: caches, what is wanted and where it is, what is pending
+    /// Say on one screen how full caches are, what is where, and what is pending
     #[command(
         after_help = "Examples:\n  nanna-cache status\n  nanna-cache status --watch 1m\n  nanna-cache status --format json | jq .coverage"
     )]
@@ -259,7 +259,7 @@ pub struct Doctor {
     /// A store path, a link to one, or an output such as .#x [default: the caches in general]
     #[arg(value_name = "PATH")]
     pub path: Option<String>,
-    /// Read the whole NAR of the path, too
+    /// Read the whole NAR of the path, too, up to 512 MiB (`verify CACHE --path PATH` reads larger ones)
     #[arg(long)]
     pub deep: bool,
     /// Plan and apply the steps that mend what is found; asks first

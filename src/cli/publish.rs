@@ -7,6 +7,7 @@ use super::output::Output;
 use crate::engine::publish::{News, publish, pull_request};
 use crate::exit::Exit;
 use crate::plan::plan::Plan;
+use crate::plan::report::Report;
 use crate::render::github;
 use crate::render::view::bare;
 use crate::sys::host::{GitHub, Host};
@@ -55,7 +56,8 @@ impl<'a> Job<'a> {
     }
 
     /// Tells of what came of it.
-    pub(super) fn report(&self, markdown: &str) {
+    pub(super) fn report(&self, report: &Report, markdown: &str) {
+        self.output.must_say(&github::secrets(report));
         self.tell(&News {
             summary: markdown.to_owned(),
             ..News::default()

@@ -178,7 +178,7 @@ fn carry_out(
     done.interrupted = done.interrupted.or_else(|| watch.caught());
     output.result(&reported(request.args.format, &done, output))?;
     if let Some(job) = job {
-        job.report(&reported(Format::Markdown, &done, output));
+        job.report(&done, &reported(Format::Markdown, &done, output));
     }
     let unseen = done.second_look.as_ref();
     let unsure = is_unsure

@@ -23,6 +23,7 @@ use crate::provider::nix_cli::Nix;
 use crate::provider::nix_conf;
 use crate::provider::upstream::{Login, Look, look, remembered};
 use crate::sys::file;
+use crate::sys::host::home_of;
 use crate::sys::http::Options;
 
 /// Largest small object, in bytes.
@@ -240,7 +241,7 @@ fn memory(machine: &Machine, daemon: bool) -> Option<Utf8PathBuf> {
         named.map_or_else(usual, Utf8PathBuf::from)
     };
     let folder = if daemon && host.uid != 0 {
-        Utf8PathBuf::from("/root/.cache/nix")
+        home_of(0)?.join(".cache/nix")
     } else {
         own()
     };
@@ -363,7 +364,12 @@ fn whole(facts: &mut Facts, netrc: Option<&str>, options: &Options, deep: bool) 
             continue;
         };
         cache.nar = answer(look(url, &info.url, login.as_ref(), 0, options));
-        if deep && let Some(hash) = info.file_hash {
+        // What is larger is for `verify`, which streams.
+        let fits = info.file_size.is_some_and(|size| size <= WHOLE as u64);
+        if deep
+            && fits
+            && let Some(hash) = info.file_hash
+        {
             cache.damage = damage(look(url, &info.url, login.as_ref(), WHOLE, options), hash);
         }
         if !walked {

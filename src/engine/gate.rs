@@ -3,7 +3,6 @@
 //! Promise: the secret itself leaves the scanner nowhere; only where it stands, its rule and its fingerprint.
 
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::config::gate::{Allow, OnSecret, Secrets};
@@ -19,8 +18,6 @@ const MOST: usize = 100;
 pub(super) struct SecretGate {
     on: OnSecret,
     allow: Vec<Allow>,
-    /// Which of them let something pass.
-    used: Vec<AtomicBool>,
     found: Mutex<BTreeMap<StorePath, Vec<SecretFound>>>,
 }
 
@@ -36,11 +33,6 @@ impl SecretGate {
             Arc::new(Self {
                 on,
                 allow: secrets.allow.clone(),
-                used: secrets
-                    .allow
-                    .iter()
-                    .map(|_| AtomicBool::new(false))
-                    .collect(),
                 found: Mutex::default(),
             })
         })
@@ -57,10 +49,9 @@ impl SecretGate {
     }
 
     fn is_allowed(&self, file: &str, finding: &Finding) -> bool {
-        let mut fits = self.allow.iter().zip(&self.used);
-        let fits = fits.find(|(allow, _)| allow.fits(file, finding.rule, &finding.fingerprint));
-        if let Some((allow, used)) = fits {
-            used.store(true, Ordering::Relaxed);
+        let mut allow = self.allow.iter();
+        let fits = allow.find(|allow| allow.fits(file, finding.rule, &finding.fingerprint));
+        if let Some(allow) = fits {
             tracing::info!(file, rule = %finding.rule, reason = allow.reason, "let pass");
         }
         fits.is_some()

@@ -25,7 +25,7 @@ pub struct Explanation {
     /// Number of the format ([`FORMAT`]).
     pub format: u32,
     /// Name of the file that declares it, as in the plan.
-    #[serde(default)]
+    #[serde(default = "super::plan::usual_file")]
     pub file: String,
     /// The time it was explained for.
     pub now: Time,

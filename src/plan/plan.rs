@@ -61,7 +61,7 @@ pub struct Plan {
 }
 
 /// What plans of before the name was written down were made from.
-fn usual_file() -> String {
+pub(super) fn usual_file() -> String {
     "cache.yaml".to_owned()
 }
 

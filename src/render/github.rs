@@ -6,6 +6,7 @@
 use std::fmt::Write as _;
 
 use crate::plan::plan::Plan;
+use crate::plan::report::{Report, SecretFound};
 use crate::plan::step::Because;
 use crate::plan::summary::Summary;
 use crate::render::layout::safe;
@@ -73,6 +74,27 @@ pub fn annotations(plan: &Plan, file: &str) -> String {
         .chain(warnings.iter().take(MOST))
         .map(String::as_str)
         .collect()
+}
+
+/// What was found in what was pushed, or was to be: as an error where it kept a path back.
+#[must_use]
+pub fn secrets(report: &Report) -> String {
+    let found = report
+        .steps
+        .iter()
+        .flat_map(|step| &step.secrets)
+        .take(MOST);
+    let line = |found: &SecretFound| {
+        let level = if found.refused { "error" } else { "warning" };
+        let text = format!("{}: {}", found.path, found.told());
+        let title = format!("secret: {}", found.rule);
+        format!(
+            "::{level} title={}::{}\n",
+            property(&safe(&title)),
+            message(&safe(&text))
+        )
+    };
+    found.map(line).collect()
 }
 
 /// Outputs for later steps, as lines of the file that `GITHUB_OUTPUT` names.

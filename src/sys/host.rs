@@ -356,6 +356,12 @@ fn read(path: &str) -> String {
     )
 }
 
+/// The home of a user of this machine; `None`: nobody knows.
+#[must_use]
+pub fn home_of(uid: u32) -> Option<Utf8PathBuf> {
+    account(&read("/etc/passwd"), uid).map(|(_, home)| home)
+}
+
 /// Name and home of a user in the text of `/etc/passwd`.
 fn account(passwd: &str, uid: u32) -> Option<(String, Utf8PathBuf)> {
     passwd.lines().find_map(|line| {

@@ -189,7 +189,7 @@ codes! {
         "`--refresh`, or `--option narinfo-cache-positive-ttl 0`, once.";
     RememberedPriority "remembered-priority" Client WorthKnowing
         "Nix remembers another priority of the cache than it has now."
-        "Nothing, for a week; with Nix before 2.9 remove its memory.";
+        "Nothing, for a week; Nix 2.8 never forgets it: remove its memory.";
     DaemonOlder "daemon-older" Client Wrong
         "A file of settings changed after the daemon started, which reads it only then."
         "`sudo systemctl restart nix-daemon`.";

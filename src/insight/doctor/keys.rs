@@ -24,7 +24,7 @@ fn malformed(facts: &Facts, word: &str) -> Option<Finding> {
     // Somebody may have put a secret key there: only the name is said.
     let name = word.split_once(':').map_or("a word", |(name, _)| name);
     let what = format!("{name} in `trusted-public-keys` is no public key: {error}");
-    let effect = "Nix trusts nothing by it; some versions stop with an error";
+    let effect = "Nix 2.8 stops with `public key is not valid` wherever it needs its keys; no Nix trusts anything by it";
     let finding = Finding::new(Code::KeyMalformed, what, effect)
         .remedy("copy the key again, whole, as NAME:BASE64");
     let setting = facts.conf.settings.get("trusted-public-keys");

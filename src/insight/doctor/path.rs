@@ -59,7 +59,7 @@ fn one(facts: &Facts, cache: &CacheFacts, full: &str, again: &str) -> Vec<Findin
     };
     let Some(info) = narinfo(facts, cache) else {
         let what = format!("what {url} gives as the narinfo of {full} is none");
-        let effect = "Nix stops with an error, or takes the path for missing";
+        let effect = "Nix stops the whole build with an error; only a current one goes on, with `fallback = true`";
         return vec![
             Finding::new(Code::NarinfoMalformed, what, effect)
                 .at(url)
