@@ -274,6 +274,36 @@ def row_10(bench):
     bench.ratio(10, work, "unlinking them one after another", found["ours"], found["plain"], 1.5)
 
 
+def row_15(bench):
+    """What the gate costs that looks for secrets."""
+    if not bench.nix:
+        return bench.leave_out(15, "there is no Nix here")
+    paths, total = bench.count(2_000), bench.count(2_200_000_000)
+    root, added = worlds.store(bench, f"store-{paths}-{total}", paths, total)
+    listed = bench.work / f"{root.name}.paths"
+    worlds.key(bench)
+    bench.check(["sh", "-c", f"tar -cf - -C {root}/nix store | cat > /dev/null"])
+
+    def push_with(gate):
+        def run():
+            target = emptied(bench, "pushed-ours")
+            config = worlds.configuration(bench, f"gate-{gate}", target, compression("zstd"), store_paths=True)
+            text = config.read_text()
+            changed = text.replace("push: { ", f"push: {{ secrets: {{ on-private: {gate} }}, ")
+            if changed == text:
+                raise RuntimeError(f"no `push` to change in {config}")
+            config.write_text(changed)
+            prepared(bench, config, "home-push")
+            return ours(bench, "push", config, "home-push", "--apply", "--yes", "--stdin", stdin=listed, store=root, nix=True)
+
+        return run
+
+    # By default findings in a cache that is not public are a warning, so this is what everybody pays.
+    found = bench.contest(looking=push_with("warn"), off=push_with("off"))
+    work = f"push of {len(added)} paths, {total / 1e6:.0f} MB of NAR, zstd, each file looked through for secrets"
+    bench.ratio(15, work, "the same with `push.secrets` off", found["looking"], found["off"], round(1 / 0.85, 2))
+
+
 ALL = [
     (1, row_1),
     (2, row_2),
@@ -284,4 +314,5 @@ ALL = [
     (8, row_8),
     (9, row_9),
     (10, row_10),
+    (15, row_15),
 ]
