@@ -10,6 +10,7 @@ mod consent;
 mod context;
 mod error;
 mod explain;
+mod export;
 mod fetch;
 mod init;
 mod log;
