@@ -129,7 +129,7 @@ pub enum Command {
         after_help = "Examples:\n  nanna-cache schema > cache.schema.json\n  nanna-cache schema --of plan\n  nanna-cache schema --write              both, into schema/"
     )]
     Schema(Schema),
-    /// Print what cache.yaml says as JSON that a flake can read, or write or check cache.json
+    /// Print, write or check cache.json: what cache.yaml says, for flakes
     #[command(
         after_help = "Examples:\n  nanna-cache export            what a flake would read\n  nanna-cache export --write    cache.json beside cache.yaml\n  nanna-cache export --check    in CI: whether cache.json is still what cache.yaml says"
     )]
@@ -144,7 +144,7 @@ pub enum Command {
         after_help = "Examples:\n  nanna-cache explain /nix/store/…-openssl-3.4.1\n  nanna-cache explain ./result --format json"
     )]
     Explain(Explain),
-    /// Say on one screen how things stand: caches, what is wanted and where it is, what is pending
+    /// Say on one screen how things stand, and what is pending
     #[command(
         after_help = "Examples:\n  nanna-cache status\n  nanna-cache status --watch 1m\n  nanna-cache status --format json | jq .coverage"
     )]
