@@ -66,8 +66,29 @@
             pkgs.zstd
           ];
         };
+
+      fromExport = import ./nix/from-export.nix;
+      own = fromExport ./cache.json;
     in
     {
+      apps = forAllSystems (
+        pkgs:
+        import ./nix/apps.nix {
+          inherit pkgs;
+          package = package pkgs;
+        }
+      );
+      overlays.default = final: _: { nanna-cache = package final; };
+
+      # What cache.yaml says, for Nix; `lib.fromExport ./cache.json` does the same for another project.
+      lib = {
+        inherit fromExport;
+        inherit (own) binaryCacheConfig;
+      };
+      nixosModules.default = own.module;
+      darwinModules.default = own.module;
+      homeManagerModules.default = own.module;
+
       packages = forAllSystems (pkgs: {
         default = package pkgs;
       });

@@ -13,19 +13,30 @@ use std::process::Command;
 use support::real_nix::RealNix;
 
 /// As much of nixpkgs as our flake names, made of `/bin/sh`; it holds its caller to what the real one wants.
-const STUB: &str = r#"{
+const STUB: &str = r##"{
   outputs = _: {
     legacyPackages = builtins.listToAttrs (map (system: {
       name = system;
       value =
         let
           tool = name: derivation { inherit name system; builder = "/bin/sh"; args = [ "-c" "echo > $out" ]; };
-          named = name: attrs: (tool name) // attrs;
         in {
           rustPlatform.buildRustPackage = attrs:
             assert builtins.pathExists attrs.cargoLock.lockFile;
             assert builtins.pathExists "${attrs.src}/src/main.rs";
-            named "${attrs.pname}-${attrs.version}" { inherit (attrs) meta; };
+            (derivation {
+              name = "${attrs.pname}-${attrs.version}"; inherit system; builder = "/bin/sh";
+              args = [ "-c" ''
+                /bin/mkdir -p $out/bin
+                echo '#!/bin/sh' > $out/bin/nanna-cache
+                echo 'exec @PROGRAM@ "$@"' >> $out/bin/nanna-cache
+                /bin/chmod +x $out/bin/nanna-cache
+              '' ];
+            }) // { inherit (attrs) meta; };
+          writeShellScript = name: text: derivation {
+            inherit name system; builder = "/bin/sh"; script = "#!/bin/sh\n${text}";
+            args = [ "-c" "printf '%s\\n' \"$script\" > $out; /bin/chmod +x $out" ];
+          };
           runCommand = name: attrs: script: assert builtins.isList attrs.nativeBuildInputs; tool name;
           mkShell = attrs: derivation {
             name = "shell"; inherit system; inputs = attrs.packages ++ attrs.inputsFrom;
@@ -36,7 +47,7 @@ const STUB: &str = r#"{
         ]);
     }) [ "x86_64-linux" "aarch64-linux" "x86_64-darwin" "aarch64-darwin" ]);
   };
-}"#;
+}"##;
 
 /// Copies what a flake is made of beside the store, so that `path:` does not take the build folder too.
 fn copy(nix: &RealNix, name: &str, from: &Path, parts: &[&str]) -> PathBuf {
@@ -87,19 +98,164 @@ impl Flake<'_> {
     }
 }
 
+/// The flake of the project with the stub, around the program that was built for the tests.
+fn project(nix: &RealNix) -> (PathBuf, Flake<'_>) {
+    let program = nix.scratch().join("nanna-cache");
+    std::fs::copy(env!("CARGO_BIN_EXE_nanna-cache"), &program).unwrap();
+    let stub = nix.scratch().join("nixpkgs");
+    std::fs::create_dir(&stub).unwrap();
+    let text = STUB.replace("@PROGRAM@", program.to_str().unwrap());
+    std::fs::write(stub.join("flake.nix"), text).unwrap();
+    let parts = [
+        "flake.nix",
+        "nix",
+        "cache.json",
+        "Cargo.toml",
+        "Cargo.lock",
+        "src",
+    ];
+    let source = copy(nix, "project", support::repository(), &parts);
+    let flake = Flake {
+        nix,
+        reference: format!("path:{}", source.display()),
+        stub: Some(stub),
+    };
+    (source, flake)
+}
+
+/// A project with a directory to push, and nothing that would have to be built.
+const CACHE: &str = "version: 1
+project: small
+flake: .
+caches:
+  dev: { type: file, tier: 3, path: cache, signing-key: { file: dev.sec, generate: true } }
+artifacts:
+  models: { priority: 80, retention: 60d, directories: ['models/*'], default: true }
+setup: { nix-conf: { dir: conf } }
+push: { to: { dev: all } }
+optimize: { max-jobs: 4, cores: 0 }
+";
+
+#[test]
+fn each_app_runs_twice_and_has_nothing_to_do_the_second_time() {
+    for nix in RealNix::all() {
+        let (_, flake) = project(&nix);
+        std::fs::write(nix.scratch().join("cache.yaml"), CACHE).unwrap();
+        let model = nix.scratch().join("models/one");
+        std::fs::create_dir_all(&model).unwrap();
+        std::fs::write(model.join("weights"), "1 2 3").unwrap();
+
+        let version = flake.nix(&["run"], "", &["--", "--version"]).unwrap();
+        assert_eq!(
+            version.trim(),
+            concat!("nanna-cache ", env!("CARGO_PKG_VERSION"))
+        );
+        for app in [
+            "setup-cache",
+            "ci-cache-optimize",
+            "push-cache",
+            "cache-refresh",
+        ] {
+            let run = || flake.nix(&["run"], app, &["--", "--yes"]).unwrap();
+            let (first, second) = (run(), run());
+            let had_to = app != "cache-refresh";
+            assert_eq!(
+                !first.contains("No changes."),
+                had_to,
+                "Nix {}, {app}: {first}",
+                nix.version()
+            );
+            assert!(
+                second.contains("No changes."),
+                "Nix {}, {app}: {second}",
+                nix.version()
+            );
+        }
+        let narinfos = std::fs::read_dir(nix.scratch().join("cache")).unwrap();
+        let narinfos = narinfos.filter(|entry| {
+            let name = entry.as_ref().unwrap().file_name();
+            Path::new(&name)
+                .extension()
+                .is_some_and(|end| end == "narinfo")
+        });
+        assert_eq!(narinfos.count(), 1);
+        let shown = flake
+            .nix(&["run"], "cache-analytics", &["--", "--format", "json"])
+            .unwrap();
+        let shown: serde_json::Value = serde_json::from_str(&shown).unwrap();
+        assert!(shown.is_object());
+    }
+}
+
+/// The modules are applied to as much of a module system as they use; not to that of NixOS.
+#[test]
+fn the_modules_and_the_lib_say_what_cache_json_says() {
+    let text = std::fs::read_to_string(support::fixture("cache.json")).unwrap();
+    let export: serde_json::Value = serde_json::from_str(&text).unwrap();
+    for nix in RealNix::all() {
+        let (source, flake) = project(&nix);
+        assert_eq!(
+            flake.eval("lib.binaryCacheConfig"),
+            export["binaryCacheConfig"]
+        );
+        for module in ["nixosModules", "darwinModules", "homeManagerModules"] {
+            let apply = "m: (m { lib.mkDefault = value: { weak = value; }; }).nix.settings";
+            let fragment = format!("{module}.default");
+            let settings = flake
+                .nix(&["eval"], &fragment, &["--json", "--apply", apply])
+                .unwrap();
+            let settings: serde_json::Value = serde_json::from_str(&settings).unwrap();
+            assert_eq!(
+                settings["extra-substituters"],
+                export["nix"]["substituters"]
+            );
+            assert_eq!(
+                settings["extra-trusted-public-keys"],
+                export["nix"]["trustedPublicKeys"]
+            );
+            let tuned = export["nix"]["settings"].as_object().unwrap();
+            assert!(!tuned.is_empty());
+            for (name, value) in tuned {
+                assert_eq!(&settings[name]["weak"], value, "{name}");
+            }
+        }
+        std::fs::write(
+            source.join("cache.json"),
+            text.replace("\"format\": 1", "\"format\": 2"),
+        )
+        .unwrap();
+        let error = flake
+            .nix(&["eval"], "lib.binaryCacheConfig", &["--json"])
+            .unwrap_err();
+        assert!(error.contains("format 2"), "{error}");
+    }
+}
+
+#[test]
+fn cache_json_of_the_project_is_what_its_cache_yaml_says() {
+    let folder = tempfile::tempdir().unwrap();
+    let write = |name: &str| {
+        std::fs::copy(support::fixture(name), folder.path().join(name)).unwrap();
+    };
+    write("cache.yaml");
+    let check = || {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_nanna-cache"));
+        command
+            .args(["export", "--check"])
+            .current_dir(folder.path());
+        command.output().unwrap().status.code()
+    };
+    assert_eq!(check(), Some(7), "it is not there");
+    write("cache.json");
+    assert_eq!(check(), Some(0), "nanna-cache export --write");
+    std::fs::write(folder.path().join("cache.json"), "{}").unwrap();
+    assert_eq!(check(), Some(7), "it says something else");
+}
+
 #[test]
 fn the_flake_of_the_project_evaluates() {
     for nix in RealNix::all() {
-        let stub = nix.scratch().join("nixpkgs");
-        std::fs::create_dir(&stub).unwrap();
-        std::fs::write(stub.join("flake.nix"), STUB).unwrap();
-        let parts = ["flake.nix", "Cargo.toml", "Cargo.lock", "src"];
-        let source = copy(&nix, "project", support::repository(), &parts);
-        let flake = Flake {
-            nix: &nix,
-            reference: format!("path:{}", source.display()),
-            stub: Some(stub),
-        };
+        let (source, flake) = project(&nix);
         let here = system();
 
         let version = env!("CARGO_PKG_VERSION");
@@ -128,7 +284,14 @@ fn the_flake_of_the_project_evaluates() {
             );
         }
         let shown = flake.nix(&["flake", "show"], "", &["--json"]).unwrap();
-        for output in ["packages", "devShells", "checks"] {
+        for output in [
+            "packages",
+            "apps",
+            "devShells",
+            "checks",
+            "overlays",
+            "nixosModules",
+        ] {
             assert!(shown.contains(output), "Nix {}: {shown}", nix.version());
         }
         flake.nix(&["flake", "check"], "", &[]).unwrap();

@@ -131,6 +131,11 @@ pub enum Command {
         after_help = "Examples:\n  nanna-cache schema > cache.schema.json\n  nanna-cache schema --of plan\n  nanna-cache schema --write              both, into schema/"
     )]
     Schema(Schema),
+    /// Print, write or check cache.json: what cache.yaml says, for flakes
+    #[command(
+        after_help = "Examples:\n  nanna-cache export            what a flake would read\n  nanna-cache export --write    cache.json beside cache.yaml\n  nanna-cache export --check    in CI: whether cache.json is still what cache.yaml says"
+    )]
+    Export(Export),
     /// Write a first cache.yaml, never over an existing file
     #[command(
         after_help = "Examples:\n  nanna-cache init            cache.yaml in this folder\n  nanna-cache init --print    only show it"
@@ -209,6 +214,17 @@ pub enum SchemaOf {
     Config,
     /// The JSON form of a plan
     Plan,
+}
+
+/// `export`.
+#[derive(Debug, Args)]
+pub struct Export {
+    /// Write the file instead of printing; a relative FILE is beside cache.yaml
+    #[arg(long, value_name = "FILE", num_args = 0..=1, default_missing_value = "cache.json")]
+    pub write: Option<Utf8PathBuf>,
+    /// Only compare the file with cache.yaml, and fail (7) if it differs
+    #[arg(long, value_name = "FILE", num_args = 0..=1, default_missing_value = "cache.json", conflicts_with = "write")]
+    pub check: Option<Utf8PathBuf>,
 }
 
 /// `init`.

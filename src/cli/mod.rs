@@ -11,6 +11,7 @@ mod context;
 mod doctor;
 mod error;
 mod explain;
+mod export;
 mod fetch;
 mod init;
 mod log;

@@ -9,7 +9,8 @@ use super::args::{Cli, Command};
 use super::context::Context;
 use super::error::Failure;
 use super::{
-    completions, doctor, explain, fetch, init, log, mark, phases, schema, status, validate, verify,
+    completions, doctor, explain, export, fetch, init, log, mark, phases, schema, status, validate,
+    verify,
 };
 use crate::exit::Exit;
 use crate::sys::host::{Host, Masks, stderr_is_a_file};
@@ -61,6 +62,7 @@ fn dispatch(command: &Command, context: &Context) -> Result<Exit, Failure> {
     match command {
         Command::Validate(args) => validate::run(context, args),
         Command::Schema(args) => schema::run(context, args),
+        Command::Export(args) => export::run(context, args),
         Command::Init(args) => init::run(context, args),
         Command::Mark(args) => mark::run(context, args),
         Command::Completions(args) => completions::run(context, args),

@@ -67,6 +67,8 @@ pub struct Config {
     pub systems: Vec<String>,
     /// The caches, in the order of the file.
     pub caches: IndexMap<CacheName, Cache>,
+    /// How long a class that says nothing else keeps its paths (`defaults.retention`).
+    pub retention: Span,
     /// The artifact classes in the order of the file; a path belongs to the first that matches.
     pub classes: IndexMap<ClassName, Class>,
     /// What `setup` manages.

@@ -10,6 +10,7 @@ use super::problem::{Problem, Problems, Severity};
 use super::raw::{RawConfig, VERSION};
 use super::rules::{caches, classes, leaks, optimize, pins, project, prune, push};
 use super::shape;
+use super::units::Span;
 use crate::text::yaml::{Document, Fault, FaultKind, Value};
 
 /// Reads a `cache.yaml`; `file_name` is how messages call it. With the configuration come its
@@ -144,6 +145,8 @@ fn meaning(check: &mut Check<'_>, file_name: &str) -> Option<Config> {
         prune: prune::check(check, &raw),
         pins: pins::check(check, &raw),
         places: check.document.places(file_name),
+        // What cannot be read has been reported with the classes, and no such file is valid.
+        retention: raw.defaults.retention.parse().unwrap_or(Span(u64::MAX)),
         project: raw.project,
         flake: raw.flake,
         systems: raw.systems,

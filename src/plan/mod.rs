@@ -12,6 +12,7 @@ pub mod confirm;
 pub mod desired;
 pub mod drops;
 pub mod explain;
+pub mod export;
 pub mod guard;
 pub mod make;
 pub mod nars;

@@ -15,14 +15,14 @@ use super::observed::{NixFacts, Observation, Observed};
 use super::plan::Advice;
 use super::setup::{self, section};
 use super::step::{Effect, Known, Op, Scope, Step};
-use crate::config::model::{Jobs, NixConf};
+use crate::config::model::{Jobs, NixConf, Optimize};
 use crate::nix::store_path::{HashPart, StorePath};
 
 /// Plans tuning and warming.
 #[must_use]
 pub fn plan(desired: &Desired, observed: &Observed) -> Changes {
     let mut changes = Changes::default();
-    let settings = settings(desired, observed.nix.present());
+    let settings = settings(&desired.config.optimize, observed.nix.present());
     if let Some(conf) = &desired.conf {
         tuning_file(desired, observed, conf, &settings, &mut changes);
         not_included(desired, observed, conf, &settings, &mut changes);
@@ -60,8 +60,7 @@ pub fn warm_outputs(desired: &Desired) -> Vec<String> {
 }
 
 /// The settings that are tuned, as nix.conf names and writes them.
-fn settings(desired: &Desired, nix: Option<&NixFacts>) -> Vec<(String, String)> {
-    let tuning = &desired.config.optimize;
+pub(super) fn settings(tuning: &Optimize, nix: Option<&NixFacts>) -> Vec<(String, String)> {
     let mut settings: Vec<(String, String)> = Vec::new();
     let mut set = |name: &str, value: Option<String>| {
         settings.extend(value.map(|value| (name.to_owned(), value)));

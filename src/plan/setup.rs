@@ -14,7 +14,7 @@ pub(super) mod section;
 mod service;
 mod trust;
 
-pub(super) use fragment::substituters;
+pub(super) use fragment::{substituters, with_priority};
 pub(super) use include::{added_by_project, is_included, is_tuning_included};
 pub use login::{is_private, netrc_file};
 pub(super) use overruled::words as overruled;

@@ -389,6 +389,7 @@ fn config(dice: &mut Dice) -> Config {
     Config {
         project: "test".to_owned(),
         flake: ".".to_owned(),
+        retention: nanna_cache::config::units::Span(30 * 86_400),
         systems: vec!["x86_64-linux".to_owned()],
         caches,
         classes: classes(dice),

@@ -61,7 +61,7 @@ pub(in crate::plan) fn substituters(desired: &Desired, observed: &Observed) -> V
     all
 }
 
-fn with_priority(url: &str, priority: u32) -> String {
+pub(in crate::plan) fn with_priority(url: &str, priority: u32) -> String {
     let sign = if url.contains('?') { '&' } else { '?' };
     format!("{url}{sign}priority={priority}")
 }
