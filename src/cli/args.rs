@@ -144,6 +144,11 @@ pub enum Command {
         after_help = "Examples:\n  nanna-cache status\n  nanna-cache status --watch 1m\n  nanna-cache status --format json | jq .coverage"
     )]
     Status(Status),
+    /// Find what in the workflows of GitHub Actions does not fit cache.yaml, and how to mend it
+    #[command(
+        after_help = "Examples:\n  nanna-cache workflows                               findings, with file and line\n  nanna-cache workflows --format github               annotations in a pull request\n  nanna-cache workflows --format diff | git apply     mend what the files alone tell how to"
+    )]
+    Workflows(Workflows),
     /// Remember what is in the Nix store now, for `push --since-mark`
     #[command(
         after_help = "Examples:\n  nanna-cache mark job          at the start of a CI job\n  nix build .#everything\n  nanna-cache push --apply --since-mark job"
@@ -250,6 +255,30 @@ pub enum AnswerFormat {
     Text,
     /// One JSON document
     Json,
+}
+
+/// `workflows`.
+#[derive(Debug, Args)]
+pub struct Workflows {
+    /// How to print the findings
+    #[arg(long, value_name = "FORMAT", default_value = "text")]
+    pub format: FindingFormat,
+    /// Fail (7) on warnings and notes, too
+    #[arg(long)]
+    pub strict: bool,
+}
+
+/// How to print findings about workflows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum FindingFormat {
+    /// For people
+    Text,
+    /// One JSON document
+    Json,
+    /// Annotations of GitHub Actions
+    Github,
+    /// A unified diff that mends what can be mended
+    Diff,
 }
 
 /// `mark`.

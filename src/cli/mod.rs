@@ -24,5 +24,6 @@ mod signals;
 mod start;
 mod status;
 mod validate;
+mod workflows;
 
 pub use start::main;

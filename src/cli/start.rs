@@ -8,7 +8,9 @@ use clap::error::ErrorKind;
 use super::args::{Cli, Command};
 use super::context::Context;
 use super::error::Failure;
-use super::{completions, explain, fetch, init, log, mark, phases, schema, status, validate};
+use super::{
+    completions, explain, fetch, init, log, mark, phases, schema, status, validate, workflows,
+};
 use crate::exit::Exit;
 use crate::sys::host::{Host, Masks, stderr_is_a_file};
 
@@ -65,6 +67,7 @@ fn dispatch(command: &Command, context: &Context) -> Result<Exit, Failure> {
         Command::Explain(args) => explain::run(context, args),
         Command::Fetch(args) => fetch::run(context, args),
         Command::Status(args) => status::run(context, args),
+        Command::Workflows(args) => workflows::run(context, args),
         Command::Reconcile(_)
         | Command::Setup(_)
         | Command::Push(_)

@@ -4,3 +4,4 @@
 //! here mends it: what can be mended becomes a plan.
 
 pub mod status;
+pub mod workflows;

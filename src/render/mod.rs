@@ -16,3 +16,4 @@ pub mod style;
 pub mod text;
 pub mod units;
 pub mod view;
+pub mod workflows;

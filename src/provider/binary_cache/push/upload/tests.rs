@@ -3,7 +3,15 @@ use super::*;
 #[test]
 fn a_referrer_has_a_higher_level_than_all_that_it_refers_to() {
     // 2 refers to 1, 1 to 0; 3 to nothing; 4 to 2 and 3; 5 to what is not in the wave.
-    let references = vec![vec![], vec![0], vec![1], vec![], vec![2, 3], vec![6], vec![]];
+    let references = vec![
+        vec![],
+        vec![0],
+        vec![1],
+        vec![],
+        vec![2, 3],
+        vec![6],
+        vec![],
+    ];
     let uploads = Uploads {
         states: Vec::new(),
         asked: Vec::new(),
