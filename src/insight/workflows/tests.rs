@@ -211,7 +211,7 @@ fn what_is_no_workflow_is_told_in_words() {
         b"",
         b"- a",
         b"a: [",
-        b"\ta: b",
+        b"a:\n\tb: 1",
         b"\xff\xfe",
         b"a: *b",
         b"a: 1\n---\nb: 2",
