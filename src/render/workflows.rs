@@ -141,3 +141,36 @@ pub fn diff(findings: &[Finding], files: &[File]) -> String {
     }
     out
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::insight::workflows::{Declared, findings};
+
+    const TEXT: &str = "on: push\njobs:\n  a:\n    steps:\n      - run: cachix info %0A\n      - uses: cachix/cachix-action@v15\n";
+
+    #[test]
+    fn annotations_and_the_diff_come_from_the_same_findings() {
+        let files = [File {
+            name: "a,b.yml".to_owned(),
+            content: Ok(TEXT.as_bytes().to_vec()),
+        }];
+        let found = findings(&Declared::default(), &files);
+        let github = github(&found);
+        assert_eq!(github.lines().count(), found.len(), "a line each: {github}");
+        assert!(
+            github.starts_with(
+                "::error file=a%2Cb.yml,line=5,col=14,title=command-unknown::there is no `cachix info`"
+            ),
+            "{github}"
+        );
+        let json: serde_json::Value = serde_json::from_str(&json(&found, 1)).expect("JSON");
+        assert_eq!(json["findings"][1]["code"], "action-old");
+        assert_eq!(
+            diff(&found, &files),
+            "--- a/a,b.yml\n+++ b/a,b.yml\n@@ -3,4 +3,4 @@\n   a:\n     steps:\n       - run: cachix info %0A\n\
+             -      - uses: cachix/cachix-action@v15\n+      - uses: cachix/cachix-action@v17\n"
+        );
+        assert_eq!(diff(&[], &files), "");
+    }
+}
