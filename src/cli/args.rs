@@ -144,7 +144,7 @@ pub enum Command {
         after_help = "Examples:\n  nanna-cache status\n  nanna-cache status --watch 1m\n  nanna-cache status --format json | jq .coverage"
     )]
     Status(Status),
-    /// Find what in the workflows of GitHub Actions does not fit cache.yaml, and how to mend it
+    /// Find what in the workflows of GitHub does not fit cache.yaml
     #[command(
         after_help = "Examples:\n  nanna-cache workflows                               findings, with file and line\n  nanna-cache workflows --format github               annotations in a pull request\n  nanna-cache workflows --format diff | git apply     mend what the files alone tell how to"
     )]
