@@ -505,3 +505,23 @@ fn zsh_and_fish_complete_commands_flags_and_values() {
         }
     }
 }
+
+#[test]
+fn workflows_that_are_wrong_end_with_7_and_corrected_ones_with_0() {
+    let fixture = |kind: &str| {
+        let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/workflows");
+        root.join(kind).join("cache.yaml")
+    };
+    let bed = Bed::new();
+    for (kind, format, code) in [
+        ("today", "text", 7),
+        ("today", "github", 7),
+        ("corrected", "text", 0),
+    ] {
+        let config = fixture(kind);
+        let config = config.to_str().expect("UTF-8");
+        let ran = bed.run(&["workflows", "--config", config, "--format", format]);
+        assert_eq!(ran.code, Some(code), "{ran}");
+        assert_eq!(ran.stdout.contains("fork"), code == 7, "{ran}");
+    }
+}

@@ -156,6 +156,11 @@ pub enum Command {
         after_help = "Examples:\n  nanna-cache doctor              the caches of cache.yaml and of Nix's settings\n  nanna-cache doctor ./result     why this path is not fetched\n  nanna-cache doctor --fix        mend what is ours to mend; asks first\n\nExit codes: 0 nothing is wrong, 7 something is."
     )]
     Doctor(Doctor),
+    /// Find what in the workflows of GitHub does not fit cache.yaml
+    #[command(
+        after_help = "Examples:\n  nanna-cache workflows                               findings, with file and line\n  nanna-cache workflows --format github               annotations in a pull request\n  nanna-cache workflows --format diff | git apply     mend what the files alone tell how to"
+    )]
+    Workflows(Workflows),
     /// Remember what is in the Nix store now, for `push --since-mark`
     #[command(
         after_help = "Examples:\n  nanna-cache mark job          at the start of a CI job\n  nix build .#everything\n  nanna-cache push --apply --since-mark job"
@@ -301,6 +306,30 @@ pub enum AnswerFormat {
     Text,
     /// One JSON document
     Json,
+}
+
+/// `workflows`.
+#[derive(Debug, Args)]
+pub struct Workflows {
+    /// How to print the findings
+    #[arg(long, value_name = "FORMAT", default_value = "text")]
+    pub format: FindingFormat,
+    /// Fail (7) on warnings and notes, too
+    #[arg(long)]
+    pub strict: bool,
+}
+
+/// How to print findings about workflows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum FindingFormat {
+    /// For people
+    Text,
+    /// One JSON document
+    Json,
+    /// Annotations of GitHub Actions
+    Github,
+    /// A unified diff that mends what can be mended
+    Diff,
 }
 
 /// `mark`.

@@ -28,5 +28,6 @@ mod start;
 mod status;
 mod validate;
 mod verify;
+mod workflows;
 
 pub use start::main;

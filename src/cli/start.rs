@@ -10,7 +10,7 @@ use super::context::Context;
 use super::error::Failure;
 use super::{
     completions, doctor, explain, export, fetch, init, log, mark, phases, schema, status, validate,
-    verify,
+    verify, workflows,
 };
 use crate::exit::Exit;
 use crate::sys::host::{Host, Masks, stderr_is_a_file};
@@ -71,6 +71,7 @@ fn dispatch(command: &Command, context: &Context) -> Result<Exit, Failure> {
         Command::Fetch(args) => fetch::run(context, args),
         Command::Status(args) => status::run(context, args),
         Command::Verify(args) => verify::run(context, args),
+        Command::Workflows(args) => workflows::run(context, args),
         Command::Reconcile(_)
         | Command::Setup(_)
         | Command::Push(_)

@@ -7,3 +7,4 @@ pub mod doctor;
 pub mod secrets;
 pub mod status;
 pub mod verify;
+pub mod workflows;

@@ -8,3 +8,4 @@ pub mod nix_cli;
 pub mod nix_conf;
 pub mod nix_store;
 pub mod upstream;
+pub mod workflows;
