@@ -268,6 +268,9 @@ pub enum RunError {
 
 impl Run {
     /// The record as one line of JSON, without the end of the line: what [`Run::id`] is the hash of.
+    ///
+    /// # Panics
+    /// Never: names, numbers and lists can always be written.
     #[must_use]
     pub fn to_line(&self) -> String {
         serde_json::to_string(self).expect("names and numbers can be written")
