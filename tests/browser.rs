@@ -99,6 +99,7 @@ fn a_page_with_every_part_is_fine_for_everybody() {
                     unit: |value| format!("{:.0} %", value * 100.0),
                 }),
                 table: table.clone(),
+                notes: Vec::new(),
             },
             Section {
                 id: "size".to_owned(),
@@ -116,6 +117,7 @@ fn a_page_with_every_part_is_fine_for_everybody() {
                     unit: |value| format!("{value:.0} GB"),
                 }),
                 table,
+                notes: Vec::new(),
             },
         ],
         footer: "Made by nanna-cache.".to_owned(),

@@ -1,6 +1,7 @@
 //! What can be typed. Every flag says what it does; every command has an example.
 
 mod reconcile;
+mod serve;
 mod verify;
 
 use camino::Utf8PathBuf;
@@ -9,6 +10,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 
 pub use reconcile::{Adopt, Event, Format, Limit, Phase, PlanArgs, Push, Reconcile, ScopeName};
+pub use serve::Serve;
 pub use verify::Verify;
 
 use crate::config::units::Span;
@@ -126,9 +128,9 @@ pub enum Command {
         after_help = "Examples:\n  nanna-cache validate                    problems, drawn on the text\n  nanna-cache validate --format github    annotations in a pull request"
     )]
     Validate(Validate),
-    /// Print the JSON Schema of cache.yaml, or of the plan
+    /// Print the JSON Schema of cache.yaml or of the plan, or the OpenAPI of serve
     #[command(
-        after_help = "Examples:\n  nanna-cache schema > cache.schema.json\n  nanna-cache schema --of plan\n  nanna-cache schema --write              both, into schema/"
+        after_help = "Examples:\n  nanna-cache schema > cache.schema.json\n  nanna-cache schema --of plan\n  nanna-cache schema --write              all, into schema/"
     )]
     Schema(Schema),
     /// Print, write or check cache.json: what cache.yaml says, for flakes
@@ -151,6 +153,9 @@ pub enum Command {
         after_help = "Examples:\n  nanna-cache status\n  nanna-cache status --watch 1m\n  nanna-cache status --format json | jq .coverage"
     )]
     Status(Status),
+    /// Answer over HTTP how things stand, and apply for whoever has the token
+    #[command(after_help = serve::EXAMPLES)]
+    Serve(Serve),
     /// Say why a cache, or one path, is not used, and what mends it
     #[command(
         after_help = "Examples:\n  nanna-cache doctor              the caches of cache.yaml and of Nix's settings\n  nanna-cache doctor ./result     why this path is not fetched\n  nanna-cache doctor --fix        mend what is ours to mend; asks first\n\nExit codes: 0 nothing is wrong, 7 something is."
@@ -207,7 +212,7 @@ pub struct Schema {
     /// Of what
     #[arg(long, value_name = "WHAT", default_value = "config")]
     pub of: SchemaOf,
-    /// Write both schemas into this folder instead of printing one
+    /// Write all of them into this folder instead of printing one
     #[arg(long, value_name = "FOLDER", num_args = 0..=1, default_missing_value = "schema", conflicts_with = "of")]
     pub write: Option<Utf8PathBuf>,
 }
@@ -219,6 +224,8 @@ pub enum SchemaOf {
     Config,
     /// The JSON form of a plan
     Plan,
+    /// The HTTP API of `serve` (OpenAPI 3.1)
+    Api,
 }
 
 /// `export`.

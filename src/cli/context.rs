@@ -20,6 +20,7 @@ use crate::text::yaml::MAX_BYTES;
 pub(super) const FILE: &str = "cache.yaml";
 
 /// What a command works on.
+#[derive(Clone)]
 pub(super) struct Context {
     /// The machine.
     pub(super) host: Host,
@@ -112,11 +113,18 @@ impl Context {
 
     /// Finds, reads and checks `cache.yaml`; says its problems, also mere warnings.
     pub(super) fn load(&self) -> Result<Loaded, Failure> {
+        self.load_telling(|found| {
+            self.output
+                .must_say(&problems::text(found, self.output.messages()));
+        })
+    }
+
+    /// Finds, reads and checks `cache.yaml`; its problems, also mere warnings, are told to `tell`.
+    pub(super) fn load_telling(&self, tell: impl Fn(&Problems)) -> Result<Loaded, Failure> {
         let source = self.source()?;
         let say = |found: &Problems| {
             if !found.is_empty() {
-                self.output
-                    .must_say(&problems::text(found, self.output.messages()));
+                tell(found);
             }
         };
         match config::read(&source.shown, &source.bytes) {

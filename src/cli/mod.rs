@@ -23,6 +23,7 @@ mod progress;
 mod publish;
 pub mod reconcile;
 mod schema;
+mod serve;
 mod signals;
 mod start;
 mod status;

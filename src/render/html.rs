@@ -5,6 +5,7 @@
 //! shows stands in the table below it.
 
 mod chart;
+pub mod overview;
 
 pub use chart::{Chart, Kind, Series};
 
@@ -60,8 +61,21 @@ pub struct Section {
     pub text: String,
     /// A picture of the table.
     pub chart: Option<Chart>,
-    /// The numbers.
+    /// The numbers; without a heading row, none is shown.
     pub table: Table,
+    /// What to know of single things, such as what could be done.
+    pub notes: Vec<Note>,
+}
+
+/// Something with a title, a text, and what is to be copied.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Note {
+    /// Its title.
+    pub title: String,
+    /// What to know; may be empty.
+    pub text: String,
+    /// Text whose lines stand as they are, such as a diff.
+    pub code: Option<String>,
 }
 
 /// A table with a heading row, and the first column as the heading of each row.
@@ -174,17 +188,39 @@ fn section(part: &Section, out: &mut String) {
             chart.svg(&part.id, &part.title)
         );
     }
+    table(&title, &part.table, out);
+    for note in &part.notes {
+        let _ = writeln!(out, "<h3>{}</h3>", escape(&note.title));
+        if !note.text.is_empty() {
+            let _ = writeln!(out, "<p>{}</p>", escape(&note.text));
+        }
+        if let Some(code) = &note.code {
+            let label = escape(&note.title);
+            let _ = writeln!(
+                out,
+                "<pre role=\"region\" aria-label=\"{label}, as a text to copy\" tabindex=\"0\">{}</pre>",
+                escape(code)
+            );
+        }
+    }
+    out.push_str("</section>\n");
+}
+
+fn table(title: &str, table: &Table, out: &mut String) {
+    if table.head.is_empty() {
+        return;
+    }
     // What does not fit is scrolled, by keyboard, too.
     let _ = writeln!(
         out,
         "<div class=\"table\" role=\"region\" aria-label=\"{title}, as a table\" tabindex=\"0\">\n<table>"
     );
     out.push_str("<thead><tr>");
-    for name in &part.table.head {
+    for name in &table.head {
         let _ = write!(out, "<th scope=\"col\">{}</th>", escape(name));
     }
     out.push_str("</tr></thead>\n<tbody>\n");
-    for row in &part.table.rows {
+    for row in &table.rows {
         out.push_str("<tr>");
         for (at, cell) in row.iter().enumerate() {
             let cell = escape(cell);
@@ -196,7 +232,7 @@ fn section(part: &Section, out: &mut String) {
         }
         out.push_str("</tr>\n");
     }
-    out.push_str("</tbody>\n</table>\n</div>\n</section>\n");
+    out.push_str("</tbody>\n</table>\n</div>\n");
 }
 
 /// Colours have a contrast of at least 4.5 to 1 for text and 3 to 1 for lines, on both grounds.

@@ -4,6 +4,7 @@
 //! computed from data that is passed in; nothing here reads, decides or prints. Whatever comes
 //! from outside is escaped before it is shown.
 
+pub mod api;
 pub mod doctor;
 pub mod explain;
 pub mod github;
@@ -13,6 +14,7 @@ pub mod layout;
 pub mod markdown;
 pub mod problems;
 pub mod progress;
+pub mod prometheus;
 pub mod report;
 pub mod status;
 pub mod style;

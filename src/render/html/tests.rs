@@ -36,6 +36,7 @@ fn shown(chart: Chart) -> String {
                 head: vec!["run".to_owned(), "hits".to_owned()],
                 rows: vec![vec!["\"1\"".to_owned(), "91 %\u{7}".to_owned()]],
             },
+            notes: Vec::new(),
         }],
         footer: "made by a test".to_owned(),
     })
