@@ -112,6 +112,15 @@ impl Context {
 
     /// Finds, reads and checks `cache.yaml`; says its problems, also mere warnings.
     pub(super) fn load(&self) -> Result<Loaded, Failure> {
+        self.read(true)
+    }
+
+    /// The same for a command that is run all day: mere warnings are left to the others.
+    pub(super) fn load_quietly(&self) -> Result<Loaded, Failure> {
+        self.read(false)
+    }
+
+    fn read(&self, with_warnings: bool) -> Result<Loaded, Failure> {
         let source = self.source()?;
         let say = |found: &Problems| {
             if !found.is_empty() {
@@ -121,7 +130,9 @@ impl Context {
         };
         match config::read(&source.shown, &source.bytes) {
             Ok((config, warnings)) => {
-                say(&warnings);
+                if with_warnings {
+                    say(&warnings);
+                }
                 let digest = Sha256::of(&source.bytes).to_hex();
                 let base = source.path.parent().unwrap_or(&self.host.folder).to_owned();
                 Ok(Loaded {

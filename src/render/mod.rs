@@ -14,6 +14,7 @@ pub mod markdown;
 pub mod problems;
 pub mod progress;
 pub mod report;
+pub mod run;
 pub mod status;
 pub mod style;
 pub mod text;
