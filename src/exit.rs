@@ -29,10 +29,12 @@ pub enum Exit {
     Interrupted,
     /// Terminated (SIGTERM).
     Terminated,
+    /// What a command ended with that `run` ran; in no table, for it is not ours.
+    OfCommand(u8),
 }
 
 impl Exit {
-    /// Every variant, the one that wins first.
+    /// Every variant of our own, the one that wins first.
     pub const ALL: [Self; 12] = [
         Self::Interrupted,
         Self::Terminated,
@@ -64,6 +66,7 @@ impl Exit {
             Self::Usage => 64,
             Self::Interrupted => 130,
             Self::Terminated => 143,
+            Self::OfCommand(code) => code,
         }
     }
 
@@ -83,6 +86,7 @@ impl Exit {
             Self::Usage => "the command line is wrong",
             Self::Interrupted => "interrupted (SIGINT)",
             Self::Terminated => "terminated (SIGTERM)",
+            Self::OfCommand(_) => "what the command ended with",
         }
     }
 

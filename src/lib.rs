@@ -18,6 +18,7 @@ pub mod config;
 pub mod engine;
 pub mod exit;
 pub mod insight;
+pub mod ledger;
 pub mod nix;
 pub mod plan;
 pub mod provider;

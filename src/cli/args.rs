@@ -148,6 +148,11 @@ pub enum Command {
         after_help = "Examples:\n  nanna-cache explain /nix/store/…-openssl-3.4.1\n  nanna-cache explain ./result --format json"
     )]
     Explain(Explain),
+    /// Run a command of Nix's, show what it does, and record where each path came from
+    #[command(
+        after_help = "Examples:\n  nanna-cache run -- nix build .#app\n  nanna-cache run --record runs.jsonl.zst -- nix flake check\n\nThe exit code is that of the command."
+    )]
+    Run(Run),
     /// Say on one screen how full caches are, what is where, and what is pending
     #[command(
         after_help = "Examples:\n  nanna-cache status\n  nanna-cache status --watch 1m\n  nanna-cache status --format json | jq .coverage"
@@ -337,6 +342,20 @@ pub enum FindingFormat {
     Github,
     /// A unified diff that mends what can be mended
     Diff,
+}
+
+/// `run`.
+#[derive(Debug, Args)]
+pub struct Run {
+    /// Add the record to this file, too, for a workflow to keep; packed if its name ends in .zst
+    #[arg(long, value_name = "FILE")]
+    pub record: Option<Utf8PathBuf>,
+    /// Do not evaluate the outputs of cache.yaml: paths get their classes by patterns alone
+    #[arg(long)]
+    pub no_evaluate: bool,
+    /// The command: nix, nix-build, nix-shell or nix-store with its arguments
+    #[arg(value_name = "COMMAND", required = true, num_args = 1.., trailing_var_arg = true, allow_hyphen_values = true)]
+    pub command: Vec<String>,
 }
 
 /// `mark`.

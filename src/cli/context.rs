@@ -113,14 +113,25 @@ impl Context {
 
     /// Finds, reads and checks `cache.yaml`; says its problems, also mere warnings.
     pub(super) fn load(&self) -> Result<Loaded, Failure> {
-        self.load_telling(|found| {
-            self.output
-                .must_say(&problems::text(found, self.output.messages()));
-        })
+        self.read(true, |found| self.say(found))
     }
 
-    /// Finds, reads and checks `cache.yaml`; its problems, also mere warnings, are told to `tell`.
+    /// The same for a command that is run all day: mere warnings are left to the others.
+    pub(super) fn load_quietly(&self) -> Result<Loaded, Failure> {
+        self.read(false, |found| self.say(found))
+    }
+
+    /// The same, with somebody else who tells of its problems.
     pub(super) fn load_telling(&self, tell: impl Fn(&Problems)) -> Result<Loaded, Failure> {
+        self.read(true, tell)
+    }
+
+    fn say(&self, found: &Problems) {
+        self.output
+            .must_say(&problems::text(found, self.output.messages()));
+    }
+
+    fn read(&self, with_warnings: bool, tell: impl Fn(&Problems)) -> Result<Loaded, Failure> {
         let source = self.source()?;
         let say = |found: &Problems| {
             if !found.is_empty() {
@@ -129,7 +140,9 @@ impl Context {
         };
         match config::read(&source.shown, &source.bytes) {
             Ok((config, warnings)) => {
-                say(&warnings);
+                if with_warnings {
+                    say(&warnings);
+                }
                 let digest = Sha256::of(&source.bytes).to_hex();
                 let base = source.path.parent().unwrap_or(&self.host.folder).to_owned();
                 Ok(Loaded {

@@ -22,6 +22,7 @@ mod phases;
 mod progress;
 mod publish;
 pub mod reconcile;
+mod run;
 mod schema;
 mod serve;
 mod signals;

@@ -20,6 +20,8 @@ pub(super) struct Output {
     messages: Layout,
     /// Whether only errors are said on standard error.
     quiet: bool,
+    /// Whether more than usual is said on standard error.
+    verbose: bool,
 }
 
 impl Output {
@@ -49,6 +51,7 @@ impl Output {
             results: Layout::new(width(terminals.stdout), palette(terminals.stdout)),
             messages: Layout::new(width(terminals.stderr), palette(terminals.stderr)),
             quiet: global.quiet,
+            verbose: global.verbose > 0,
         }
     }
 
@@ -60,6 +63,16 @@ impl Output {
     /// How messages are laid out.
     pub(super) const fn messages(self) -> Layout {
         self.messages
+    }
+
+    /// Whether messages may have colours.
+    pub(super) fn has_colours(self) -> bool {
+        self.messages.palette() != Palette::PLAIN
+    }
+
+    /// Whether more than usual is said on standard error.
+    pub(super) const fn is_verbose(self) -> bool {
+        self.verbose
     }
 
     /// Whether only errors are said on standard error.

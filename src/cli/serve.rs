@@ -37,8 +37,9 @@ pub(super) fn run(context: &Context, args: &Serve) -> Result<Exit, Failure> {
             "name a token with --token-env or --token-file; loopback (127.0.0.1) needs none",
         ));
     }
+    let looks = Looks::new(context.clone(), args);
     // What is wrong with cache.yaml is better said now than to the first who asks.
-    context.load()?;
+    looks.read()?;
     let door = Door::open(args.listen).map_err(|error| Failure::of(&error))?;
     let stop = Stop::default();
     let rooms = Arc::new(Rooms {
@@ -47,7 +48,7 @@ pub(super) fn run(context: &Context, args: &Serve) -> Result<Exit, Failure> {
             is_closed,
             names: args.host.clone(),
         },
-        looks: Looks::new(context.clone(), args),
+        looks,
         applies: Applies::default(),
     });
     let (told, stopping) = (stop.clone(), Arc::clone(&rooms));

@@ -4,10 +4,11 @@
 //! Ending at once is safe: whatever is killed at any point leaves the cache whole.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::atomic::{AtomicU8, AtomicU32, Ordering};
 
 use super::output::Output;
 use crate::plan::report::Signal;
+use crate::sys::command::Asked;
 use crate::sys::end;
 use crate::transfer::progress::Progress;
 
@@ -28,6 +29,46 @@ impl Watch {
             TERMINATED => Some(Signal::Terminated),
             _ => None,
         }
+    }
+}
+
+/// Counts the signals from now on and does nothing else: they are for a program that works for us.
+pub(super) fn count() -> impl Fn() -> Asked {
+    let counts = Arc::new((AtomicU32::new(0), AtomicU32::new(0)));
+    let seen = Arc::clone(&counts);
+    let work = move || {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_io()
+            .build();
+        if let Ok(runtime) = runtime {
+            runtime.block_on(count_all(&seen.0, &seen.1));
+        }
+    };
+    let started = std::thread::Builder::new().name("signals".to_owned());
+    if let Err(error) = started.spawn(work) {
+        tracing::warn!("signals end the program at once: {error}");
+    }
+    move || Asked {
+        interrupts: counts.0.load(Ordering::SeqCst),
+        terminates: counts.1.load(Ordering::SeqCst),
+    }
+}
+
+async fn count_all(interrupts: &AtomicU32, terminates: &AtomicU32) {
+    use tokio::signal::unix::{SignalKind, signal};
+    let streams = (
+        signal(SignalKind::interrupt()),
+        signal(SignalKind::terminate()),
+    );
+    let (Ok(mut interrupt), Ok(mut terminate)) = streams else {
+        return;
+    };
+    loop {
+        let counter = tokio::select! {
+            _ = interrupt.recv() => interrupts,
+            _ = terminate.recv() => terminates,
+        };
+        counter.fetch_add(1, Ordering::SeqCst);
     }
 }
 

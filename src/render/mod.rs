@@ -16,6 +16,7 @@ pub mod problems;
 pub mod progress;
 pub mod prometheus;
 pub mod report;
+pub mod run;
 pub mod status;
 pub mod style;
 pub mod text;

@@ -5,6 +5,7 @@
 //! output is kept than was allowed; nothing is passed through a shell. A secret never belongs in
 //! an argument (every user of the machine can read those): pass it by standard input or variable.
 
+mod attach;
 mod capture;
 mod end;
 
@@ -18,6 +19,7 @@ use std::time::{Duration, Instant};
 
 use camino::{Utf8Path, Utf8PathBuf};
 
+pub use attach::Asked;
 use capture::{Capture, Lines};
 use end::end;
 
@@ -248,7 +250,8 @@ impl Command {
         self.run(&|| false, &mut |_| {})
     }
 
-    fn start(&self) -> Result<Child, CommandError> {
+    /// The program with its arguments, environment and folder.
+    fn prepared(&self) -> std::process::Command {
         let mut command = std::process::Command::new(&self.program);
         command.args(&self.arguments);
         if let Some(environment) = &self.environment {
@@ -263,6 +266,11 @@ impl Command {
         if let Some(folder) = &self.folder {
             command.current_dir(folder);
         }
+        command
+    }
+
+    fn start(&self) -> Result<Child, CommandError> {
+        let mut command = self.prepared();
         let stdin = if self.stdin.is_empty() {
             Stdio::null()
         } else {

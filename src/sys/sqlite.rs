@@ -210,6 +210,31 @@ pub fn own(
     }
 }
 
+/// Opens a database of our own that is no memory: what it holds is nowhere else. `prepare` makes the tables, or
+/// fails if those that are there are not as they should be; nothing is ever thrown away.
+///
+/// # Errors
+/// When the folder or file cannot be made, somebody holds a lock, or the database is damaged.
+pub fn kept(
+    path: &Utf8Path,
+    prepare: impl Fn(&Connection) -> rusqlite::Result<()>,
+) -> Result<Connection, SqliteError> {
+    if let Some(folder) = path.parent() {
+        std::fs::create_dir_all(folder).map_err(|source| SqliteError::File {
+            path: path.to_owned(),
+            source,
+        })?;
+    }
+    let open = || -> rusqlite::Result<Connection> {
+        let connection = Connection::open(path)?;
+        connection.busy_timeout(BUSY)?;
+        connection.execute_batch("pragma journal_mode = wal; pragma synchronous = normal")?;
+        prepare(&connection)?;
+        Ok(connection)
+    };
+    open().map_err(|error| sort(path, error))
+}
+
 /// What tells that a file has not been written meanwhile.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Stamp {

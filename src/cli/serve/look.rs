@@ -79,15 +79,19 @@ impl Looks {
 
     /// `cache.yaml` as it is now.
     pub(super) fn load(&self) -> Result<Loaded, Problem> {
-        let loaded = self.context.load_telling(|found| {
+        self.read().map_err(|failure| failed(&failure))
+    }
+
+    /// The same for the one who starts the server. What is wrong with it is said once, not at each look.
+    pub(super) fn read(&self) -> Result<Loaded, Failure> {
+        self.context.load_telling(|found| {
             let text = problems::text(found, self.context.output.messages());
             let mut said = self.said.lock().unwrap_or_else(PoisonError::into_inner);
             if *said != text {
                 self.context.output.must_say(&text);
                 *said = text;
             }
-        });
-        loaded.map_err(|failure| failed(&failure))
+        })
     }
 
     /// The machine as it is now.

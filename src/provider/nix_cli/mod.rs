@@ -11,7 +11,9 @@ mod evaluate;
 mod installable;
 mod message;
 mod run;
+mod watched;
 
 pub use build::{Built, Rebuilt};
 pub use message::essential;
 pub use run::{Nix, NixError};
+pub use watched::{Ended, PROGRAMS, Show, Unwatchable, Watched};
