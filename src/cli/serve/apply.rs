@@ -34,8 +34,12 @@ pub(super) fn read(asked: &Asked) -> Result<ApplyRequest, Problem> {
         let why = "the body is not said to be application/json";
         return Err(Problem::new(415, "the body is no JSON", why));
     }
-    serde_json::from_slice(&asked.body)
-        .map_err(|error| Problem::new(400, "the body is not as described", error.to_string()))
+    let wrong = |why: String| Problem::new(400, "the body is not as described", why);
+    // A list would be read as the fields one after the other, and an empty one as everything.
+    if asked.body.iter().find(|byte| !byte.is_ascii_whitespace()) != Some(&b'{') {
+        return Err(wrong("it is no object".to_owned()));
+    }
+    serde_json::from_slice(&asked.body).map_err(|error| wrong(error.to_string()))
 }
 
 /// The applies of a server.
