@@ -104,8 +104,8 @@ fn escaped(text: &str, is_label: bool) -> String {
     clippy::cast_precision_loss,
     reason = "the format has no other numbers"
 )]
-fn whole(number: u64) -> Option<f64> {
-    Some(number as f64)
+fn whole(number: u64) -> f64 {
+    number as f64
 }
 
 #[cfg(test)]
@@ -121,7 +121,7 @@ mod tests {
             Kind::Gauge,
             "How full,\nin bytes \\ \"so\".",
             [
-                (label("a\"b\\c\nd"), whole(1 << 40)),
+                (label("a\"b\\c\nd"), Some(whole(1 << 40))),
                 (label("unknown"), None),
                 (Vec::new(), Some(0.5)),
             ],

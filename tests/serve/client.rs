@@ -88,7 +88,7 @@ pub(crate) fn ask(
 ) -> Said {
     let mut stream = TcpStream::connect(address).unwrap();
     stream
-        .set_read_timeout(Some(Duration::from_secs(60)))
+        .set_read_timeout(Some(Duration::from_mins(1)))
         .unwrap();
     let mut text = format!("{method} {path} HTTP/1.1\r\n");
     let own = [
@@ -97,11 +97,11 @@ pub(crate) fn ask(
     ];
     for (name, value) in own {
         if !headers.iter().any(|(other, _)| *other == name) {
-            text.push_str(&format!("{name}: {value}\r\n"));
+            text.extend([name, ": ", value, "\r\n"].map(ToString::to_string));
         }
     }
     for (name, value) in headers {
-        text.push_str(&format!("{name}: {value}\r\n"));
+        text.extend([name, ": ", value, "\r\n"].map(ToString::to_string));
     }
     stream
         .write_all(format!("{text}\r\n{body}").as_bytes())

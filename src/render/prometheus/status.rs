@@ -33,19 +33,19 @@ pub fn status(status: &Status, all: &mut Exposition) {
         "paths",
         Kind::Gauge,
         "Store paths in the cache.",
-        caches(|cache| whole(cache.budget.as_ref()?.paths)),
+        caches(|cache| Some(whole(cache.budget.as_ref()?.paths))),
     );
     all.family(
         "used_bytes",
         Kind::Gauge,
         "Bytes that the cache takes; estimated for services that do not tell.",
-        caches(|cache| whole(cache.budget.as_ref()?.bytes)),
+        caches(|cache| Some(whole(cache.budget.as_ref()?.bytes))),
     );
     all.family(
         "limit_bytes",
         Kind::Gauge,
         "Bytes that the cache may take (max-size).",
-        caches(|cache| whole(cache.budget.as_ref()?.max_size?)),
+        caches(|cache| Some(whole(cache.budget.as_ref()?.max_size?))),
     );
     all.family(
         "output_present",
@@ -66,19 +66,19 @@ pub fn status(status: &Status, all: &mut Exposition) {
         "pending",
         Kind::Gauge,
         "What an apply would do now: files, outputs or paths, by kind.",
-        kinds.map(|(kind, number)| (vec![("kind", kind.to_owned())], whole(number))),
+        kinds.map(|(kind, number)| (vec![("kind", kind.to_owned())], Some(whole(number)))),
     );
     all.family(
         "pending_changes",
         Kind::Gauge,
         "Steps of an apply that would change something.",
-        [(Vec::new(), whole(pending.changes))],
+        [(Vec::new(), Some(whole(pending.changes)))],
     );
     all.family(
         "unknowns",
         Kind::Gauge,
         "Things that could not be seen.",
-        [(Vec::new(), whole(status.unknowns.len() as u64))],
+        [(Vec::new(), Some(whole(status.unknowns.len() as u64)))],
     );
 }
 

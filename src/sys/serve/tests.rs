@@ -131,7 +131,7 @@ fn what_is_too_much_or_no_http_is_refused() {
         "a".repeat(20_000)
     );
     assert_eq!(code(&server.send(long.as_bytes())), 431);
-    let many: String = (0..100).map(|at| format!("h{at}: 1\r\n")).collect();
+    let many: String = "h: 1\r\n".repeat(100);
     assert_eq!(
         code(&server.send(format!("GET / HTTP/1.1\r\n{many}\r\n").as_bytes())),
         431
