@@ -3,12 +3,19 @@
 //! `bash tests/setup/browser.sh` installs what it needs; `NANNA_PICTURES=FOLDER` keeps the pictures.
 #![allow(missing_docs, clippy::unwrap_used, reason = "a test")]
 
+#[path = "serve/client.rs"]
+#[allow(dead_code, reason = "the tests of the server use all of it")]
+mod client;
 mod support;
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use client::Server;
+use nanna_cache::insight::status::Status;
 use nanna_cache::render::html::{Card, CardState, Chart, Kind, Page, Section, Series, Table, page};
+use nanna_cache::render::json;
+use nanna_cache::render::overview::{self, Overview, Recommendation};
 
 /// The folder of the browser's driver; `None`, said loudly: it is not installed.
 fn driver() -> Option<PathBuf> {
@@ -25,15 +32,23 @@ fn driver() -> Option<PathBuf> {
 
 /// Opens a page light, dark and on paper; fails on whatever the browser or axe complain of.
 fn check(html: &str, name: &str) {
-    let Some(folder) = driver() else { return };
     let dir = tempfile::tempdir().unwrap();
     let file = dir.path().join("page.html");
     std::fs::write(&file, html).unwrap();
+    check_at(file.to_str().unwrap(), name);
+}
+
+/// The same with a file or an address.
+fn check_at(place: &str, name: &str) {
+    let Some(folder) = driver() else { return };
+    let dir = tempfile::tempdir().unwrap();
     let pictures = std::env::var_os("NANNA_PICTURES");
     let pictures = pictures.map_or_else(|| dir.path().to_owned(), PathBuf::from);
     let said = Command::new("node")
         .arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/browser/check.cjs"))
-        .args([&folder, &file, &pictures.join(name)])
+        .arg(&folder)
+        .arg(place)
+        .arg(pictures.join(name))
         .output()
         .unwrap();
     assert!(
@@ -123,4 +138,30 @@ fn a_page_with_every_part_is_fine_for_everybody() {
         footer: "Made by nanna-cache.".to_owned(),
     });
     check(&html, "page");
+}
+
+#[test]
+fn the_overview_is_fine_for_everybody() {
+    let read = |file: &str| std::fs::read_to_string(support::fixture(file)).unwrap();
+    let plan = json::read(&read("tests/fixtures/plan/rich/plan.json")).unwrap();
+    let status: Status = serde_json::from_str(&read("tests/browser/status.json")).unwrap();
+    let html = page(&overview::page(&Overview {
+        status: Some(&status),
+        plan: Some(&plan),
+        advice: &[Recommendation {
+            title: "Keep rust-dependencies longer".to_owned(),
+            effect: "Over the last 60 runs it would have spared 41 builds (2 h 10 min), for 1.2 GiB more.".to_owned(),
+            diff: "@@ -31,3 +31,3 @@\n   rust-dependencies:\n-    retention: 14d\n+    retention: 30d\n".to_owned(),
+        }],
+        ..Overview::default()
+    }));
+    check(&html, "overview");
+}
+
+#[test]
+fn the_page_of_the_server_is_fine_for_everybody() {
+    let bed = client::bed();
+    let server = Server::start(&bed, "--fresh 1h");
+    check_at(&format!("http://{}/", server.address), "served");
+    server.end(0);
 }

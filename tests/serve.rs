@@ -9,10 +9,8 @@ mod support;
 
 use std::time::{Duration, Instant};
 
-use client::{Said, Server, TOKEN, bed};
+use client::{BEARER, Said, Server, TOKEN, bed};
 use serde_json::{Value, json};
-
-const BEARER: (&str, &str) = ("authorization", "Bearer plantedTokenOfThisServer0123456789");
 
 #[test]
 fn what_can_be_read_is_what_the_commands_say() {

@@ -20,6 +20,7 @@ use super::signals;
 use crate::exit::Exit;
 use crate::render::api::Problem;
 use crate::render::api::openapi::{self, HTML, JSON, METRICS, PROBLEM, ROUTES};
+use crate::render::overview::{self, Overview};
 use crate::render::{html, json, prometheus};
 use crate::sys::file;
 use crate::sys::serve::{Answer, Asked, Door, Limits, Stop, serve};
@@ -141,8 +142,13 @@ impl Rooms {
         match (method, asked.path.as_str()) {
             ("GET", "/") => {
                 let seen = self.looks.look()?;
-                let page = html::overview::page(&html::overview::Overview {
+                let last = self.applies.state().last;
+                let page = overview::page(&Overview {
                     status: Some(&seen.status),
+                    plan: Some(&seen.plan),
+                    applied: last.as_ref(),
+                    advice: &[],
+                    home: self.looks.context.host.home.as_str(),
                 });
                 Ok(answer(HTML, html::page(&page)))
             }

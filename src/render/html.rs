@@ -5,7 +5,6 @@
 //! shows stands in the table below it.
 
 mod chart;
-pub mod overview;
 
 pub use chart::{Chart, Kind, Series};
 

@@ -12,6 +12,7 @@ pub mod html;
 pub mod json;
 pub mod layout;
 pub mod markdown;
+pub mod overview;
 pub mod problems;
 pub mod progress;
 pub mod prometheus;

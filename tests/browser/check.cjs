@@ -1,4 +1,4 @@
-// Opens a page in Chromium: node check.cjs FOLDER-OF-MODULES PAGE PICTURES-PREFIX
+// Opens a page in Chromium: node check.cjs FOLDER-OF-MODULES PAGE PICTURES-PREFIX; PAGE is a file, or an address of http
 // Ends with 1 and says why, if the page logs an error, asks for anything from elsewhere, or axe finds something.
 const path = require("path");
 const { createRequire } = require("module");
@@ -8,6 +8,7 @@ const load = createRequire(path.join(folder, "package.json"));
 const { chromium } = load("playwright-core");
 const { AxeBuilder } = load("@axe-core/playwright");
 
+const address = file.startsWith("http://") ? file : `file://${file}`;
 const wrong = [];
 
 async function look(browser, colorScheme) {
@@ -17,9 +18,9 @@ async function look(browser, colorScheme) {
   page.on("pageerror", (error) => wrong.push(`${colorScheme}: ${error}`));
   page.on("requestfailed", (request) => wrong.push(`${colorScheme}: ${request.url()} failed`));
   page.on("request", (request) => {
-    if (request.url() !== `file://${file}`) wrong.push(`${colorScheme}: asks for ${request.url()}`);
+    if (request.url() !== address) wrong.push(`${colorScheme}: asks for ${request.url()}`);
   });
-  await page.goto(`file://${file}`);
+  await page.goto(address);
   for (const violation of (await new AxeBuilder({ page }).analyze()).violations) {
     const where = violation.nodes.slice(0, 3).map((node) => node.html.slice(0, 200));
     wrong.push(`${colorScheme}: ${violation.id}: ${violation.help}\n    ${where.join("\n    ")}`);

@@ -13,6 +13,10 @@ use super::support::bed::TestBed;
 /// The token of the servers here.
 pub(crate) const TOKEN: &str = "plantedTokenOfThisServer0123456789";
 
+/// The header that carries it.
+pub(crate) const BEARER: (&str, &str) =
+    ("authorization", "Bearer plantedTokenOfThisServer0123456789");
+
 /// The key is read by each look: `looks` counts them, and `hold` holds them up.
 const CONFIG: &str = "version: 1
 project: shop
@@ -97,11 +101,11 @@ pub(crate) fn ask(
     ];
     for (name, value) in own {
         if !headers.iter().any(|(other, _)| *other == name) {
-            text.extend([name, ": ", value, "\r\n"].map(ToString::to_string));
+            text += &(name.to_string() + ": " + &value.to_string() + "\r\n");
         }
     }
     for (name, value) in headers {
-        text.extend([name, ": ", value, "\r\n"].map(ToString::to_string));
+        text += &(name.to_string() + ": " + &value.to_string() + "\r\n");
     }
     stream
         .write_all(format!("{text}\r\n{body}").as_bytes())
@@ -204,10 +208,7 @@ impl Server {
 
     /// Asks for an apply, with the token.
     pub(crate) fn apply(&self, body: &str) -> Said {
-        let headers = [
-            super::BEARER,
-            ("content-type", "application/json; charset=utf-8"),
-        ];
+        let headers = [BEARER, ("content-type", "application/json; charset=utf-8")];
         self.ask("POST", "/api/v1/apply", &headers, body)
     }
 

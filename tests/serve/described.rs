@@ -31,7 +31,7 @@ fn every_answer_is_as_it_is_described() {
     let bed = bed();
     let server = Server::start(&bed, "");
     let all = server.get("/openapi.json").ok().json();
-    let token = super::BEARER;
+    let token = super::client::BEARER;
     let body = ("content-type", "application/json");
     let asked: Vec<(&str, &str, Said)> = vec![
         ("GET", "/api/v1/apply", server.get("/api/v1/apply")),

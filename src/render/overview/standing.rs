@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::super::{Card, CardState, Section, Table};
+use super::super::html::{Card, CardState, Section, Table};
 use crate::config::model::CacheName;
 use crate::insight::status::{CacheStatus, Presence, Status};
 use crate::render::status::presence;
@@ -49,13 +49,9 @@ pub(super) fn cards(status: &Status) -> Vec<Card> {
 
 /// The parts of the page.
 pub(super) fn sections(status: &Status) -> Vec<Section> {
-    let section = |id: &str, title: &str, text: &str, table| Section {
-        id: id.to_owned(),
-        title: title.to_owned(),
-        text: text.to_owned(),
-        chart: None,
+    let section = |id, title, text, table| Section {
         table,
-        notes: Vec::new(),
+        ..super::section(id, title, text)
     };
     let all = [
         section(
@@ -69,6 +65,12 @@ pub(super) fn sections(status: &Status) -> Vec<Section> {
             "Coverage",
             "What is wanted, and where it is with all that it needs.",
             coverage(status),
+        ),
+        section(
+            "systems",
+            "Systems",
+            "How much of what each cache is to have is there, by system.",
+            systems(status),
         ),
         section(
             "unknowns",
@@ -157,6 +159,40 @@ fn coverage(status: &Status) -> Table {
     Table {
         head,
         rows: status.coverage.iter().map(row).collect(),
+    }
+}
+
+/// By system, in each cache that takes something.
+fn systems(status: &Status) -> Table {
+    let caches: Vec<&CacheName> = status
+        .caches
+        .iter()
+        .map(|cache| &cache.cache)
+        .filter(|name| {
+            status
+                .coverage
+                .iter()
+                .any(|one| one.caches.contains_key(*name))
+        })
+        .collect();
+    let mut head = vec!["system".to_owned()];
+    head.extend(caches.iter().map(ToString::to_string));
+    let row = |system: Option<&str>| {
+        let mut row = vec![system.unwrap_or("of none, or not known").to_owned()];
+        row.extend(caches.iter().map(|cache| {
+            let share = status.share(cache, system);
+            let known = format!("{} of {}", count(share.has), count(share.all));
+            match share.unknown {
+                0 => known,
+                unknown if unknown == share.all => "unknown".to_owned(),
+                unknown => format!("{known}, {} unknown", count(unknown)),
+            }
+        }));
+        row
+    };
+    Table {
+        head,
+        rows: status.systems().into_iter().map(row).collect(),
     }
 }
 
