@@ -171,6 +171,7 @@ fn outcome(what: &str, outcome: Outcome) -> StepOutcome {
         duration_ms: 12_345,
         stage: 0,
         seen: Some(Seen::Settled),
+        sent: None,
         secrets: Vec::new(),
     }
 }
@@ -195,6 +196,7 @@ fn sample() -> Report {
         )],
         phases: Vec::new(),
         remaining: Remaining::Converged,
+        caches: Vec::new(),
         second_look: Some(SecondLook::default()),
         busy: false,
         journal: None,

@@ -19,6 +19,7 @@ use crate::engine::journal::{Entry, Journal};
 use crate::engine::links::Links;
 use crate::engine::machine::{Machine, Options, sentence};
 use crate::engine::observe::observe;
+use crate::engine::runs;
 use crate::engine::work::Applying;
 use crate::exit::Exit;
 use crate::nix::hash::Sha256;
@@ -26,6 +27,7 @@ use crate::nix::store_path::StorePath;
 use crate::plan::desired::{Desired, Extra, resolve};
 use crate::plan::guard::{Allowances, ApprovedPlan};
 use crate::plan::observed::{Observation, Observed};
+use crate::plan::plan::CacheBudget;
 use crate::plan::report::{FORMAT, PhaseOutcome, Remaining, Report, SecondLook};
 use crate::plan::select::Selection;
 use crate::plan::step::Op;
@@ -243,11 +245,11 @@ impl Work<'_> {
             allowed: self.allowed,
         };
         let mut applied = apply(&applying, approved, observed);
-        let (remaining, second_look) = self.confirm(&mut applied, &plan.config, progress);
+        let (remaining, second_look, caches) = self.confirm(&mut applied, &plan.config, progress);
         let ended = Time(self.machine.host.now());
         let written = journal.write(ended, None, Entry::End { result: None });
         let unwritten = written.err().map(|error| sentence(&error));
-        Ok(Report {
+        let report = Report {
             format: FORMAT,
             writer: plan.writer.clone(),
             project: plan.project.clone(),
@@ -257,13 +259,18 @@ impl Work<'_> {
             phases: PhaseOutcome::of(&applied.outcomes),
             steps: applied.outcomes,
             remaining,
+            caches,
             second_look,
             busy: applied.busy,
             journal: applied.unwritten.or(unwritten),
             errors: plan.errors.clone(),
             unreached: Vec::new(),
             interrupted: None,
-        })
+        };
+        for failed in runs::close(self.desired, self.machine, &report) {
+            (self.listener)(Event::Note(failed));
+        }
+        Ok(report)
     }
 
     /// Only what was applied is looked at again; where that changed nothing, there is no need to.
@@ -272,9 +279,9 @@ impl Work<'_> {
         applied: &mut Applied,
         config: &str,
         progress: &Progress,
-    ) -> (Remaining, Option<SecondLook>) {
+    ) -> (Remaining, Option<SecondLook>, Vec<CacheBudget>) {
         if applied.steps.iter().all(|step| !step.is_change()) {
-            return (Remaining::Converged, None);
+            return (Remaining::Converged, None, Vec::new());
         }
         let (desired, machine) = (self.desired, self.machine);
         match confirm(desired, machine, applied, config, progress, self.listener) {
@@ -282,9 +289,13 @@ impl Work<'_> {
                 for (outcome, seen) in applied.outcomes.iter_mut().zip(confirmation.seen) {
                     outcome.seen = Some(seen);
                 }
-                (confirmation.remaining, Some(confirmation.look))
+                (
+                    confirmation.remaining,
+                    Some(confirmation.look),
+                    confirmation.caches,
+                )
             }
-            Err(why) => (Remaining::Unconfirmed { why }, None),
+            Err(why) => (Remaining::Unconfirmed { why }, None, Vec::new()),
         }
     }
 }

@@ -79,6 +79,12 @@ pub struct Config {
     pub optimize: Optimize,
     /// How `prune` deletes.
     pub prune: Prune,
+    /// What is recorded of runs, and where the records lie.
+    pub ledger: Ledger,
+    /// How good the caches are to be.
+    pub targets: Targets,
+    /// What things cost.
+    pub prices: Option<Prices>,
     /// What is kept for ever, by name.
     pub pins: IndexMap<PinName, Pin>,
     /// Where each setting stands in the file, by JSON pointer.
@@ -525,6 +531,41 @@ pub struct PruneLimits {
     pub bytes: Option<Size>,
     /// Number of paths.
     pub count: Option<u64>,
+}
+
+/// What is recorded of runs.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Ledger {
+    /// How long a record is kept, from the start of its run.
+    pub keep: Span,
+    /// Caches that keep the records of all machines.
+    pub caches: Vec<CacheName>,
+}
+
+/// How good the caches are to be; none: nothing is asked.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Targets {
+    /// Share of paths that come from caches, at least.
+    pub hit_rate: Option<Share>,
+    /// How much less time runs take than building everything, at least.
+    pub build_time_reduction: Option<Share>,
+    /// Bytes of all caches that are written, at most.
+    pub size: Option<Size>,
+    /// How long a push takes, at most.
+    pub push_time: Option<Span>,
+}
+
+/// What things cost.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Prices {
+    /// In what it is paid.
+    pub currency: String,
+    /// A gigabyte (10⁹ bytes) for a month of 30 days.
+    pub storage: f64,
+    /// A gigabyte (10⁹ bytes) that is downloaded.
+    pub egress: f64,
+    /// A minute of CI.
+    pub ci_minute: f64,
 }
 
 /// Something that is kept for ever.

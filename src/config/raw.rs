@@ -8,6 +8,7 @@ pub(crate) mod artifacts;
 pub(crate) mod caches;
 pub(crate) mod forms;
 pub(crate) mod gate;
+pub(crate) mod ledger;
 pub(crate) mod phases;
 
 use indexmap::IndexMap;
@@ -17,6 +18,7 @@ use serde::Deserialize;
 use super::units::SPAN_PATTERN;
 use artifacts::{RawClass, RawPin};
 use caches::RawCache;
+use ledger::{RawLedger, RawPrices, RawTargets};
 use phases::{RawOptimize, RawPrune, RawPush, RawSetup};
 
 /// The version of the format that this program reads.
@@ -88,6 +90,18 @@ pub(crate) struct RawConfig {
     #[serde(default)]
     #[schemars(extend("default" = {}, "examples" = [{"grace": "24h", "limits": {"share": "30%"}}]))]
     pub(crate) prune: RawPrune,
+    /// The ledger: what is recorded of runs, and where the records lie.
+    #[serde(default)]
+    #[schemars(extend("default" = {}, "examples" = [{"keep": "90d", "caches": ["dev"]}]))]
+    pub(crate) ledger: RawLedger,
+    /// How good the caches are to be: `analytics --check` fails where they are not.
+    #[serde(default)]
+    #[schemars(extend("default" = {}, "examples" = [{"hit-rate": "85%", "build-time-reduction": "70%", "size": "50 GB", "push-time": "5m"}]))]
+    pub(crate) targets: RawTargets,
+    /// What things cost, so that figures and plans can say what they come to.
+    #[serde(default)]
+    #[schemars(extend("examples" = [{"currency": "USD", "storage": 0.023, "egress": 0.09, "ci-minute": 0.008}]))]
+    pub(crate) prices: Option<RawPrices>,
     /// What is kept for ever, by name, whatever retention and size say.
     #[serde(default)]
     #[schemars(extend(

@@ -8,7 +8,7 @@ use super::code::Code;
 use super::model::Config;
 use super::problem::{Problem, Problems, Severity};
 use super::raw::{RawConfig, VERSION};
-use super::rules::{caches, classes, leaks, optimize, pins, project, prune, push};
+use super::rules::{caches, classes, leaks, ledger, optimize, pins, project, prune, push};
 use super::shape;
 use super::units::Span;
 use crate::text::yaml::{Document, Fault, FaultKind, Value};
@@ -143,6 +143,9 @@ fn meaning(check: &mut Check<'_>, file_name: &str) -> Option<Config> {
         push: push::check(check, &raw, &caches),
         optimize: optimize::check(check, &raw),
         prune: prune::check(check, &raw),
+        ledger: ledger::check(check, &raw, &caches),
+        targets: ledger::targets(check, &raw),
+        prices: ledger::prices(&raw),
         pins: pins::check(check, &raw),
         places: check.document.places(file_name),
         // What cannot be read has been reported with the classes, and no such file is valid.

@@ -219,6 +219,7 @@ impl Run<'_> {
                 promised_effect: one.step.effect,
                 outcome: one.outcome,
                 did: one.did,
+                sent: one.sent,
                 duration_ms: u64::try_from(duration.as_millis()).unwrap_or(u64::MAX),
                 stage,
                 seen: None,

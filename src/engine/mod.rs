@@ -25,6 +25,7 @@ pub mod publish;
 mod push;
 pub mod rebuild;
 pub mod record;
+pub mod runs;
 mod secret;
 mod service;
 mod short;

@@ -185,6 +185,12 @@ impl Judge<'_> {
 
     fn pushed(&self, step: &Step, parts: &Parts<'_>) -> Ended {
         let done = self.done.classes.get(parts.class);
+        self.judged(step, parts)
+            .having_sent(done.map_or(0, |done| done.file_bytes))
+    }
+
+    fn judged(&self, step: &Step, parts: &Parts<'_>) -> Ended {
+        let done = self.done.classes.get(parts.class);
         let did = Effect {
             paths: done.map_or(0, |done| {
                 (done.uploaded.len() + done.signed.len() + done.recompressed.len()) as u64

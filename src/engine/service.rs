@@ -360,12 +360,12 @@ impl Judge<'_> {
             let why = self.done.failed.get(&path.path.hash())?;
             Some(format!("{}: {why}", path.path))
         });
+        let bytes: u64 = pushed
+            .iter()
+            .filter_map(|path| self.done.pushed.get(&path.path.hash()))
+            .sum();
         let outcome = match (why, &self.early) {
             _ if pushed.len() == paths.len() => {
-                let bytes: u64 = pushed
-                    .iter()
-                    .filter_map(|path| self.done.pushed.get(&path.path.hash()))
-                    .sum();
                 let size = crate::config::rough::Rough(bytes);
                 Outcome::Done {
                     effect: did,
@@ -382,7 +382,9 @@ impl Judge<'_> {
                 why: "it was not pushed".to_owned(),
             },
         };
-        Ended::new(step, outcome).having_done(did)
+        Ended::new(step, outcome)
+            .having_done(did)
+            .having_sent(bytes)
     }
 
     fn outcome(&self, error: &CachixError) -> Outcome {

@@ -64,6 +64,8 @@ pub struct Ended {
     pub outcome: Outcome,
     /// How much it did, also where it failed or was stopped in the middle.
     pub did: Effect,
+    /// Bytes that a push sent, after compression, where that is known.
+    pub sent: Option<u64>,
     /// Whether it did not run because another prune is at work.
     pub busy: bool,
     /// Whether what waits for it must not run.
@@ -83,6 +85,7 @@ impl Ended {
             blocks: !outcome.is_good(),
             outcome,
             did,
+            sent: None,
             busy: false,
             secrets: Vec::new(),
         }
@@ -123,6 +126,14 @@ impl Ended {
         };
         let secrets = gate.found(paths.iter().map(|path| &path.path));
         Self { secrets, ..self }
+    }
+
+    /// Says how many bytes it sent.
+    pub(super) fn having_sent(self, bytes: u64) -> Self {
+        Self {
+            sent: Some(bytes),
+            ..self
+        }
     }
 
     /// Says how much it did all the same.

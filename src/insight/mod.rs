@@ -4,6 +4,7 @@
 //! here mends it: what can be mended becomes a plan.
 
 pub mod doctor;
+pub mod measure;
 pub mod run;
 pub mod secrets;
 pub mod status;

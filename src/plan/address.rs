@@ -74,6 +74,12 @@ impl Address {
         self.0.split('/').nth(1).unwrap_or_default()
     }
 
+    /// What is done there, such as a class.
+    #[must_use]
+    pub fn what(&self) -> &str {
+        self.0.splitn(3, '/').nth(2).unwrap_or_default()
+    }
+
     /// Whether `selector` (a phase, or any leading parts of an address) chooses this address.
     #[must_use]
     pub fn is_in(&self, selector: &str) -> bool {

@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::address::Address;
 use super::observed::{Observation, Observed, Why};
-use super::plan::Plan;
+use super::plan::{CacheBudget, Plan};
 use super::report::{Remaining, SecondLook, Seen};
 use super::select::cache_of;
 use super::step::{Op, Step};
@@ -21,6 +21,8 @@ pub struct Confirmation {
     pub remaining: Remaining,
     /// What else there is.
     pub look: SecondLook,
+    /// How full the caches are.
+    pub caches: Vec<CacheBudget>,
 }
 
 /// Sources of what is wanted that could not be seen, with the reasons.
@@ -108,6 +110,7 @@ pub fn judge(ran: &[Step], before: &Blind, observed: &Observed, fresh: &Plan) ->
             others,
             first_others,
         },
+        caches: fresh.caches.clone(),
     }
 }
 

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::address::{Address, Phase};
 use super::observed::Why;
-use super::plan::{PlanError, Unknown};
+use super::plan::{CacheBudget, PlanError, Unknown};
 use super::step::{Effect, Op};
 use super::time::Time;
 use crate::config::gate::SecretRule;
@@ -40,6 +40,9 @@ pub struct Report {
     pub phases: Vec<PhaseOutcome>,
     /// What is still different after apply, when the world was observed again.
     pub remaining: Remaining,
+    /// How full the caches were on the second look.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub caches: Vec<CacheBudget>,
     /// What the plan could not hold because it is in error.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub errors: Vec<PlanError>,
@@ -85,6 +88,9 @@ pub struct StepOutcome {
     /// How much it did, also where it failed or was stopped in the middle.
     #[serde(default, skip_serializing_if = "Effect::is_nothing")]
     pub did: Effect,
+    /// Bytes that a push sent, after compression, where that is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sent: Option<u64>,
     /// How long it took, in milliseconds; steps of one stage ran together, and each has the time of all.
     pub duration_ms: u64,
     /// Number of its stage, in the order of running.

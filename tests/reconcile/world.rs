@@ -390,6 +390,12 @@ fn config(dice: &mut Dice) -> Config {
         project: "test".to_owned(),
         flake: ".".to_owned(),
         retention: nanna_cache::config::units::Span(30 * 86_400),
+        ledger: nanna_cache::config::model::Ledger {
+            keep: nanna_cache::config::units::Span(90 * 86_400),
+            caches: Vec::new(),
+        },
+        targets: nanna_cache::config::model::Targets::default(),
+        prices: None,
         systems: vec!["x86_64-linux".to_owned()],
         caches,
         classes: classes(dice),

@@ -86,6 +86,7 @@ fn prefix(area: Area) -> &'static str {
         Area::Prunes => "nanna-cache/v1/prunes/",
         Area::Roots => ROOTS,
         Area::Pins => PINS,
+        Area::Runs => "nanna-cache/v1/runs/",
         Area::Realisations => "realisations/",
         Area::Debug => "debuginfo/",
         Area::Strays => "log/",

@@ -110,13 +110,14 @@ fn listed(store: &dyn CacheStore, area: Area) -> Vec<String> {
     keys
 }
 
-const AREAS: [Area; 10] = [
+const AREAS: [Area; 11] = [
     Area::Top,
     Area::Nars,
     Area::Intents,
     Area::Prunes,
     Area::Roots,
     Area::Pins,
+    Area::Runs,
     Area::Realisations,
     Area::Debug,
     Area::Strays,
@@ -268,6 +269,7 @@ fn areas(_: Open<'_>, store: &dyn CacheStore, _: &str, _: Able) {
         ),
         (Area::Roots, format!("nanna-cache/v1/roots/x/{hash}.json")),
         (Area::Pins, format!("nanna-cache/v1/pins/p/{hash}.json")),
+        (Area::Runs, "nanna-cache/v1/runs/1-a.jsonl.zst".to_owned()),
         (
             Area::Realisations,
             "realisations/sha256:a!out.doi".to_owned(),

@@ -32,6 +32,7 @@ fn report(outcomes: &[Outcome], remaining: Remaining) -> Report {
         duration_ms: 0,
         stage: 0,
         seen: None,
+        sent: None,
         secrets: Vec::new(),
     };
     Report {
@@ -44,6 +45,7 @@ fn report(outcomes: &[Outcome], remaining: Remaining) -> Report {
         steps: outcomes.iter().map(step).collect(),
         phases: Vec::new(),
         remaining,
+        caches: Vec::new(),
         second_look: None,
         busy: false,
         journal: None,

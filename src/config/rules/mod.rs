@@ -10,6 +10,7 @@ pub(super) mod classes;
 mod gate;
 pub(super) mod keys;
 pub(super) mod leaks;
+pub(super) mod ledger;
 pub(super) mod optimize;
 pub(super) mod pins;
 pub(super) mod places;

@@ -32,6 +32,7 @@ fn report<const N: usize>(outcomes: [Outcome; N]) -> Report {
         duration_ms: 0,
         stage: 0,
         seen: None,
+        sent: None,
         secrets: Vec::new(),
     });
     Report {
@@ -44,6 +45,7 @@ fn report<const N: usize>(outcomes: [Outcome; N]) -> Report {
         steps: steps.into(),
         phases: Vec::new(),
         remaining: Remaining::Converged,
+        caches: Vec::new(),
         unreached: Vec::new(),
         errors: Vec::new(),
         second_look: None,
@@ -167,6 +169,7 @@ fn step(address: &str, stage: u32, did: (u64, u64), outcome: Outcome) -> StepOut
         duration_ms: 40,
         stage,
         seen: None,
+        sent: None,
         secrets: Vec::new(),
     }
 }

@@ -311,6 +311,7 @@ impl CacheView for FolderStore {
             Area::Strays => self.list_strays(each),
             Area::Roots => self.list_files(&format!("{FOLDER}/roots"), true, each),
             Area::Pins => self.list_files(&format!("{FOLDER}/pins"), true, each),
+            Area::Runs => self.list_files(&format!("{FOLDER}/runs"), false, each),
             Area::Intents => self.list_records(&format!("{FOLDER}/intents"), each),
             Area::Prunes => self.list_records(&format!("{FOLDER}/prunes"), each),
         }
@@ -376,6 +377,7 @@ impl CacheView for FolderStore {
             // Those lie in folders of folders, or say who lives.
             Area::Roots
             | Area::Pins
+            | Area::Runs
             | Area::Realisations
             | Area::Debug
             | Area::Strays

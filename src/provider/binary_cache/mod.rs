@@ -25,6 +25,7 @@ pub mod prune;
 pub mod push;
 pub mod records;
 pub mod remote;
+pub mod runs;
 pub mod signers;
 pub mod terms;
 
@@ -120,6 +121,8 @@ pub enum Area {
     Roots,
     /// `nanna-cache/v1/pins/`, all names.
     Pins,
+    /// `nanna-cache/v1/runs/`: records of runs, of use to no protocol.
+    Runs,
     /// Realisations (`realisations/` and `build-trace-v2/`): which path a derivation's output became.
     Realisations,
     /// `debuginfo/`: which NAR holds debug information.
