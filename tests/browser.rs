@@ -7,13 +7,17 @@
 #[allow(dead_code, reason = "the tests of the server use all of it")]
 mod client;
 mod support;
+#[path = "browser/week.rs"]
+mod week;
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use client::Server;
 use nanna_cache::insight::status::Status;
-use nanna_cache::render::html::{Card, CardState, Chart, Kind, Page, Section, Series, Table, page};
+use nanna_cache::render::html::{
+    Card, CardState, Chart, Kind, Page, Section, Series, Table, Unit, page,
+};
 use nanna_cache::render::json;
 use nanna_cache::render::overview::{self, Overview, Recommendation};
 
@@ -111,7 +115,7 @@ fn a_page_with_every_part_is_fine_for_everybody() {
                         series("dev", 11, 0.7),
                     ],
                     target: Some((0.85, "target 85 %".to_owned())),
-                    unit: |value| format!("{:.0} %", value * 100.0),
+                    unit: Unit::Share,
                 }),
                 table: table.clone(),
                 notes: Vec::new(),
@@ -124,12 +128,12 @@ fn a_page_with_every_part_is_fine_for_everybody() {
                     kind: Kind::Stacks,
                     points: runs,
                     series: vec![
-                        series("rust-dependencies", 3, 20.0),
-                        series("test-containers", 7, 12.0),
-                        series("system-packages", 9, 8.0),
+                        series("rust-dependencies", 3, 20e9),
+                        series("test-containers", 7, 12e9),
+                        series("system-packages", 9, 8e9),
                     ],
-                    target: Some((50.0, "max-size 50 GB".to_owned())),
-                    unit: |value| format!("{value:.0} GB"),
+                    target: Some((50e9, "max-size 50 GB".to_owned())),
+                    unit: Unit::Bytes,
                 }),
                 table,
                 notes: Vec::new(),
@@ -147,6 +151,7 @@ fn the_overview_is_fine_for_everybody() {
     let status: Status = serde_json::from_str(&read("tests/browser/status.json")).unwrap();
     let html = page(&overview::page(&Overview {
         status: Some(&status),
+        report: Some(&week::week()),
         plan: Some(&plan),
         advice: &[Recommendation {
             title: "Keep rust-dependencies longer".to_owned(),

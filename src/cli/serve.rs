@@ -145,6 +145,7 @@ impl Rooms {
                 let last = self.applies.state().last;
                 let page = overview::page(&Overview {
                     status: Some(&seen.status),
+                    report: seen.report.as_ref().ok(),
                     plan: Some(&seen.plan),
                     applied: last.as_ref(),
                     advice: &[],
@@ -156,9 +157,16 @@ impl Rooms {
                 let seen = self.looks.look()?;
                 let mut all = prometheus::Exposition::default();
                 prometheus::status(&seen.status, &mut all);
+                if let Ok(report) = &seen.report {
+                    prometheus::report(report, &mut all);
+                }
                 Ok(answer(METRICS, all.into_text()))
             }
             ("GET", "/api/v1/status") => Ok(answer(JSON, json::pretty(&self.looks.look()?.status))),
+            ("GET", "/api/v1/report") => match &self.looks.look()?.report {
+                Ok(report) => Ok(answer(JSON, json::pretty(report))),
+                Err(why) => Err(Problem::new(500, "it failed", format!("failed to {why}"))),
+            },
             ("GET", "/api/v1/plan") => Ok(answer(JSON, json::plan(&self.looks.look()?.plan))),
             ("GET", "/api/v1/apply") => Ok(answer(JSON, json::pretty(&self.applies.state()))),
             ("POST", "/api/v1/apply") => {

@@ -5,8 +5,10 @@
 //! shows stands in the table below it.
 
 mod chart;
+mod unit;
 
 pub use chart::{Chart, Kind, Series};
+pub use unit::Unit;
 
 use std::fmt::Write as _;
 

@@ -1,5 +1,6 @@
 //! The page of a project: how its caches stand, what its runs measured, what would change, what could be better.
 
+mod measured;
 mod standing;
 
 use super::api::Applied;
@@ -7,7 +8,9 @@ use super::html::{Card, CardState, Chart, Note, Page, Section, Table};
 use super::report;
 use super::style::Palette;
 use super::text::{self, Layout};
+use super::units::{plural, things};
 use super::view::{Detail, Options, PlanView};
+use crate::insight::measure::Report;
 use crate::insight::status::Status;
 use crate::plan::plan::Plan;
 
@@ -16,6 +19,8 @@ use crate::plan::plan::Plan;
 pub struct Overview<'a> {
     /// How things stand.
     pub status: Option<&'a Status>,
+    /// What runs measured.
+    pub report: Option<&'a Report>,
     /// What an apply would do.
     pub plan: Option<&'a Plan>,
     /// What came of the last apply.
@@ -44,6 +49,19 @@ pub fn page(overview: &Overview<'_>) -> Page {
     let mut sections: Vec<Section> = Vec::new();
     let mut project = "";
     let mut times: Vec<String> = Vec::new();
+    if let Some(report) = overview.report {
+        project = &report.project;
+        times.push(format!(
+            "{} and {} recorded{}",
+            things(report.runs, "run"),
+            plural(report.applies, "apply", "applies"),
+            report
+                .since
+                .map_or_else(String::new, |since| format!(" since {since}"))
+        ));
+        cards.extend(measured::cards(report));
+        sections.extend(measured::sections(report));
+    }
     if let Some(status) = overview.status {
         project = &status.project;
         times.push(format!("looked at {}", status.now));
@@ -83,7 +101,7 @@ pub fn charted(id: &str, title: &str, text: &str, what: &str, chart: Chart) -> S
     let row = |(at, point): (usize, &String)| {
         let value = |values: &[Option<f64>]| {
             let value = values.get(at).copied().flatten();
-            value.map_or_else(|| "not known".to_owned(), chart.unit)
+            value.map_or_else(|| "not known".to_owned(), |value| chart.unit.text(value))
         };
         let mut row = vec![point.clone()];
         row.extend(chart.series.iter().map(|series| value(&series.values)));

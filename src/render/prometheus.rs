@@ -3,8 +3,10 @@
 //! Promises: names carry their units; each family has its help and type and stands in one piece; what comes from
 //! outside is escaped; what is not known is left out, never zero.
 
+mod measured;
 mod status;
 
+pub use measured::report;
 pub use status::status;
 
 use std::fmt::Write as _;

@@ -1,5 +1,6 @@
 //! Looking, once for all who ask at about the same time.
 
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -8,14 +9,18 @@ use super::super::context::{Context, Loaded};
 use super::super::error::Failure;
 use super::super::phases;
 use super::Problem;
-use crate::engine::machine::{Machine, Options};
+use crate::config::model::Config;
+use crate::engine::machine::{Machine, Options, sentence};
 use crate::engine::observe::observe;
 use crate::exit::Exit;
+use crate::insight::measure::{self, Filter, Report};
 use crate::insight::status::{Status, status};
+use crate::ledger::Ledger;
 use crate::plan::desired::Extra;
 use crate::plan::guard::{self, Allowances};
 use crate::plan::make;
 use crate::plan::plan::Plan;
+use crate::plan::time::Time;
 use crate::render::problems;
 use crate::sys::clock::{Clock as _, SystemClock};
 use crate::transfer::progress::Progress;
@@ -26,6 +31,8 @@ pub(super) struct Seen {
     pub(super) status: Status,
     /// What an apply would do, with what the guards refuse of it.
     pub(super) plan: Plan,
+    /// What recorded runs measured; or why the records cannot be read.
+    pub(super) report: Result<Report, String>,
 }
 
 /// Looks, and remembers the last look for a little while.
@@ -67,9 +74,28 @@ impl Looks {
         let mut plan = make::plan(&desired, &observed, &digest);
         plan.refusals = guard::check(&desired, &plan, &Allowances::default());
         let status = status(&desired, &observed, &plan);
-        let seen = Arc::new(Seen { status, plan });
+        let report = self.report(&desired.config, status.now);
+        let seen = Arc::new(Seen {
+            status,
+            plan,
+            report,
+        });
         *last = Some((self.clock.elapsed(), Arc::clone(&seen)));
         Ok(seen)
+    }
+
+    fn report(&self, config: &Config, now: Time) -> Result<Report, String> {
+        let folder = self.context.host.state_folder();
+        let runs = Ledger::open(&folder).and_then(|ledger| ledger.runs(&config.project, None));
+        let runs = runs.map_err(|error| sentence(&error))?;
+        let contents = BTreeMap::new();
+        Ok(measure::report(
+            &runs,
+            config,
+            &contents,
+            &Filter::default(),
+            now,
+        ))
     }
 
     /// The next who asks looks again.

@@ -5,6 +5,7 @@ use schemars::{JsonSchema, SchemaGenerator};
 use serde_json::{Map, Value, json};
 
 use super::{Applied, ApplyRequest, ApplyState, Problem};
+use crate::insight::measure::Report;
 use crate::insight::status::Status;
 use crate::render::json::{Document, pretty};
 
@@ -45,6 +46,11 @@ pub const ROUTES: &[Route] = &[
     get(
         "/api/v1/plan",
         "What an apply would do now: `nanna-cache reconcile --format json`",
+        JSON,
+    ),
+    get(
+        "/api/v1/report",
+        "What recorded runs measured: `nanna-cache analytics --format json`",
         JSON,
     ),
     get(
@@ -145,6 +151,7 @@ fn operation(route: &Route, generator: &mut SchemaGenerator) -> Value {
 fn answered(route: &Route, generator: &mut SchemaGenerator) -> Value {
     let schema = match (route.method, route.path) {
         ("GET", "/api/v1/status") => schema::<Status>(generator),
+        ("GET", "/api/v1/report") => schema::<Report>(generator),
         ("GET", "/api/v1/plan") => schema::<Document>(generator),
         ("GET", "/api/v1/apply") => schema::<ApplyState>(generator),
         ("POST", _) => schema::<Applied>(generator),

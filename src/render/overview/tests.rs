@@ -98,12 +98,12 @@ fn the_table_below_a_chart_says_what_it_shows() {
             },
         ],
         target: None,
-        unit: |value| format!("{:.0} %", value * 100.0),
+        unit: html::Unit::Share,
     };
     let section = charted("hits", "Hits", "", "run", chart);
     assert_eq!(section.table.head, ["run", "dev", "up"]);
     assert_eq!(
         section.table.rows,
-        [["one", "50 %", "100 %"], ["two", "not known", "not known"]]
+        [["one", "50%", "100%"], ["two", "not known", "not known"]]
     );
 }
