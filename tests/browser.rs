@@ -20,6 +20,7 @@ use nanna_cache::render::html::{
 };
 use nanna_cache::render::json;
 use nanna_cache::render::overview::{self, Overview, Recommendation};
+use support::bed::TestBed;
 
 /// The folder of the browser's driver; `None`, said loudly: it is not installed.
 fn driver() -> Option<PathBuf> {
@@ -169,4 +170,29 @@ fn the_page_of_the_server_is_fine_for_everybody() {
     let server = Server::start(&bed, "--fresh 1h");
     check_at(&format!("http://{}/", server.address), "served");
     server.end(0);
+}
+
+#[test]
+fn the_page_that_analytics_writes_is_fine_for_everybody() {
+    let mut bed = TestBed::new();
+    bed.without_nix();
+    bed.write("cache.yaml", week::CONFIG);
+    bed.write("runs.jsonl", week::records());
+    let said = bed.run(["analytics", "--from", "runs.jsonl", "--html", "page.html"]);
+    let said = said.success();
+    assert!(
+        said.stdout.is_empty() && said.stderr.contains("wrote page.html"),
+        "{said}"
+    );
+    let html = bed.read("page.html");
+    for text in [
+        "60 runs and 20 applies recorded",
+        "id=\"hits\"",
+        "target 85%",
+        "Cost",
+        "EUR",
+    ] {
+        assert!(html.contains(text), "{text}");
+    }
+    check_at(bed.at("page.html").to_str().unwrap(), "analytics");
 }

@@ -6,6 +6,9 @@ mod client;
 #[path = "serve/described.rs"]
 mod described;
 mod support;
+#[path = "browser/week.rs"]
+#[allow(dead_code, reason = "the tests of pages use all of it")]
+mod week;
 
 use std::time::{Duration, Instant};
 
@@ -330,4 +333,45 @@ fn a_file_that_is_broken_meanwhile_is_said_and_mended_again() {
     server.end(0);
     bed.write("cache.yaml", "version: 1\n");
     let _ = bed.run(["serve", "--listen", "127.0.0.1:0"]).fails(3);
+}
+
+#[test]
+fn what_runs_measured_is_on_the_page_in_figures_and_as_json() {
+    let bed = bed();
+    let config = week::CONFIG.replace("/srv", bed.at("srv").to_str().unwrap());
+    bed.write("cache.yaml", config + "setup: { nix-conf: none }\n");
+    bed.write("runs.jsonl", week::records());
+    let _ = bed.run(["analytics", "ingest", "runs.jsonl"]).success();
+    let server = Server::start(&bed, "");
+    let report = server.get("/api/v1/report").ok().json();
+    assert_eq!(
+        (&report["runs"], &report["applies"]),
+        (&json!(60), &json!(20))
+    );
+    let metrics = server.get("/metrics").ok().body;
+    described::judge_metrics(&metrics);
+    let hits = &report["hits"]["paths"];
+    let share = hits["hit"].as_f64().unwrap() / hits["all"].as_f64().unwrap();
+    for line in [
+        format!("nanna_cache_hit_ratio{{measure=\"paths\"}} {share}\n"),
+        "nanna_cache_records{kind=\"run\"} 60\n".to_owned(),
+        "nanna_cache_target{target=\"push-time\",unit=\"seconds\"} 300\n".to_owned(),
+        "nanna_cache_target_met{target=\"hit-rate\"} 1\n".to_owned(),
+    ] {
+        assert!(metrics.contains(&line), "{line}{metrics}");
+    }
+    let page = server.get("/").ok().body;
+    for id in [
+        "targets", "hits", "parts", "time", "size", "classes", "push", "cost", "storage", "caches",
+        "pending",
+    ] {
+        assert!(page.contains(&format!("<h2 id=\"{id}\">")), "{id}");
+    }
+    let file = bed
+        .run(["analytics", "--format", "prometheus"])
+        .success()
+        .stdout;
+    described::judge_metrics(&file);
+    assert!(metrics.contains(file.lines().nth(1).unwrap()), "{file}");
+    server.end(0);
 }

@@ -1,5 +1,6 @@
 //! What can be typed. Every flag says what it does; every command has an example.
 
+mod analytics;
 mod reconcile;
 mod serve;
 mod verify;
@@ -9,6 +10,7 @@ use clap::builder::Styles;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 
+pub use analytics::{Analytics, AnalyticsCommand, Figures, FiguresFormat, Ingest};
 pub use reconcile::{Adopt, Event, Format, Limit, Phase, PlanArgs, Push, Reconcile, ScopeName};
 pub use serve::Serve;
 pub use verify::Verify;
@@ -148,6 +150,9 @@ pub enum Command {
         after_help = "Examples:\n  nanna-cache explain /nix/store/…-openssl-3.4.1\n  nanna-cache explain ./result --format json"
     )]
     Explain(Explain),
+    /// Show how well the caches serve, by what was recorded
+    #[command(after_help = analytics::EXAMPLES)]
+    Analytics(Analytics),
     /// Run a command of Nix's, show what it does, and record where each path came from
     #[command(
         after_help = "Examples:\n  nanna-cache run -- nix build .#app\n  nanna-cache run --record runs.jsonl.zst -- nix flake check\n\nThe exit code is that of the command."

@@ -4,6 +4,7 @@
 //! only printer. Nothing imports this layer.
 
 mod adopt;
+mod analytics;
 pub mod args;
 mod completions;
 mod consent;
@@ -23,6 +24,7 @@ mod progress;
 mod publish;
 pub mod reconcile;
 mod run;
+mod runs;
 mod schema;
 mod serve;
 mod signals;

@@ -8,7 +8,8 @@ use nanna_cache::insight::run::Run;
 use nanna_cache::plan::time::Time;
 use serde_json::{Value, json};
 
-const CONFIG: &str = "version: 1
+/// Its `cache.yaml`.
+pub(crate) const CONFIG: &str = "version: 1
 project: nanna-coder
 caches:
   nanna-coder: { type: file, path: /srv/nanna, tier: 1, max-size: 50GB }
@@ -135,14 +136,21 @@ fn apply(number: u64) -> Value {
     })
 }
 
-/// The report of the week.
-pub(crate) fn week() -> Report {
+/// The records of the week, one on each line.
+pub(crate) fn records() -> String {
     let records = (0..60).flat_map(|number| {
         let apply = (number % 3 == 0).then(|| apply(number));
         [run(number)].into_iter().chain(apply)
     });
+    records.map(|record| record.to_string() + "\n").collect()
+}
+
+/// The report of the week.
+pub(crate) fn week() -> Report {
+    let records = records();
     let runs: Vec<Run> = records
-        .map(|record| Run::from_line(&record.to_string()).unwrap())
+        .lines()
+        .map(|line| Run::from_line(line).unwrap())
         .collect();
     let stored = |at: u64| {
         let class = usize::try_from(at % 4).unwrap();

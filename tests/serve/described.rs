@@ -65,6 +65,7 @@ fn every_answer_is_as_it_is_described() {
         ("POST", "/api/v1/apply", server.apply("")),
         ("GET", "/api/v1/apply", server.get("/api/v1/apply")),
         ("GET", "/api/v1/status", server.get("/api/v1/status")),
+        ("GET", "/api/v1/report", server.get("/api/v1/report")),
     ];
     let codes: Vec<u16> = asked.iter().map(|(_, _, said)| said.code).collect();
     assert_eq!(

@@ -1,26 +1,26 @@
 //! Looking, once for all who ask at about the same time.
 
-use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use super::super::analytics::contents;
 use super::super::args::Serve;
 use super::super::context::{Context, Loaded};
 use super::super::error::Failure;
 use super::super::phases;
 use super::Problem;
-use crate::config::model::Config;
 use crate::engine::machine::{Machine, Options, sentence};
 use crate::engine::observe::observe;
+use crate::engine::runs::gather;
 use crate::exit::Exit;
 use crate::insight::measure::{self, Filter, Report};
 use crate::insight::status::{Status, status};
-use crate::ledger::Ledger;
-use crate::plan::desired::Extra;
+use crate::ledger::{Ledger, LedgerError};
+use crate::plan::desired::{Desired, Extra};
 use crate::plan::guard::{self, Allowances};
 use crate::plan::make;
+use crate::plan::observed::Observed;
 use crate::plan::plan::Plan;
-use crate::plan::time::Time;
 use crate::render::problems;
 use crate::sys::clock::{Clock as _, SystemClock};
 use crate::transfer::progress::Progress;
@@ -74,7 +74,7 @@ impl Looks {
         let mut plan = make::plan(&desired, &observed, &digest);
         plan.refusals = guard::check(&desired, &plan, &Allowances::default());
         let status = status(&desired, &observed, &plan);
-        let report = self.report(&desired.config, status.now);
+        let report = self.report(&desired, &machine, &observed);
         let seen = Arc::new(Seen {
             status,
             plan,
@@ -84,18 +84,23 @@ impl Looks {
         Ok(seen)
     }
 
-    fn report(&self, config: &Config, now: Time) -> Result<Report, String> {
-        let folder = self.context.host.state_folder();
-        let runs = Ledger::open(&folder).and_then(|ledger| ledger.runs(&config.project, None));
-        let runs = runs.map_err(|error| sentence(&error))?;
-        let contents = BTreeMap::new();
-        Ok(measure::report(
-            &runs,
-            config,
-            &contents,
-            &Filter::default(),
-            now,
-        ))
+    /// What was recorded, here and in caches; `observed` is what is in them.
+    fn report(
+        &self,
+        desired: &Desired,
+        machine: &Machine,
+        observed: &Observed,
+    ) -> Result<Report, String> {
+        let failed = |error: LedgerError| sentence(&error);
+        let mut ledger = Ledger::open(&self.context.host.state_folder()).map_err(failed)?;
+        let (_, unseen) = gather(desired, machine, &mut ledger);
+        let runs = ledger.runs(&desired.config.project, None).map_err(failed)?;
+        let contents = contents(desired, observed);
+        let filter = Filter::default();
+        let mut report = measure::report(&runs, &desired.config, &contents, &filter, observed.now);
+        let unseen = unseen.into_iter().map(|text| format!("not seen: {text}"));
+        report.unknowns.extend(unseen);
+        Ok(report)
     }
 
     /// The next who asks looks again.

@@ -9,7 +9,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::time::Colds;
-use crate::config::model::Config;
+use crate::config::model::{ClassName, Config};
 use crate::insight::run::Run;
 
 /// A part of a whole, and what is in neither because it is not known.
@@ -84,7 +84,7 @@ pub(super) fn needed<'r>(run: &'r Run, colds: &Colds) -> Vec<Needed<'r>> {
             all.push(Needed {
                 path: &fetched.path,
                 hit: Some(fetched),
-                class: fetched.class.as_ref().map(|class| class.as_str()),
+                class: fetched.class.as_ref().map(ClassName::as_str),
                 system: run.origin.system.as_deref(),
                 nar: fetched.nar,
                 millis: colds.of_path(fetched),
@@ -97,7 +97,7 @@ pub(super) fn needed<'r>(run: &'r Run, colds: &Colds) -> Vec<Needed<'r>> {
                 all.push(Needed {
                     path: &output.path,
                     hit: None,
-                    class: built.class.as_ref().map(|class| class.as_str()),
+                    class: built.class.as_ref().map(ClassName::as_str),
                     system: built.system.as_deref().or(run.origin.system.as_deref()),
                     nar: output.nar,
                     // One build makes all of its outputs.

@@ -232,7 +232,7 @@ mod tests {
     #[test]
     fn a_drop_of_fifteen_points_is_found_within_eight_runs() {
         let mut dice = Dice(7);
-        let mut found = 0;
+        let (mut found, mut placed) = (0, 0);
         for _ in 0..100 {
             let mut rates: Vec<f64> = (0..40).map(|_| dice.around(88.0, 4.0)).collect();
             rates.extend((0..8).map(|_| dice.around(73.0, 4.0)));
@@ -240,11 +240,13 @@ mod tests {
             if let Some(trend) = trends.first() {
                 assert_eq!(trend.figure, "hit rate");
                 assert!(trend.before > trend.after);
+                found += 1;
                 // The cut is where it happened, or a run or two beside it.
-                found += u32::from((38..=42).contains(&trend.since.0));
+                placed += u32::from((38..=42).contains(&trend.since.0));
             }
         }
-        assert!(found >= 95, "{found} of 100");
+        assert!(found >= 99, "{found} of 100 were found");
+        assert!(placed >= 90, "{placed} of 100 were found in their place");
     }
 
     #[test]
