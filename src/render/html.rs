@@ -217,8 +217,19 @@ fn table(title: &str, table: &Table, out: &mut String) {
         "<div class=\"table\" role=\"region\" aria-label=\"{title}, as a table\" tabindex=\"0\">\n<table>"
     );
     out.push_str("<thead><tr>");
-    for name in &table.head {
-        let _ = write!(out, "<th scope=\"col\">{}</th>", escape(name));
+    // Numbers stand below one another by their ends, words by their beginnings.
+    let is_number = |cell: &String| cell.starts_with(|c: char| c.is_ascii_digit() || c == '−');
+    let class = |at: usize| {
+        let mut cells = table.rows.iter().filter_map(|row| row.get(at));
+        if at == 0 || cells.any(is_number) {
+            ""
+        } else {
+            " class=\"words\""
+        }
+    };
+    for (at, name) in table.head.iter().enumerate() {
+        let class = class(at);
+        let _ = write!(out, "<th scope=\"col\"{class}>{}</th>", escape(name));
     }
     out.push_str("</tr></thead>\n<tbody>\n");
     for row in &table.rows {
@@ -228,7 +239,7 @@ fn table(title: &str, table: &Table, out: &mut String) {
             let _ = if at == 0 {
                 write!(out, "<th scope=\"row\">{cell}</th>")
             } else {
-                write!(out, "<td>{cell}</td>")
+                write!(out, "<td{}>{cell}</td>", class(at))
             };
         }
         out.push_str("</tr>\n");

@@ -40,11 +40,24 @@ async function look(browser, colorScheme) {
   await context.close();
 }
 
+// What is seen first, small enough for a document.
+async function picture(browser, look) {
+  const viewport = { width: 1100, height: 1560 };
+  const colorScheme = look === "print" ? "light" : look;
+  const context = await browser.newContext({ colorScheme, viewport, deviceScaleFactor: 0.75 });
+  const page = await context.newPage();
+  await page.goto(address);
+  await page.emulateMedia({ colorScheme, media: look === "print" ? "print" : "screen" });
+  await page.screenshot({ path: `${pictures}-${look}-top.png` });
+  await context.close();
+}
+
 (async () => {
   const args = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update", "--disable-sync"];
   const executablePath = process.env.CHROMIUM || "/usr/bin/chromium";
   const browser = await chromium.launch({ executablePath, args });
   for (const scheme of ["light", "dark"]) await look(browser, scheme);
+  for (const each of process.env.NANNA_PICTURES ? ["light", "dark", "print"] : []) await picture(browser, each);
   await browser.close();
   if (wrong.length > 0) {
     console.error(wrong.join("\n"));

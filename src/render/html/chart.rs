@@ -85,10 +85,11 @@ impl Chart {
         }
         if let Some((value, name)) = target {
             let y = field.y(*value);
+            // Written last, and with a rim: lines may run behind it.
             let _ = writeln!(
                 out,
                 "<line class=\"target\" x1=\"{LEFT}\" x2=\"{:.1}\" y1=\"{y:.1}\" y2=\"{y:.1}\"/>\
-                 <text x=\"{:.1}\" y=\"{:.1}\">{}</text>",
+                 <text class=\"name\" x=\"{:.1}\" y=\"{:.1}\">{}</text>",
                 WIDTH - RIGHT,
                 LEFT + 4.0,
                 y - 4.0,
@@ -209,6 +210,7 @@ fn axes(field: &Field, points: &[String], unit: Unit, out: &mut String) {
 }
 
 fn lines(field: &Field, series: &[Series], out: &mut String) {
+    let radius = if field.points > 40 { 2.5 } else { 4.0 };
     for (look, one) in series.iter().enumerate() {
         let look = look.min(LOOKS - 1);
         let mut path = String::new();
@@ -229,7 +231,7 @@ fn lines(field: &Field, series: &[Series], out: &mut String) {
             is_drawing = true;
             let _ = write!(
                 marks,
-                "<circle class=\"point f{look}\" cx=\"{x:.1}\" cy=\"{y:.1}\" r=\"4\"/>"
+                "<circle class=\"point f{look}\" cx=\"{x:.1}\" cy=\"{y:.1}\" r=\"{radius}\"/>"
             );
         }
         if !path.is_empty() {

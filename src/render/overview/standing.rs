@@ -1,7 +1,5 @@
 //! How things stand: the budget of each cache, what is where, what is pending and what was not seen.
 
-use std::collections::BTreeSet;
-
 use super::super::html::{Card, CardState, Section, Table};
 use crate::config::model::CacheName;
 use crate::insight::status::{CacheStatus, Presence, Status};
@@ -17,8 +15,8 @@ pub(super) fn cards(status: &Status) -> Vec<Card> {
         let about = if budget.estimated { "about " } else { "" };
         Some(Card {
             label: format!("Size of {}", cache.cache),
-            value: format!("{about}{}", size(budget.bytes)),
-            note: format!("{} of {}", percent(budget.bytes, max), size(max)),
+            value: size(budget.bytes),
+            note: format!("{about}{} of {}", percent(budget.bytes, max), size(max)),
             state: if budget.bytes > max {
                 CardState::Missed
             } else {
@@ -129,11 +127,7 @@ fn caches(status: &Status) -> Table {
 }
 
 fn coverage(status: &Status) -> Table {
-    let names: BTreeSet<&CacheName> = status
-        .coverage
-        .iter()
-        .flat_map(|one| one.caches.keys())
-        .collect();
+    let names = takers(status);
     let tier = |name: &CacheName| {
         let cache = status.caches.iter().find(|cache| cache.cache == *name);
         match cache.and_then(|cache| cache.tier) {
@@ -162,19 +156,19 @@ fn coverage(status: &Status) -> Table {
     }
 }
 
+/// The caches that take something, in the order of the file.
+fn takers(status: &Status) -> Vec<&CacheName> {
+    let takes = |name: &&CacheName| {
+        let mut all = status.coverage.iter();
+        all.any(|one| one.caches.contains_key(*name))
+    };
+    let names = status.caches.iter().map(|cache| &cache.cache);
+    names.filter(takes).collect()
+}
+
 /// By system, in each cache that takes something.
 fn systems(status: &Status) -> Table {
-    let caches: Vec<&CacheName> = status
-        .caches
-        .iter()
-        .map(|cache| &cache.cache)
-        .filter(|name| {
-            status
-                .coverage
-                .iter()
-                .any(|one| one.caches.contains_key(*name))
-        })
-        .collect();
+    let caches = takers(status);
     let mut head = vec!["system".to_owned()];
     head.extend(caches.iter().map(ToString::to_string));
     let row = |system: Option<&str>| {

@@ -32,10 +32,10 @@ fn shown(hidden: bool, advice: &[Recommendation]) -> String {
 fn the_page_says_where_things_are_and_what_is_pending() {
     let html = shown(false, &[]);
     for text in [
-        "<th scope=\"col\">dev (tier 3)</th>",
+        ">dev (tier 3)</th>",
         "<th scope=\"row\">.#a</th>",
-        "<td>✓ there</td>",
-        "<td>… to push</td>",
+        "✓ there</td>",
+        "… to push</td>",
         "<th scope=\"row\">x86_64-linux</th><td>1 of 2</td>",
         "push → dev (file, tier 3, this machine)",
         "aria-label=\"The plan, as a text to copy\"",
@@ -56,7 +56,7 @@ fn what_was_not_seen_is_no_zero() {
         "{html}"
     );
     assert!(
-        html.contains("<td>? unknown</td>") && !html.contains("<td>0"),
+        html.contains("? unknown</td>") && !html.contains("<td>0"),
         "{html}"
     );
     assert!(html.contains("card missed\"><dt>Not seen</dt>"), "{html}");
