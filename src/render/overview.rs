@@ -80,7 +80,7 @@ pub fn page(overview: &Overview<'_>) -> Page {
                 "The last apply",
                 "What was promised, and what happened.",
                 &title,
-                text,
+                &text,
             )
         }));
     }
@@ -127,7 +127,7 @@ fn section(id: &str, title: &str, text: &str) -> Section {
     }
 }
 
-fn noted(id: &str, title: &str, text: &str, note: &str, code: String) -> Section {
+fn noted(id: &str, title: &str, text: &str, note: &str, code: &str) -> Section {
     Section {
         notes: vec![Note {
             title: note.to_owned(),
@@ -154,7 +154,7 @@ fn pending(plan: &Plan, home: &str) -> Section {
     }
     let text = text::plan(&view, plain());
     let said = "What an apply would do now. Nothing is changed by looking.";
-    noted("pending", "Pending", said, "The plan", text)
+    noted("pending", "Pending", said, "The plan", &text)
 }
 
 fn last(applied: &Applied) -> Card {

@@ -119,7 +119,7 @@ fn apply(number: u64) -> Value {
         .map(|at| {
             (
                 CLASSES[usize::try_from(at).unwrap()],
-                4_000_000_000 + at * 1_500_000_000 + number * 90_000_000,
+                4_000_000_000 + at * 1_500_000_000 + number * 9_000_000,
             )
         })
         .collect();
@@ -157,7 +157,7 @@ pub(crate) fn week() -> Report {
         let path = name(1000 + at, class);
         StoredPath {
             file: format!("nar/{at}"),
-            bytes: 40_000_000 + noise(at) % 900_000_000,
+            bytes: 300_000_000 + noise(at) * 4,
             class: Some(ClassName::new(CLASSES[class])),
             path,
         }

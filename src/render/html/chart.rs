@@ -210,7 +210,11 @@ fn axes(field: &Field, points: &[String], unit: Unit, out: &mut String) {
 }
 
 fn lines(field: &Field, series: &[Series], out: &mut String) {
-    let radius = if field.points > 40 { 2.5 } else { 4.0 };
+    let (radius, size) = if field.points > 40 {
+        (2.0, " small")
+    } else {
+        (4.0, "")
+    };
     for (look, one) in series.iter().enumerate() {
         let look = look.min(LOOKS - 1);
         let mut path = String::new();
@@ -231,7 +235,7 @@ fn lines(field: &Field, series: &[Series], out: &mut String) {
             is_drawing = true;
             let _ = write!(
                 marks,
-                "<circle class=\"point f{look}\" cx=\"{x:.1}\" cy=\"{y:.1}\" r=\"{radius}\"/>"
+                "<circle class=\"point{size} f{look}\" cx=\"{x:.1}\" cy=\"{y:.1}\" r=\"{radius}\"/>"
             );
         }
         if !path.is_empty() {

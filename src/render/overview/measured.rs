@@ -121,15 +121,12 @@ fn targets(all: &[TargetFigure]) -> Option<Section> {
     let row = |one: &TargetFigure| {
         let (label, side) = named(&one.name);
         let asked = in_words(&one.name, i64::try_from(one.target).unwrap_or(i64::MAX));
-        let (value, met) = match (one.value, one.met) {
-            (Some(value), Some(met)) => (
-                in_words(&one.name, value),
-                if met { "✓ met" } else { "✗ missed" }.to_owned(),
-            ),
-            _ => {
-                let why = one.unknown.clone().unwrap_or_default();
-                ("not known".to_owned(), format!("? {why}"))
-            }
+        let (value, met) = if let (Some(value), Some(met)) = (one.value, one.met) {
+            let met = if met { "✓ met" } else { "✗ missed" };
+            (in_words(&one.name, value), met.to_owned())
+        } else {
+            let why = one.unknown.clone().unwrap_or_default();
+            ("not known".to_owned(), format!("? {why}"))
         };
         vec![label, format!("{side} {asked}"), value, met]
     };
