@@ -90,7 +90,7 @@ fn run(number: u64) -> Value {
             }));
             millis += took;
         } else {
-            let cache = if noise(at + number) % 3 == 0 {
+            let cache = if noise(at + number).is_multiple_of(3) {
                 ("dev", 3)
             } else {
                 ("nanna-coder", 1)
@@ -139,7 +139,7 @@ fn apply(number: u64) -> Value {
 /// The records of the week, one on each line.
 pub(crate) fn records() -> String {
     let records = (0..60).flat_map(|number| {
-        let apply = (number % 3 == 0).then(|| apply(number));
+        let apply = number.is_multiple_of(3).then(|| apply(number));
         [run(number)].into_iter().chain(apply)
     });
     records.map(|record| record.to_string() + "\n").collect()

@@ -101,11 +101,11 @@ pub(crate) fn ask(
     ];
     for (name, value) in own {
         if !headers.iter().any(|(other, _)| *other == name) {
-            text += &(name.to_string() + ": " + &value.to_string() + "\r\n");
+            text += &[name.as_ref(), ": ", value.as_ref(), "\r\n"].concat();
         }
     }
     for (name, value) in headers {
-        text += &(name.to_string() + ": " + &value.to_string() + "\r\n");
+        text += &[name.as_ref(), ": ", value.as_ref(), "\r\n"].concat();
     }
     stream
         .write_all(format!("{text}\r\n{body}").as_bytes())
