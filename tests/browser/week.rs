@@ -138,7 +138,7 @@ fn apply(number: u64) -> Value {
 
 /// The records of the week, one on each line.
 pub(crate) fn records() -> String {
-    let records = (0..60).flat_map(|number| {
+    let records = (0..60).flat_map(|number: u64| {
         let apply = number.is_multiple_of(3).then(|| apply(number));
         [run(number)].into_iter().chain(apply)
     });

@@ -94,6 +94,7 @@ pub(crate) fn ask(
     stream
         .set_read_timeout(Some(Duration::from_mins(1)))
         .unwrap();
+    let line = |name: &str, value: &str| format!("{name}: {value}\r\n");
     let mut text = format!("{method} {path} HTTP/1.1\r\n");
     let own = [
         ("host".to_owned(), address.to_string()),
@@ -101,11 +102,11 @@ pub(crate) fn ask(
     ];
     for (name, value) in own {
         if !headers.iter().any(|(other, _)| *other == name) {
-            text += &[name.as_ref(), ": ", value.as_ref(), "\r\n"].concat();
+            text += &line(&name, &value);
         }
     }
     for (name, value) in headers {
-        text += &[name.as_ref(), ": ", value.as_ref(), "\r\n"].concat();
+        text += &line(name, value);
     }
     stream
         .write_all(format!("{text}\r\n{body}").as_bytes())
