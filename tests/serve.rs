@@ -248,6 +248,51 @@ fn without_a_token_nothing_is_applied_and_afar_nothing_is_read() {
 }
 
 #[test]
+fn exactly_the_plan_that_was_looked_at_is_applied() {
+    let bed = bed();
+    let server = Server::start(&bed, "--fresh 1h");
+    let tag = |said: &Said| {
+        let mut lines = said.head.lines().map(str::to_owned);
+        lines
+            .find_map(|line| line.strip_prefix("etag: ").map(str::to_owned))
+            .unwrap()
+    };
+    let apply = |tag: &str| server.ask("POST", "/api/v1/apply", &[BEARER, ("if-match", tag)], "");
+    assert_eq!(apply("\"x\"").code, 412, "nothing was looked at");
+    let first = tag(&server.get("/api/v1/plan").ok());
+    for wrong in ["\"x\"", "*", "", first.trim_matches('"')] {
+        assert_eq!(apply(wrong).code, 412, "{wrong}");
+    }
+    let headers = [
+        BEARER,
+        ("if-match", first.as_str()),
+        ("content-type", "application/json"),
+    ];
+    let part = server.ask("POST", "/api/v1/apply", &headers, r#"{"only": ["push"]}"#);
+    assert_eq!(part.code, 400);
+    // Something comes in after the look.
+    bed.write("models/other/config.json", "{}");
+    let said = apply(&first);
+    assert_eq!(
+        (said.code, &said.json()["title"]),
+        (412, &json!("the plan is stale"))
+    );
+    assert!(
+        said.body
+            .contains("push/dev/models would do something else"),
+        "{}",
+        said.body
+    );
+    assert!(!bed.at("out/cache/nix-cache-info").exists());
+    let second = tag(&server.get("/api/v1/plan").ok());
+    assert_ne!(first, second);
+    let done = apply(&second).ok().json();
+    assert_eq!(done["planned"]["push_paths"], 2, "{done:#}");
+    assert_eq!(apply(&second).code, 412);
+    server.end(0);
+}
+
+#[test]
 fn one_apply_at_a_time() {
     let bed = bed();
     let server = Server::start(&bed, "");

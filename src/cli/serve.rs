@@ -11,15 +11,15 @@ use std::sync::Arc;
 
 use access::Access;
 use apply::Applies;
-use look::Looks;
+use look::{Looks, Seen};
 
 use super::args::Serve;
 use super::context::Context;
 use super::error::Failure;
 use super::signals;
 use crate::exit::Exit;
-use crate::render::api::Problem;
 use crate::render::api::openapi::{self, HTML, JSON, METRICS, PROBLEM, ROUTES};
+use crate::render::api::{ApplyRequest, Problem};
 use crate::render::overview::{self, Overview};
 use crate::render::{html, json, prometheus};
 use crate::sys::file;
@@ -167,11 +167,18 @@ impl Rooms {
                 Ok(report) => Ok(answer(JSON, json::pretty(report))),
                 Err(why) => Err(Problem::new(500, "it failed", format!("failed to {why}"))),
             },
-            ("GET", "/api/v1/plan") => Ok(answer(JSON, json::plan(&self.looks.look()?.plan))),
+            ("GET", "/api/v1/plan") => {
+                let seen = self.looks.look()?;
+                let mut answer = answer(JSON, json::plan(&seen.plan));
+                answer.headers.push(("etag", seen.tag.clone()));
+                Ok(answer)
+            }
             ("GET", "/api/v1/apply") => Ok(answer(JSON, json::pretty(&self.applies.state()))),
             ("POST", "/api/v1/apply") => {
                 let request = apply::read(asked)?;
-                let applied = self.applies.apply(&self.looks, &request)?;
+                let meant = self.meant(asked, &request)?;
+                let meant = meant.as_ref().map(|seen| &seen.plan);
+                let applied = self.applies.apply(&self.looks, &request, meant)?;
                 let status = if applied.exit == Exit::Done.code() {
                     200
                 } else {
@@ -189,6 +196,20 @@ impl Rooms {
                 "there is no such thing here",
             )),
         }
+    }
+}
+
+impl Rooms {
+    /// The look whose plan alone is to be applied, if `If-Match` names one.
+    fn meant(&self, asked: &Asked, request: &ApplyRequest) -> Result<Option<Arc<Seen>>, Problem> {
+        if !asked.has("if-match") {
+            return Ok(None);
+        }
+        if *request != ApplyRequest::default() {
+            let why = "If-Match is for the whole plan, and a part is asked for";
+            return Err(Problem::new(400, "the request is wrong", why));
+        }
+        self.looks.remembered(asked.header("if-match")).map(Some)
     }
 }
 

@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use super::super::meant::{check, check_names, check_only};
 use super::super::phases::{self, Work};
-use super::super::reconcile::exit_of_report;
-use super::look::{Looks, failed};
+use super::super::reconcile::{differences, exit_of_report};
+use super::look::{Looks, failed, stale};
 use super::{Asked, Problem};
 use crate::config::model::CacheName;
 use crate::engine::observe::observe;
@@ -15,7 +15,7 @@ use crate::exit::Exit;
 use crate::plan::desired::Extra;
 use crate::plan::guard::{self, Allowances};
 use crate::plan::make;
-use crate::plan::plan::Refusal;
+use crate::plan::plan::{Plan, Refusal};
 use crate::plan::push::unreached::unreached;
 use crate::plan::report::{Report, Signal};
 use crate::plan::select::Selection;
@@ -87,9 +87,16 @@ impl Applies {
     }
 
     /// Plans and applies.
-    pub(super) fn apply(&self, looks: &Looks, request: &ApplyRequest) -> Result<Applied, Problem> {
+    ///
+    /// With `meant`, only if the plan is still that one.
+    pub(super) fn apply(
+        &self,
+        looks: &Looks,
+        request: &ApplyRequest,
+        meant: Option<&Plan>,
+    ) -> Result<Applied, Problem> {
         let turn = self.begin()?;
-        let applied = carry_out(looks, request, &turn.progress);
+        let applied = carry_out(looks, request, meant, &turn.progress);
         looks.forget();
         let applied = applied?;
         let mut state = self.lock();
@@ -142,6 +149,7 @@ impl Drop for Turn<'_> {
 fn carry_out(
     looks: &Looks,
     request: &ApplyRequest,
+    meant: Option<&Plan>,
     progress: &Arc<Progress>,
 ) -> Result<Applied, Problem> {
     let failed = |failure| failed(&failure);
@@ -150,7 +158,9 @@ fn carry_out(
     for address in &request.only {
         check(address).map_err(failed)?;
     }
-    let machine = looks.machine();
+    let mut machine = looks.machine();
+    // Retention ends by the time of the plan that was looked at.
+    machine.options.now = meant.map(|plan| plan.now);
     let (desired, digest) = phases::desired(loaded, &machine, Extra::default());
     check_only(&request.only, &desired).map_err(failed)?;
     let desired = desired.only(&request.only);
@@ -164,6 +174,16 @@ fn carry_out(
     let tell = |event| phases::tell(&looks.context, event);
     let observed = observe(&desired, &machine, progress, &tell);
     let plan = selection.apply(make::plan(&desired, &observed, &digest));
+    if let Some(meant) = meant
+        && (meant.config != plan.config || meant.steps != plan.steps)
+    {
+        let found = differences(meant, &plan);
+        let found = match found.as_slice() {
+            [] => "cache.yaml or the order of the steps has changed".to_owned(),
+            some => some[..some.len().min(5)].join("; "),
+        };
+        return Err(stale(format!("nothing was changed; {found}")));
+    }
     let planned = Summary::of(&plan);
     let unreached = unreached(&desired, &observed, &selection);
     let refused = |refusals: Vec<Refusal>| {

@@ -16,6 +16,7 @@ use crate::exit::Exit;
 use crate::insight::measure::{self, Filter, Report};
 use crate::insight::status::{Status, status};
 use crate::ledger::{Ledger, LedgerError};
+use crate::nix::hash::Sha256;
 use crate::plan::desired::{Desired, Extra};
 use crate::plan::guard::{self, Allowances};
 use crate::plan::make;
@@ -31,6 +32,8 @@ pub(super) struct Seen {
     pub(super) status: Status,
     /// What an apply would do, with what the guards refuse of it.
     pub(super) plan: Plan,
+    /// What tells its steps from others, as an entity tag of HTTP.
+    pub(super) tag: String,
     /// What recorded runs measured; or why the records cannot be read.
     pub(super) report: Result<Report, String>,
 }
@@ -75,7 +78,9 @@ impl Looks {
         plan.refusals = guard::check(&desired, &plan, &Allowances::default());
         let status = status(&desired, &observed, &plan);
         let report = self.report(&desired, &machine, &observed);
+        let steps = serde_json::to_vec(&plan.steps).unwrap_or_default();
         let seen = Arc::new(Seen {
+            tag: format!("\"{}\"", Sha256::of(&steps).to_hex()),
             status,
             plan,
             report,
@@ -101,6 +106,17 @@ impl Looks {
         let unseen = unseen.into_iter().map(|text| format!("not seen: {text}"));
         report.unknowns.extend(unseen);
         Ok(report)
+    }
+
+    /// The last look, if the steps of its plan are those that this tag names.
+    pub(super) fn remembered(&self, tag: Option<&str>) -> Result<Arc<Seen>, Problem> {
+        let last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
+        let seen = last.as_ref().map(|(_, seen)| seen);
+        let seen = seen.filter(|seen| Some(seen.tag.as_str()) == tag);
+        seen.cloned().ok_or_else(|| {
+            let why = "the plan that `If-Match` names is not the last that was looked at";
+            stale(why)
+        })
     }
 
     /// The next who asks looks again.
@@ -133,6 +149,12 @@ impl Looks {
         };
         Machine::new(self.context.host.clone(), options)
     }
+}
+
+/// The plan that was meant is not that which there is.
+pub(super) fn stale(why: impl Into<String>) -> Problem {
+    Problem::new(412, "the plan is stale", why)
+        .help("GET /api/v1/plan, look at it, and send its ETag")
 }
 
 /// A failure of a command as an answer.

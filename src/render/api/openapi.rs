@@ -128,6 +128,11 @@ fn operation(route: &Route, generator: &mut SchemaGenerator) -> Value {
     if is_post {
         problem("400", "The body is not as described", generator);
         problem("409", "Another apply is at work", generator);
+        problem(
+            "412",
+            "`If-Match` names another plan; nothing was changed",
+            generator,
+        );
         problem("415", "The body is no JSON", generator);
         problem("422", "The guards refuse; nothing was changed", generator);
         problem("503", "The server is stopping", generator);
@@ -142,6 +147,11 @@ fn operation(route: &Route, generator: &mut SchemaGenerator) -> Value {
     });
     if is_post {
         let schema = schema::<ApplyRequest>(generator);
+        operation["parameters"] = json!([{
+            "name": "If-Match", "in": "header", "required": false,
+            "description": "The ETag of GET /api/v1/plan: applies only if the plan is still that one",
+            "schema": { "type": "string" }
+        }]);
         operation["requestBody"] =
             json!({ "required": false, "content": { JSON: { "schema": schema } } });
     }
