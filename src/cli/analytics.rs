@@ -1,6 +1,7 @@
 //! `analytics`: how well the caches serve, by what was recorded.
 
 mod ingest;
+mod share;
 
 use std::collections::BTreeMap;
 
@@ -14,11 +15,9 @@ use super::runs::{From, runs};
 use crate::config::model::CacheName;
 use crate::engine::machine::{Machine, Options};
 use crate::engine::observe::observe;
-use crate::engine::runs::share;
 use crate::exit::Exit;
 use crate::insight::measure::{Content, Filter, Report, StoredPath, report};
 use crate::insight::status::{Status, status};
-use crate::ledger::Ledger;
 use crate::plan::desired::{Desired, Extra};
 use crate::plan::guard::{self, Allowances};
 use crate::plan::make;
@@ -30,35 +29,14 @@ use crate::render::analytics as render;
 use crate::render::html;
 use crate::render::overview::{self, Overview};
 use crate::render::prometheus::{self, Exposition};
-use crate::render::units::things;
 use crate::sys::file::{self, FileError};
 use crate::transfer::progress::Progress;
 
 pub(super) fn run(context: &Context, args: &Analytics) -> Result<Exit, Failure> {
     match &args.command {
         Some(AnalyticsCommand::Ingest(args)) => ingest::run(context, args),
-        Some(AnalyticsCommand::Share) => carry(context),
+        Some(AnalyticsCommand::Share) => share::run(context),
         None => figures(context, &args.figures),
-    }
-}
-
-/// Writes the records of this machine to the caches that keep those of all.
-fn carry(context: &Context) -> Result<Exit, Failure> {
-    let loaded = context.load()?;
-    let machine = Machine::new(context.host.clone(), Options::default());
-    let (desired, _) = desired(loaded, &machine, Extra::default());
-    if desired.config.ledger.caches.is_empty() {
-        let failure = Failure::new(Exit::Failed, "share records: no cache keeps them");
-        return Err(failure.help("`ledger: { caches: [NAME] }` in cache.yaml names some"));
-    }
-    let mut ledger =
-        Ledger::open(&context.host.state_folder()).map_err(|error| Failure::of(&error))?;
-    let (written, failed) = share(&desired, &machine, &mut ledger);
-    let text = format!("{} written\n", things(written, "record"));
-    context.output.result(&text)?;
-    match failed.first() {
-        Some(why) => Err(Failure::new(Exit::Failed, format!("share records: {why}"))),
-        None => Ok(Exit::Done),
     }
 }
 

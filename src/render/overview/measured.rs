@@ -56,6 +56,10 @@ pub(super) fn cards(report: &Report) -> Vec<Card> {
 /// The parts of the page.
 pub(super) fn sections(report: &Report) -> Vec<Section> {
     let mut all = Vec::new();
+    if report.runs + report.applies == 0 {
+        let text = "No run is recorded yet. `nanna-cache run -- nix build …` records one, and so does every apply; `nanna-cache analytics ingest` takes records and logs of other machines.";
+        all.push(section("none", "Nothing was measured", text));
+    }
     all.extend(targets(&report.targets));
     all.extend(worse(&report.trends));
     all.extend(hits(report));
@@ -446,7 +450,11 @@ fn storage(report: &Report) -> Option<Section> {
                 one.cache.to_string(),
                 format!("{about}{}", size(one.bytes)),
                 one.limit.map_or_else(|| "none".to_owned(), size),
-                one.read.map_or_else(none, |read| percent(read, one.bytes)),
+                match one.read {
+                    Some(_) if one.bytes == 0 => "–".to_owned(),
+                    Some(read) => percent(read, one.bytes),
+                    None => none(),
+                },
                 one.shared.map_or_else(none, size),
                 growth.unwrap_or_else(none),
                 full.unwrap_or_else(none),
