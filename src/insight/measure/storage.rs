@@ -89,7 +89,11 @@ pub(super) fn figures(
     names
         .map(|name| {
             let samples = samples.get(name).map_or(&[][..], Vec::as_slice);
-            cache(name, samples, contents.get(name), read.get(name), now)
+            let declared = config.caches.get(name).and_then(|it| it.kind.written());
+            let limit = declared.and_then(|written| written.max_size);
+            let limit = limit.map(|size| size.0);
+            let (content, read) = (contents.get(name), read.get(name));
+            cache(name, samples, limit, content, read, now)
         })
         .collect()
 }
@@ -108,12 +112,14 @@ fn read<'r>(runs: &[&'r Run]) -> BTreeMap<&'r CacheName, BTreeSet<&'r str>> {
 fn cache(
     name: &CacheName,
     samples: &[(Time, &Storage)],
+    declared: Option<u64>,
     content: Option<&Content>,
     read: Option<&BTreeSet<&str>>,
     now: Time,
 ) -> StorageFigures {
     let last = samples.last().map(|(_, storage)| *storage);
-    let limit = last.and_then(|storage| storage.limit);
+    // What is recorded is what was declared then.
+    let limit = declared.or(last.and_then(|storage| storage.limit));
     let mut figures = StorageFigures {
         cache: name.clone(),
         bytes: last.map_or(0, |storage| storage.bytes),

@@ -377,3 +377,14 @@ proptest! {
         prop_assert_eq!(of(&told), whole);
     }
 }
+
+#[test]
+fn the_limit_is_that_of_the_file_also_where_nothing_was_recorded() {
+    let file = FILE.replace("path: /c,", "path: /c, max-size: 1 kB,");
+    let config = crate::config::read("cache.yaml", file.as_bytes())
+        .unwrap()
+        .0;
+    let contents = [(CacheName::new("dev"), Content::default())].into();
+    let report = report(&[], &config, &contents, &Filter::default(), Time(0));
+    assert_eq!(report.storage[0].limit, Some(1000));
+}
