@@ -107,3 +107,23 @@ fn the_table_below_a_chart_says_what_it_shows() {
         [["one", "50%", "100%"], ["two", "not known", "not known"]]
     );
 }
+
+#[test]
+fn a_page_of_nothing_says_how_records_come() {
+    let desired = desired(SECTIONS);
+    let none = std::collections::BTreeMap::new();
+    let filter = crate::insight::measure::Filter::default();
+    let now = crate::plan::testing::NOW;
+    let report = crate::insight::measure::report(&[], &desired.config, &none, &filter, now);
+    let overview = Overview {
+        report: Some(&report),
+        ..Overview::default()
+    };
+    let html = html::page(&page(&overview));
+    assert!(html.contains("0 runs and 0 applies recorded"), "{html}");
+    assert!(html.contains("nanna-cache run -- nix build"), "{html}");
+    // What was not measured is no zero, and what is no number is nowhere.
+    for text in ["NaN", "inf", ">0%", "<svg"] {
+        assert!(!html.contains(text), "{text}: {html}");
+    }
+}
