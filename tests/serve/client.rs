@@ -1,5 +1,6 @@
 //! A server of a test, and a client that is no library: it sends what it is told to, nothing else.
 
+use std::fmt::Write as _;
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{SocketAddr, TcpStream};
 use std::process::{Child, Stdio};
@@ -94,7 +95,6 @@ pub(crate) fn ask(
     stream
         .set_read_timeout(Some(Duration::from_mins(1)))
         .unwrap();
-    let line = |name: &str, value: &str| format!("{name}: {value}\r\n");
     let mut text = format!("{method} {path} HTTP/1.1\r\n");
     let own = [
         ("host".to_owned(), address.to_string()),
@@ -102,11 +102,11 @@ pub(crate) fn ask(
     ];
     for (name, value) in own {
         if !headers.iter().any(|(other, _)| *other == name) {
-            text += &line(&name, &value);
+            write!(text, "{name}: {value}\r\n").unwrap();
         }
     }
     for (name, value) in headers {
-        text += &line(name, value);
+        write!(text, "{name}: {value}\r\n").unwrap();
     }
     stream
         .write_all(format!("{text}\r\n{body}").as_bytes())
