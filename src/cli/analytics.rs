@@ -12,19 +12,43 @@ use super::runs::{From, runs};
 use crate::config::model::CacheName;
 use crate::engine::machine::{Machine, Options};
 use crate::engine::observe::observe;
+use crate::engine::runs::share;
 use crate::exit::Exit;
 use crate::insight::measure::{Content, Filter, Report, StoredPath, report};
+use crate::ledger::Ledger;
 use crate::plan::desired::{Desired, Extra};
 use crate::plan::observed::{Narinfo, Observation, Observed};
 use crate::plan::time::Time;
 use crate::plan::wanted::classifier;
 use crate::render::analytics as render;
+use crate::render::units::things;
 use crate::transfer::progress::Progress;
 
 pub(super) fn run(context: &Context, args: &Analytics) -> Result<Exit, Failure> {
     match &args.command {
         Some(AnalyticsCommand::Ingest(args)) => ingest::run(context, args),
+        Some(AnalyticsCommand::Share) => carry(context),
         None => figures(context, &args.figures),
+    }
+}
+
+/// Writes the records of this machine to the caches that keep those of all.
+fn carry(context: &Context) -> Result<Exit, Failure> {
+    let loaded = context.load()?;
+    let machine = Machine::new(context.host.clone(), Options::default());
+    let (desired, _) = desired(loaded, &machine, Extra::default());
+    if desired.config.ledger.caches.is_empty() {
+        let failure = Failure::new(Exit::Failed, "share records: no cache keeps them");
+        return Err(failure.help("`ledger: { caches: [NAME] }` in cache.yaml names some"));
+    }
+    let mut ledger =
+        Ledger::open(&context.host.state_folder()).map_err(|error| Failure::of(&error))?;
+    let (written, failed) = share(&desired, &machine, &mut ledger);
+    let text = format!("{} written\n", things(written, "record"));
+    context.output.result(&text)?;
+    match failed.first() {
+        Some(why) => Err(Failure::new(Exit::Failed, format!("share records: {why}"))),
+        None => Ok(Exit::Done),
     }
 }
 

@@ -19,7 +19,7 @@ use crate::ledger::{Ledger, file};
 use crate::nix::log::{Log, Said, without_colours};
 use crate::plan::desired::Extra;
 use crate::plan::time::Time;
-use crate::provider::nix_cli::{Ended, Show, Unwatchable, Watched};
+use crate::provider::nix_cli::{Ended, LOGS, Show, Unwatchable, Watched};
 use crate::render::run as render;
 use crate::render::units::elapsed;
 use crate::sys::file::{read_if_there, write};
@@ -191,7 +191,7 @@ impl<'c> Display<'c> {
         Self {
             context,
             bar,
-            logs: has("-L") || has("--print-build-logs") || (is_old && !quiet),
+            logs: LOGS.iter().any(|flag| has(flag)) || (is_old && !quiet),
             told: 0,
             failed: Vec::new(),
         }

@@ -83,7 +83,7 @@ fn gather_from(
 
 /// Writes what caches have not been told of yet, and takes away, here and there, what is older than `ledger.keep`.
 /// Answers how many records were written, and a sentence for each cache that could not be written.
-fn share(desired: &Desired, machine: &Machine, ledger: &mut Ledger) -> (u64, Vec<String>) {
+pub fn share(desired: &Desired, machine: &Machine, ledger: &mut Ledger) -> (u64, Vec<String>) {
     let mut written = 0;
     let mut failed = Vec::new();
     for (name, cache) in keepers(desired) {

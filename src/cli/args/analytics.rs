@@ -11,6 +11,7 @@ pub(super) const EXAMPLES: &str = "Examples:
   nanna-cache analytics --check                  7 if a target of cache.yaml is missed
   nanna-cache analytics --look                   look into the caches, too: what is never read
   nanna-cache analytics ingest runs.jsonl.zst    take over records of other machines
+  nanna-cache analytics share                    after a build that failed, so that it counts, too
   nix build --log-format internal-json |& nanna-cache analytics ingest -";
 
 /// `analytics`.
@@ -77,6 +78,8 @@ pub enum FiguresFormat {
 pub enum AnalyticsCommand {
     /// Take records of other machines, or a log of Nix (internal-json), into the ledger
     Ingest(Ingest),
+    /// Write records to the caches of `ledger.caches` now; push --apply does it by itself
+    Share,
 }
 
 /// `analytics ingest`.

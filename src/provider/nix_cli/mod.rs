@@ -16,4 +16,4 @@ mod watched;
 pub use build::{Built, Rebuilt};
 pub use message::essential;
 pub use run::{Nix, NixError};
-pub use watched::{Ended, PROGRAMS, Show, Unwatchable, Watched};
+pub use watched::{Ended, LOGS, PROGRAMS, Show, Unwatchable, Watched};

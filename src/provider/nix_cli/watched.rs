@@ -18,6 +18,9 @@ pub const PROGRAMS: [&str; 5] = [
     "nix-instantiate",
 ];
 
+/// The flags by which a person asks for the logs of builds.
+pub const LOGS: [&str; 2] = ["-L", "--print-build-logs"];
+
 /// A command that can be watched.
 #[derive(Clone, Debug)]
 pub struct Watched {
@@ -81,10 +84,16 @@ impl Watched {
             host.program(program)
         };
         let path = path.ok_or_else(|| Unwatchable::Missing(program.clone()))?;
+        // Which chooses another format of the log, and whose wish the caller of this fulfils.
+        let mut is_own = true;
+        let passed = arguments.iter().filter(|word| {
+            is_own &= *word != "--";
+            !(is_own && LOGS.contains(&word.as_str()))
+        });
         let command = Command::new(path)
             .environment(host.variables())
             .args(["--log-format", "internal-json"])
-            .args(arguments.iter().cloned());
+            .args(passed.cloned());
         Ok(Self { command })
     }
 
