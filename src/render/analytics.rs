@@ -458,33 +458,4 @@ pub fn back(seconds: u64) -> String {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn shares_are_rounded_down() {
-        assert_eq!(percent(9_999), "99.9 %");
-        assert_eq!(percent(10_000), "100 %");
-        assert_eq!(percent(-250), "-2.5 %");
-        assert_eq!(share(&Rate::default()), "not known");
-    }
-
-    #[test]
-    fn a_sparkline_has_a_bar_for_each_run() {
-        let point = |hit| Point {
-            start: Time(0),
-            what: String::new(),
-            commit: None,
-            millis: None,
-            paths: Some(Rate {
-                hit,
-                all: 10,
-                unknown: 0,
-            }),
-            push_millis: None,
-            sizes: std::collections::BTreeMap::new(),
-        };
-        let series: Vec<Point> = [0, 5, 10].into_iter().map(point).collect();
-        assert_eq!(sparks(&series), "▁▄█");
-    }
-}
+mod tests;
