@@ -79,8 +79,7 @@ fn a_wobble_is_hardly_ever_a_cry_though_somebody_looks_after_each_run() {
         for _ in 0..40 {
             let rates = steady(&mut dice, kind, 60);
             let points = series(&rates);
-            let cried = (10..=60).any(|runs| !find(&points[..runs]).is_empty());
-            cries += u32::from(cried);
+            cries += u32::from((10..=60).any(|runs| !find(&points[..runs]).is_empty()));
         }
         assert!(cries <= 4, "{cries} of 40 ledgers, kind {kind}");
     }
