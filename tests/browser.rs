@@ -3,12 +3,24 @@
 //! `bash tests/setup/browser.sh` installs what it needs; `NANNA_PICTURES=FOLDER` keeps the pictures.
 #![allow(missing_docs, clippy::unwrap_used, reason = "a test")]
 
+#[path = "serve/client.rs"]
+#[allow(dead_code, reason = "the tests of the server use all of it")]
+mod client;
 mod support;
+#[path = "browser/week.rs"]
+mod week;
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use nanna_cache::render::html::{Card, CardState, Chart, Kind, Page, Section, Series, Table, page};
+use client::Server;
+use nanna_cache::insight::status::Status;
+use nanna_cache::render::html::{
+    Card, CardState, Chart, Kind, Page, Section, Series, Table, Unit, page,
+};
+use nanna_cache::render::json;
+use nanna_cache::render::overview::{self, Overview, Recommendation};
+use support::bed::TestBed;
 
 /// The folder of the browser's driver; `None`, said loudly: it is not installed.
 fn driver() -> Option<PathBuf> {
@@ -25,15 +37,23 @@ fn driver() -> Option<PathBuf> {
 
 /// Opens a page light, dark and on paper; fails on whatever the browser or axe complain of.
 fn check(html: &str, name: &str) {
-    let Some(folder) = driver() else { return };
     let dir = tempfile::tempdir().unwrap();
     let file = dir.path().join("page.html");
     std::fs::write(&file, html).unwrap();
+    check_at(file.to_str().unwrap(), name);
+}
+
+/// The same with a file or an address.
+fn check_at(place: &str, name: &str) {
+    let Some(folder) = driver() else { return };
+    let dir = tempfile::tempdir().unwrap();
     let pictures = std::env::var_os("NANNA_PICTURES");
     let pictures = pictures.map_or_else(|| dir.path().to_owned(), PathBuf::from);
     let said = Command::new("node")
         .arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/browser/check.cjs"))
-        .args([&folder, &file, &pictures.join(name)])
+        .arg(&folder)
+        .arg(place)
+        .arg(pictures.join(name))
         .output()
         .unwrap();
     assert!(
@@ -96,9 +116,10 @@ fn a_page_with_every_part_is_fine_for_everybody() {
                         series("dev", 11, 0.7),
                     ],
                     target: Some((0.85, "target 85 %".to_owned())),
-                    unit: |value| format!("{:.0} %", value * 100.0),
+                    unit: Unit::Share,
                 }),
                 table: table.clone(),
+                notes: Vec::new(),
             },
             Section {
                 id: "size".to_owned(),
@@ -108,17 +129,79 @@ fn a_page_with_every_part_is_fine_for_everybody() {
                     kind: Kind::Stacks,
                     points: runs,
                     series: vec![
-                        series("rust-dependencies", 3, 20.0),
-                        series("test-containers", 7, 12.0),
-                        series("system-packages", 9, 8.0),
+                        series("rust-dependencies", 3, 20e9),
+                        series("test-containers", 7, 12e9),
+                        series("system-packages", 9, 8e9),
                     ],
-                    target: Some((50.0, "max-size 50 GB".to_owned())),
-                    unit: |value| format!("{value:.0} GB"),
+                    target: Some((50e9, "max-size 50 GB".to_owned())),
+                    unit: Unit::Bytes,
                 }),
                 table,
+                notes: Vec::new(),
             },
         ],
         footer: "Made by nanna-cache.".to_owned(),
     });
     check(&html, "page");
+}
+
+#[test]
+fn the_overview_is_fine_for_everybody() {
+    let read = |file: &str| std::fs::read_to_string(support::fixture(file)).unwrap();
+    let plan = json::read(&read("tests/fixtures/plan/rich/plan.json")).unwrap();
+    let report = week::week();
+    let mut status: Status = serde_json::from_str(&read("tests/browser/status.json")).unwrap();
+    // Both tell of the same caches.
+    for one in &report.storage {
+        let mut caches = status.caches.iter_mut();
+        let budget = caches
+            .find(|cache| cache.cache == one.cache)
+            .and_then(|cache| cache.budget.as_mut());
+        budget.unwrap().bytes = one.bytes;
+    }
+    let html = page(&overview::page(&Overview {
+        status: Some(&status),
+        report: Some(&report),
+        plan: Some(&plan),
+        advice: &[Recommendation {
+            title: "Keep rust-dependencies longer".to_owned(),
+            effect: "Over the last 60 runs it would have spared 41 builds (2 h 10 min), for 1.2 GiB more.".to_owned(),
+            diff: "@@ -31,3 +31,3 @@\n   rust-dependencies:\n-    retention: 14d\n+    retention: 30d\n".to_owned(),
+        }],
+        ..Overview::default()
+    }));
+    check(&html, "overview");
+}
+
+#[test]
+fn the_page_of_the_server_is_fine_for_everybody() {
+    let bed = client::bed();
+    let server = Server::start(&bed, "--fresh 1h");
+    check_at(&format!("http://{}/", server.address), "served");
+    server.end(0);
+}
+
+#[test]
+fn the_page_that_analytics_writes_is_fine_for_everybody() {
+    let mut bed = TestBed::new();
+    bed.without_nix();
+    bed.write("cache.yaml", week::CONFIG);
+    bed.write("runs.jsonl", week::records());
+    let said = bed.run(["analytics", "--from", "runs.jsonl", "--html", "page.html"]);
+    let said = said.success();
+    assert!(
+        said.stdout.is_empty() && said.stderr.contains("wrote page.html"),
+        "{said}"
+    );
+    let html = bed.read("page.html");
+    for text in [
+        "60 runs and 20 applies recorded",
+        "id=\"hits\"",
+        "target 85%",
+        "Cost",
+        "EUR",
+    ] {
+        assert!(html.contains(text), "{text}");
+    }
+    check_at(bed.at("page.html").to_str().unwrap(), "analytics");
 }

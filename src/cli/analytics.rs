@@ -1,8 +1,11 @@
 //! `analytics`: how well the caches serve, by what was recorded.
 
 mod ingest;
+mod share;
 
 use std::collections::BTreeMap;
+
+use camino::Utf8Path;
 
 use super::args::{Analytics, AnalyticsCommand, Figures, FiguresFormat};
 use super::context::Context;
@@ -12,53 +15,50 @@ use super::runs::{From, runs};
 use crate::config::model::CacheName;
 use crate::engine::machine::{Machine, Options};
 use crate::engine::observe::observe;
-use crate::engine::runs::share;
 use crate::exit::Exit;
 use crate::insight::measure::{Content, Filter, Report, StoredPath, report};
-use crate::ledger::Ledger;
+use crate::insight::status::{Status, status};
 use crate::plan::desired::{Desired, Extra};
+use crate::plan::guard::{self, Allowances};
+use crate::plan::make;
 use crate::plan::observed::{Narinfo, Observation, Observed};
+use crate::plan::plan::Plan;
 use crate::plan::time::Time;
 use crate::plan::wanted::classifier;
 use crate::render::analytics as render;
-use crate::render::units::things;
+use crate::render::html;
+use crate::render::overview::{self, Overview};
+use crate::render::prometheus::{self, Exposition};
+use crate::sys::file::{self, FileError};
 use crate::transfer::progress::Progress;
 
 pub(super) fn run(context: &Context, args: &Analytics) -> Result<Exit, Failure> {
     match &args.command {
         Some(AnalyticsCommand::Ingest(args)) => ingest::run(context, args),
-        Some(AnalyticsCommand::Share) => carry(context),
+        Some(AnalyticsCommand::Share) => share::run(context),
         None => figures(context, &args.figures),
     }
 }
 
-/// Writes the records of this machine to the caches that keep those of all.
-fn carry(context: &Context) -> Result<Exit, Failure> {
-    let loaded = context.load()?;
-    let machine = Machine::new(context.host.clone(), Options::default());
-    let (desired, _) = desired(loaded, &machine, Extra::default());
-    if desired.config.ledger.caches.is_empty() {
-        let failure = Failure::new(Exit::Failed, "share records: no cache keeps them");
-        return Err(failure.help("`ledger: { caches: [NAME] }` in cache.yaml names some"));
-    }
-    let mut ledger =
-        Ledger::open(&context.host.state_folder()).map_err(|error| Failure::of(&error))?;
-    let (written, failed) = share(&desired, &machine, &mut ledger);
-    let text = format!("{} written\n", things(written, "record"));
-    context.output.result(&text)?;
-    match failed.first() {
-        Some(why) => Err(Failure::new(Exit::Failed, format!("share records: {why}"))),
-        None => Ok(Exit::Done),
-    }
-}
-
 fn figures(context: &Context, args: &Figures) -> Result<Exit, Failure> {
-    let report = measured(context, args)?;
-    context.output.result(&match args.format {
-        FiguresFormat::Text => render::text(&report, context.output.results()),
-        FiguresFormat::Markdown => render::markdown(&report),
-        FiguresFormat::Json => render::json(&report),
-    })?;
+    let (report, seen) = measured(context, args)?;
+    if let Some(path) = &args.html {
+        write_page(context, path, &report, seen.as_ref())?;
+    } else {
+        context.output.result(&match args.format {
+            FiguresFormat::Text => render::text(&report, context.output.results()),
+            FiguresFormat::Markdown => render::markdown(&report),
+            FiguresFormat::Json => render::json(&report),
+            FiguresFormat::Prometheus => {
+                let mut all = Exposition::default();
+                if let Some(seen) = &seen {
+                    prometheus::status(&seen.status, &mut all);
+                }
+                prometheus::report(&report, &mut all);
+                all.into_text()
+            }
+        })?;
+    }
     let is_missed = |met: Option<bool>| match met {
         Some(met) => !met,
         None => args.strict,
@@ -71,22 +71,54 @@ fn figures(context: &Context, args: &Figures) -> Result<Exit, Failure> {
     })
 }
 
+/// What was seen, where somebody looked.
+struct Seen {
+    status: Status,
+    plan: Plan,
+}
+
+/// Writes the page, whole or not at all.
+fn write_page(
+    context: &Context,
+    path: &Utf8Path,
+    report: &Report,
+    seen: Option<&Seen>,
+) -> Result<(), Failure> {
+    let page = overview::page(&Overview {
+        status: seen.map(|seen| &seen.status),
+        report: Some(report),
+        plan: seen.map(|seen| &seen.plan),
+        home: context.host.home.as_str(),
+        ..Overview::default()
+    });
+    let full = context.host.folder.join(path);
+    let failed = |error: FileError| {
+        Failure::of(&error).help("--html names a file in a folder that is there and may be written")
+    };
+    file::write(full.as_std_path(), html::page(&page).as_bytes(), 0o644).map_err(failed)?;
+    context.output.note(&format!("wrote {path}\n"));
+    Ok(())
+}
+
 /// The figures that these arguments ask for.
-pub(super) fn measured(context: &Context, args: &Figures) -> Result<Report, Failure> {
+fn measured(context: &Context, args: &Figures) -> Result<(Report, Option<Seen>), Failure> {
     let loaded = context.load()?;
     let machine = Machine::new(context.host.clone(), Options::default());
-    let (desired, _) = desired(loaded, &machine, Extra::default());
+    let (desired, digest) = desired(loaded, &machine, Extra::default());
     let from = From {
         files: &args.from,
         offline: args.offline,
     };
     let runs = runs(context, &desired, &machine, &from)?;
     let now = machine.now();
-    let contents = if args.look {
+    let (contents, seen) = if args.look {
         let observed = observe(&desired, &machine, &Progress::default(), &|_| {});
-        contents(&desired, &observed)
+        let mut plan = make::plan(&desired, &observed, &digest);
+        plan.refusals = guard::check(&desired, &plan, &Allowances::default());
+        let status = status(&desired, &observed, &plan);
+        (contents(&desired, &observed), Some(Seen { status, plan }))
     } else {
-        BTreeMap::new()
+        (BTreeMap::new(), None)
     };
     let since = args.since.map(|since| {
         let since = i64::try_from(since.0).unwrap_or(i64::MAX);
@@ -97,11 +129,12 @@ pub(super) fn measured(context: &Context, args: &Figures) -> Result<Report, Fail
         branch: args.branch.clone(),
         event: args.event.clone(),
     };
-    Ok(report(&runs, &desired.config, &contents, &filter, now))
+    let report = report(&runs, &desired.config, &contents, &filter, now);
+    Ok((report, seen))
 }
 
 /// What is in the caches that could be seen whole.
-fn contents(desired: &Desired, observed: &Observed) -> BTreeMap<CacheName, Content> {
+pub(super) fn contents(desired: &Desired, observed: &Observed) -> BTreeMap<CacheName, Content> {
     let classes = classifier(desired, observed);
     let mut found = BTreeMap::new();
     for (name, cache) in &observed.caches {

@@ -2,6 +2,7 @@
 
 mod analytics;
 mod reconcile;
+mod serve;
 mod verify;
 
 use camino::Utf8PathBuf;
@@ -11,6 +12,7 @@ use clap_complete::Shell;
 
 pub use analytics::{Analytics, AnalyticsCommand, Figures, FiguresFormat, Ingest};
 pub use reconcile::{Adopt, Event, Format, Limit, Phase, PlanArgs, Push, Reconcile, ScopeName};
+pub use serve::Serve;
 pub use verify::Verify;
 
 use crate::config::units::Span;
@@ -128,9 +130,9 @@ pub enum Command {
         after_help = "Examples:\n  nanna-cache validate                    problems, drawn on the text\n  nanna-cache validate --format github    annotations in a pull request"
     )]
     Validate(Validate),
-    /// Print the JSON Schema of cache.yaml, or of the plan
+    /// Print the JSON Schema of cache.yaml or of the plan, or the OpenAPI of serve
     #[command(
-        after_help = "Examples:\n  nanna-cache schema > cache.schema.json\n  nanna-cache schema --of plan\n  nanna-cache schema --write              both, into schema/"
+        after_help = "Examples:\n  nanna-cache schema > cache.schema.json\n  nanna-cache schema --of plan\n  nanna-cache schema --write              all, into schema/"
     )]
     Schema(Schema),
     /// Print, write or check cache.json: what cache.yaml says, for flakes
@@ -161,6 +163,9 @@ pub enum Command {
         after_help = "Examples:\n  nanna-cache status\n  nanna-cache status --watch 1m\n  nanna-cache status --format json | jq .coverage"
     )]
     Status(Status),
+    /// Answer over HTTP how things stand, and apply for whoever has the token
+    #[command(after_help = serve::EXAMPLES)]
+    Serve(Serve),
     /// Say why a cache, or one path, is not used, and what mends it
     #[command(
         after_help = "Examples:\n  nanna-cache doctor              the caches of cache.yaml and of Nix's settings\n  nanna-cache doctor ./result     why this path is not fetched\n  nanna-cache doctor --fix        mend what is ours to mend; asks first\n\nExit codes: 0 nothing is wrong, 7 something is."
@@ -217,7 +222,7 @@ pub struct Schema {
     /// Of what
     #[arg(long, value_name = "WHAT", default_value = "config")]
     pub of: SchemaOf,
-    /// Write both schemas into this folder instead of printing one
+    /// Write all of them into this folder instead of printing one
     #[arg(long, value_name = "FOLDER", num_args = 0..=1, default_missing_value = "schema", conflicts_with = "of")]
     pub write: Option<Utf8PathBuf>,
 }
@@ -229,6 +234,8 @@ pub enum SchemaOf {
     Config,
     /// The JSON form of a plan
     Plan,
+    /// The HTTP API of `serve` (OpenAPI 3.1)
+    Api,
 }
 
 /// `export`.

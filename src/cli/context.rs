@@ -20,6 +20,7 @@ use crate::text::yaml::MAX_BYTES;
 pub(super) const FILE: &str = "cache.yaml";
 
 /// What a command works on.
+#[derive(Clone)]
 pub(super) struct Context {
     /// The machine.
     pub(super) host: Host,
@@ -112,20 +113,29 @@ impl Context {
 
     /// Finds, reads and checks `cache.yaml`; says its problems, also mere warnings.
     pub(super) fn load(&self) -> Result<Loaded, Failure> {
-        self.read(true)
+        self.read(true, |found| self.say(found))
     }
 
     /// The same for a command that is run all day: mere warnings are left to the others.
     pub(super) fn load_quietly(&self) -> Result<Loaded, Failure> {
-        self.read(false)
+        self.read(false, |found| self.say(found))
     }
 
-    fn read(&self, with_warnings: bool) -> Result<Loaded, Failure> {
+    /// The same, with somebody else who tells of its problems.
+    pub(super) fn load_telling(&self, tell: impl Fn(&Problems)) -> Result<Loaded, Failure> {
+        self.read(true, tell)
+    }
+
+    fn say(&self, found: &Problems) {
+        self.output
+            .must_say(&problems::text(found, self.output.messages()));
+    }
+
+    fn read(&self, with_warnings: bool, tell: impl Fn(&Problems)) -> Result<Loaded, Failure> {
         let source = self.source()?;
         let say = |found: &Problems| {
             if !found.is_empty() {
-                self.output
-                    .must_say(&problems::text(found, self.output.messages()));
+                tell(found);
             }
         };
         match config::read(&source.shown, &source.bytes) {

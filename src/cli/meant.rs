@@ -150,7 +150,10 @@ pub(super) fn check_only(only: &[String], desired: &Desired) -> Result<(), Failu
 }
 
 /// Refuses what cannot be the beginning of an address: it would silently choose nothing.
-fn check(address: &str) -> Result<(), Failure> {
+///
+/// # Errors
+/// It begins with no phase.
+pub(super) fn check(address: &str) -> Result<(), Failure> {
     let phase = address.split('/').next().unwrap_or_default();
     if Phase::ALL.iter().any(|known| known.word() == phase) {
         return Ok(());

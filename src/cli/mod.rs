@@ -26,6 +26,7 @@ pub mod reconcile;
 mod run;
 mod runs;
 mod schema;
+mod serve;
 mod signals;
 mod start;
 mod status;

@@ -1,4 +1,4 @@
-//! `schema`: the JSON Schemas of `cache.yaml` and of plans.
+//! `schema`: the JSON Schemas of `cache.yaml` and of plans, and the description of the HTTP API.
 
 use camino::Utf8Path;
 
@@ -7,6 +7,7 @@ use super::context::Context;
 use super::error::Failure;
 use crate::config::schema;
 use crate::exit::Exit;
+use crate::render::api::openapi;
 use crate::render::json;
 use crate::sys::file::{self, FileError, Written};
 
@@ -16,6 +17,7 @@ pub(super) fn run(context: &Context, args: &Schema) -> Result<Exit, Failure> {
         for (name, text) in [
             ("cache.schema.json", schema::text()),
             ("plan.schema.json", json::schema()),
+            ("openapi.json", openapi::text()),
         ] {
             write(context, &folder, name, &text)?;
         }
@@ -24,6 +26,7 @@ pub(super) fn run(context: &Context, args: &Schema) -> Result<Exit, Failure> {
     let text = match args.of {
         SchemaOf::Config => schema::text(),
         SchemaOf::Plan => json::schema(),
+        SchemaOf::Api => openapi::text(),
     };
     context.output.result(&text)?;
     Ok(Exit::Done)

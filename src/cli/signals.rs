@@ -74,8 +74,17 @@ async fn count_all(interrupts: &AtomicU32, terminates: &AtomicU32) {
 
 /// Watches from now on; a signal asks the work of `progress` to stop.
 pub(super) fn watch(progress: &Arc<Progress>, output: Output) -> Watch {
+    let progress = Arc::clone(progress);
+    watch_and(move || {
+        progress.stop();
+        output.must_say("\nStopping after the current objects; once more ends at once.\n");
+    })
+}
+
+/// Watches from now on; the first signal does `first`.
+pub(super) fn watch_and(first: impl Fn() + Send + 'static) -> Watch {
     let caught = Arc::new(AtomicU8::new(NONE));
-    let (seen, progress) = (Arc::clone(&caught), Arc::clone(progress));
+    let seen = Arc::clone(&caught);
     let started = std::thread::Builder::new()
         .name("signals".to_owned())
         .spawn(move || {
@@ -83,7 +92,7 @@ pub(super) fn watch(progress: &Arc<Progress>, output: Output) -> Watch {
                 .enable_io()
                 .build();
             match runtime {
-                Ok(runtime) => runtime.block_on(listen(&seen, &progress, output)),
+                Ok(runtime) => runtime.block_on(listen(&seen, &first)),
                 Err(error) => tracing::warn!("signals end the program at once: {error}"),
             }
         });
@@ -93,7 +102,7 @@ pub(super) fn watch(progress: &Arc<Progress>, output: Output) -> Watch {
     Watch { caught }
 }
 
-async fn listen(seen: &AtomicU8, progress: &Progress, output: Output) {
+async fn listen(seen: &AtomicU8, first: &impl Fn()) {
     use tokio::signal::unix::{SignalKind, signal};
     let streams = (
         signal(SignalKind::interrupt()),
@@ -114,7 +123,6 @@ async fn listen(seen: &AtomicU8, progress: &Progress, output: Output) {
         {
             end::at_once();
         }
-        progress.stop();
-        output.must_say("\nStopping after the current objects; once more ends at once.\n");
+        first();
     }
 }

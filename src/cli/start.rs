@@ -10,7 +10,7 @@ use super::context::Context;
 use super::error::Failure;
 use super::{
     analytics, completions, doctor, explain, export, fetch, init, log, mark, phases, run, schema,
-    status, validate, verify, workflows,
+    serve, status, validate, verify, workflows,
 };
 use crate::exit::Exit;
 use crate::sys::host::{Host, Masks, stderr_is_a_file};
@@ -71,6 +71,7 @@ fn dispatch(command: &Command, context: &Context) -> Result<Exit, Failure> {
         Command::Fetch(args) => fetch::run(context, args),
         Command::Analytics(args) => analytics::run(context, args),
         Command::Run(args) => run::run(context, args),
+        Command::Serve(args) => serve::run(context, args),
         Command::Status(args) => status::run(context, args),
         Command::Verify(args) => verify::run(context, args),
         Command::Workflows(args) => workflows::run(context, args),

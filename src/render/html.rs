@@ -5,8 +5,10 @@
 //! shows stands in the table below it.
 
 mod chart;
+mod unit;
 
 pub use chart::{Chart, Kind, Series};
+pub use unit::Unit;
 
 use std::fmt::Write as _;
 
@@ -60,8 +62,21 @@ pub struct Section {
     pub text: String,
     /// A picture of the table.
     pub chart: Option<Chart>,
-    /// The numbers.
+    /// The numbers; without a heading row, none is shown.
     pub table: Table,
+    /// What to know of single things, such as what could be done.
+    pub notes: Vec<Note>,
+}
+
+/// Something with a title, a text, and what is to be copied.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Note {
+    /// Its title.
+    pub title: String,
+    /// What to know; may be empty.
+    pub text: String,
+    /// Text whose lines stand as they are, such as a diff.
+    pub code: Option<String>,
 }
 
 /// A table with a heading row, and the first column as the heading of each row.
@@ -174,29 +189,62 @@ fn section(part: &Section, out: &mut String) {
             chart.svg(&part.id, &part.title)
         );
     }
+    table(&title, &part.table, out);
+    for note in &part.notes {
+        let _ = writeln!(out, "<h3>{}</h3>", escape(&note.title));
+        if !note.text.is_empty() {
+            let _ = writeln!(out, "<p>{}</p>", escape(&note.text));
+        }
+        if let Some(code) = &note.code {
+            let label = escape(&note.title);
+            let _ = writeln!(
+                out,
+                "<pre role=\"region\" aria-label=\"{label}, as a text to copy\" tabindex=\"0\">{}</pre>",
+                escape(code)
+            );
+        }
+    }
+    out.push_str("</section>\n");
+}
+
+fn table(title: &str, table: &Table, out: &mut String) {
+    if table.head.is_empty() {
+        return;
+    }
     // What does not fit is scrolled, by keyboard, too.
     let _ = writeln!(
         out,
         "<div class=\"table\" role=\"region\" aria-label=\"{title}, as a table\" tabindex=\"0\">\n<table>"
     );
     out.push_str("<thead><tr>");
-    for name in &part.table.head {
-        let _ = write!(out, "<th scope=\"col\">{}</th>", escape(name));
+    // Numbers stand below one another by their ends, words by their beginnings.
+    let is_number = |cell: &String| cell.starts_with(|c: char| c.is_ascii_digit() || c == '−');
+    let class = |at: usize| {
+        let mut cells = table.rows.iter().filter_map(|row| row.get(at));
+        if at == 0 || cells.any(is_number) {
+            ""
+        } else {
+            " class=\"words\""
+        }
+    };
+    for (at, name) in table.head.iter().enumerate() {
+        let class = class(at);
+        let _ = write!(out, "<th scope=\"col\"{class}>{}</th>", escape(name));
     }
     out.push_str("</tr></thead>\n<tbody>\n");
-    for row in &part.table.rows {
+    for row in &table.rows {
         out.push_str("<tr>");
         for (at, cell) in row.iter().enumerate() {
             let cell = escape(cell);
             let _ = if at == 0 {
                 write!(out, "<th scope=\"row\">{cell}</th>")
             } else {
-                write!(out, "<td>{cell}</td>")
+                write!(out, "<td{}>{cell}</td>", class(at))
             };
         }
         out.push_str("</tr>\n");
     }
-    out.push_str("</tbody>\n</table>\n</div>\n</section>\n");
+    out.push_str("</tbody>\n</table>\n</div>\n");
 }
 
 /// Colours have a contrast of at least 4.5 to 1 for text and 3 to 1 for lines, on both grounds.

@@ -14,7 +14,7 @@ const SCHEMA_ID: &str =
 /// A plan with its sum: what `--format json` prints and `--out` saves.
 #[derive(Serialize, JsonSchema)]
 #[schemars(title = "Plan of nanna-cache")]
-struct Document<'a> {
+pub(super) struct Document<'a> {
     #[serde(flatten)]
     plan: &'a Plan,
     /// The numbers of the last line; computed from the rest and ignored when a plan is read.

@@ -5,6 +5,7 @@
 //! from outside is escaped before it is shown.
 
 pub mod analytics;
+pub mod api;
 pub mod doctor;
 pub mod explain;
 pub mod github;
@@ -12,8 +13,10 @@ pub mod html;
 pub mod json;
 pub mod layout;
 pub mod markdown;
+pub mod overview;
 pub mod problems;
 pub mod progress;
+pub mod prometheus;
 pub mod report;
 pub mod run;
 pub mod status;

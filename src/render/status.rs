@@ -52,6 +52,12 @@ pub fn text(status: &Status, layout: Layout) -> String {
     page.text
 }
 
+/// How something stands, in a word.
+#[must_use]
+pub(super) fn presence(presence: Presence) -> &'static str {
+    word(presence).0
+}
+
 /// How something stands, in a word, and how that looks.
 fn word(presence: Presence) -> (&'static str, Role) {
     match presence {

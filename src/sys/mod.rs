@@ -1,4 +1,4 @@
-//! The only users of the machine: host facts, files, HTTP, commands, SQLite.
+//! The only users of the machine: host facts, files, HTTP (asking and answering), commands, SQLite.
 
 pub mod clock;
 pub mod command;
@@ -6,6 +6,7 @@ pub mod end;
 pub mod file;
 pub mod host;
 pub mod http;
+pub mod serve;
 pub mod sqlite;
 pub mod terminal;
 pub mod token;

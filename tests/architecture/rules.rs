@@ -13,7 +13,7 @@ const LAYERS: &[(&str, &str)] = &[
     ("insight", "text nix config plan"),
     ("sys", ""),
     ("transfer", "text nix config plan sys"),
-    ("ledger", "text nix config plan sys"),
+    ("ledger", "text nix config plan insight sys"),
     (
         "provider",
         "text nix config plan insight sys transfer ledger",

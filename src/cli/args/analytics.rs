@@ -10,6 +10,7 @@ pub(super) const EXAMPLES: &str = "Examples:
   nanna-cache analytics --since 30d --event main of the last month, of main alone
   nanna-cache analytics --check                  7 if a target of cache.yaml is missed
   nanna-cache analytics --look                   look into the caches, too: what is never read
+  nanna-cache analytics --html caches.html       one page with charts; works from a file
   nanna-cache analytics ingest runs.jsonl.zst    take over records of other machines
   nanna-cache analytics share                    after a build that failed, so that it counts, too
   nix build --log-format internal-json |& nanna-cache analytics ingest -";
@@ -60,6 +61,9 @@ pub struct Figures {
     /// How to print the figures
     #[arg(long, value_name = "FORMAT", default_value = "text")]
     pub format: FiguresFormat,
+    /// Instead of printing, write a page with charts; with --look it also says where everything is
+    #[arg(long, value_name = "FILE", conflicts_with = "format")]
+    pub html: Option<Utf8PathBuf>,
 }
 
 /// How to print figures.
@@ -71,6 +75,8 @@ pub enum FiguresFormat {
     Markdown,
     /// One JSON document
     Json,
+    /// For Prometheus, such as in a file for its node exporter
+    Prometheus,
 }
 
 /// What else `analytics` does.

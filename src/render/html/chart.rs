@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use super::escape;
+use super::{Unit, escape};
 
 const WIDTH: f64 = 960.0;
 const HEIGHT: f64 = 280.0;
@@ -29,8 +29,8 @@ pub struct Chart {
     pub series: Vec<Series>,
     /// A line across, with its name.
     pub target: Option<(f64, String)>,
-    /// Writes a number with its unit.
-    pub unit: fn(f64) -> String,
+    /// What the values are.
+    pub unit: Unit,
 }
 
 /// How values are drawn.
@@ -64,7 +64,7 @@ impl Chart {
         let is_stacked = *kind == Kind::Stacks;
         let field = Field {
             points: points.len(),
-            top: round_up(
+            top: unit.round_up(
                 highest(points.len(), series, is_stacked)
                     .max(target.as_ref().map_or(0.0, |it| it.0)),
             ),
@@ -85,10 +85,11 @@ impl Chart {
         }
         if let Some((value, name)) = target {
             let y = field.y(*value);
+            // Written last, and with a rim: lines may run behind it.
             let _ = writeln!(
                 out,
                 "<line class=\"target\" x1=\"{LEFT}\" x2=\"{:.1}\" y1=\"{y:.1}\" y2=\"{y:.1}\"/>\
-                 <text x=\"{:.1}\" y=\"{:.1}\">{}</text>",
+                 <text class=\"name\" x=\"{:.1}\" y=\"{:.1}\">{}</text>",
                 WIDTH - RIGHT,
                 LEFT + 4.0,
                 y - 4.0,
@@ -154,34 +155,26 @@ fn highest(points: usize, series: &[Series], is_stacked: bool) -> f64 {
     (0..points).map(of).fold(0.0, f64::max)
 }
 
-/// The next of 1, 2, 2.5, 5, 10 times a power of ten.
-fn round_up(value: f64) -> f64 {
-    if value <= 0.0 {
-        return 1.0;
-    }
-    let power = 10_f64.powf(value.log10().floor());
-    let steps = [1.0, 2.0, 2.5, 5.0, 10.0];
-    let step = steps
-        .into_iter()
-        .find(|step| value <= step * power * 1.000_001);
-    step.unwrap_or(10.0) * power
-}
-
 /// The picture in words, for those who do not see it: where each series begins and ends.
-fn described(points: &[String], series: &[Series], unit: fn(f64) -> String) -> String {
+fn described(points: &[String], series: &[Series], unit: Unit) -> String {
     let one = |series: &Series| {
         let known: Vec<(usize, f64)> = (0..points.len())
             .filter_map(|point| Some((point, at(series, point)?)))
             .collect();
         match known.as_slice() {
             [] => format!("{}: nothing is known.", series.name),
-            [(point, value)] => format!("{}: {} at {}.", series.name, unit(*value), points[*point]),
+            [(point, value)] => format!(
+                "{}: {} at {}.",
+                series.name,
+                unit.text(*value),
+                points[*point]
+            ),
             [(first, from), .., (last, to)] => format!(
                 "{}: from {} at {} to {} at {}.",
                 series.name,
-                unit(*from),
+                unit.text(*from),
                 points[*first],
-                unit(*to),
+                unit.text(*to),
                 points[*last]
             ),
         }
@@ -190,7 +183,7 @@ fn described(points: &[String], series: &[Series], unit: fn(f64) -> String) -> S
     words.join(" ")
 }
 
-fn axes(field: &Field, points: &[String], unit: fn(f64) -> String, out: &mut String) {
+fn axes(field: &Field, points: &[String], unit: Unit, out: &mut String) {
     for step in 0..=STEPS {
         let value = field.top * f64::from(step) / f64::from(STEPS);
         let y = field.y(value);
@@ -201,7 +194,7 @@ fn axes(field: &Field, points: &[String], unit: fn(f64) -> String, out: &mut Str
             WIDTH - RIGHT,
             LEFT - 8.0,
             y + 4.0,
-            escape(&unit(value))
+            escape(&unit.text(value))
         );
     }
     let every = points.len().div_ceil(NAMES).max(1);
@@ -217,6 +210,11 @@ fn axes(field: &Field, points: &[String], unit: fn(f64) -> String, out: &mut Str
 }
 
 fn lines(field: &Field, series: &[Series], out: &mut String) {
+    let (radius, size) = if field.points > 40 {
+        (2.0, " small")
+    } else {
+        (4.0, "")
+    };
     for (look, one) in series.iter().enumerate() {
         let look = look.min(LOOKS - 1);
         let mut path = String::new();
@@ -237,7 +235,7 @@ fn lines(field: &Field, series: &[Series], out: &mut String) {
             is_drawing = true;
             let _ = write!(
                 marks,
-                "<circle class=\"point f{look}\" cx=\"{x:.1}\" cy=\"{y:.1}\" r=\"4\"/>"
+                "<circle class=\"point{size} f{look}\" cx=\"{x:.1}\" cy=\"{y:.1}\" r=\"{radius}\"/>"
             );
         }
         if !path.is_empty() {

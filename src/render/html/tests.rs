@@ -1,9 +1,5 @@
 use super::*;
 
-fn percent(value: f64) -> String {
-    format!("{:.0} %", value * 100.0)
-}
-
 fn lines(values: &[Option<f64>]) -> Chart {
     Chart {
         kind: Kind::Lines,
@@ -13,7 +9,7 @@ fn lines(values: &[Option<f64>]) -> Chart {
             values: values.to_vec(),
         }],
         target: Some((0.85, "target".to_owned())),
-        unit: percent,
+        unit: Unit::Share,
     }
 }
 
@@ -36,6 +32,7 @@ fn shown(chart: Chart) -> String {
                 head: vec!["run".to_owned(), "hits".to_owned()],
                 rows: vec![vec!["\"1\"".to_owned(), "91 %\u{7}".to_owned()]],
             },
+            notes: Vec::new(),
         }],
         footer: "made by a test".to_owned(),
     })
@@ -64,11 +61,11 @@ fn everything_foreign_is_escaped_and_nothing_comes_from_elsewhere() {
 fn what_a_chart_shows_is_said_in_words() {
     let html = shown(lines(&[None, Some(0.5), None, Some(0.75)]));
     assert!(
-        html.contains("hits: from 50 % at run 1 to 75 % at run 3."),
+        html.contains("hits: from 50% at run 1 to 75% at run 3."),
         "{html}"
     );
     assert!(shown(lines(&[None])).contains("hits: nothing is known."));
-    assert!(shown(lines(&[Some(0.25)])).contains("hits: 25 % at run 0."));
+    assert!(shown(lines(&[Some(0.25)])).contains("hits: 25% at run 0."));
 }
 
 #[test]
@@ -103,7 +100,7 @@ fn the_parts_of_a_bar_stand_upon_one_another() {
         points: vec!["a".to_owned(), "b".to_owned()],
         series: vec![series("one", 3.0), series("two", 1.0)],
         target: None,
-        unit: |value| format!("{value:.1}"),
+        unit: Unit::Money,
     });
     let bars: Vec<(f64, f64)> = html
         .split("<rect class=\"bar")
