@@ -417,7 +417,13 @@ pub fn growth(forecast: &Forecast, limit: Option<u64>) -> String {
         bytes => format!("{} a day", size(bytes.unsigned_abs())),
     };
     match (forecast.full, limit) {
-        (Some(full), _) => format!("{per_day}, full by {}", day(full)),
+        (Some(full), _) => {
+            let sooner = forecast.earliest.filter(|earliest| *earliest < full);
+            let sooner = sooner.map_or_else(String::new, |earliest| {
+                format!(", hardly before {}", day(earliest))
+            });
+            format!("{per_day}, full by {}{sooner}", day(full))
+        }
         (None, Some(_)) if forecast.per_day > 0 => format!("{per_day}, not full for years"),
         _ => per_day,
     }
