@@ -417,7 +417,13 @@ pub fn growth(forecast: &Forecast, limit: Option<u64>) -> String {
         bytes => format!("{} a day", size(bytes.unsigned_abs())),
     };
     match (forecast.full, limit) {
-        (Some(full), _) => format!("{per_day}, full by {}", day(full)),
+        (Some(full), _) => {
+            let sooner = forecast.earliest.filter(|earliest| *earliest < full);
+            let sooner = sooner.map_or_else(String::new, |earliest| {
+                format!(", hardly before {}", day(earliest))
+            });
+            format!("{per_day}, full by {}{sooner}", day(full))
+        }
         (None, Some(_)) if forecast.per_day > 0 => format!("{per_day}, not full for years"),
         _ => per_day,
     }
@@ -458,33 +464,4 @@ pub fn back(seconds: u64) -> String {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn shares_are_rounded_down() {
-        assert_eq!(percent(9_999), "99.9 %");
-        assert_eq!(percent(10_000), "100 %");
-        assert_eq!(percent(-250), "-2.5 %");
-        assert_eq!(share(&Rate::default()), "not known");
-    }
-
-    #[test]
-    fn a_sparkline_has_a_bar_for_each_run() {
-        let point = |hit| Point {
-            start: Time(0),
-            what: String::new(),
-            commit: None,
-            millis: None,
-            paths: Some(Rate {
-                hit,
-                all: 10,
-                unknown: 0,
-            }),
-            push_millis: None,
-            sizes: std::collections::BTreeMap::new(),
-        };
-        let series: Vec<Point> = [0, 5, 10].into_iter().map(point).collect();
-        assert_eq!(sparks(&series), "▁▄█");
-    }
-}
+mod tests;

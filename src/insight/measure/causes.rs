@@ -31,12 +31,18 @@ fn name(base: &str) -> &str {
     name.strip_suffix(".drv").unwrap_or(name)
 }
 
+/// Adds up to the largest number: records are foreign, and may say anything.
+fn add(sum: &mut u64, amount: u64) {
+    *sum = sum.saturating_add(amount);
+}
+
 /// The largest parts, each in words.
 fn largest(
     parts: BTreeMap<String, (u64, u64)>,
     say: impl Fn(&str, u64, u64, u64) -> String,
 ) -> Vec<Cause> {
-    let all: u64 = parts.values().map(|(amount, _)| amount).sum();
+    let amounts = parts.values().map(|(amount, _)| *amount);
+    let all = amounts.fold(0, u64::saturating_add);
     let mut parts: Vec<(String, (u64, u64))> =
         parts.into_iter().filter(|(_, it)| it.0 > 0).collect();
     parts.sort_by(|a, b| b.1.0.cmp(&a.1.0).then_with(|| a.0.cmp(&b.0)));
@@ -85,7 +91,7 @@ pub(super) fn building(runs: &[&Run]) -> Vec<Cause> {
     for built in runs.iter().flat_map(|run| &run.built) {
         if let (false, Some(millis)) = (built.failed, built.millis) {
             let part = parts.entry(name(&built.drv).to_owned()).or_default();
-            part.0 += millis;
+            add(&mut part.0, millis);
             part.1 += 1;
         }
     }
@@ -109,10 +115,11 @@ pub(super) fn room(
         if looked || !figures.classes.is_empty() {
             for (class, bytes) in &figures.classes {
                 let what = format!("{class} in {}", figures.cache);
-                parts.entry(what).or_default().0 += bytes;
+                add(&mut parts.entry(what).or_default().0, *bytes);
             }
         } else {
-            parts.entry(figures.cache.to_string()).or_default().0 += figures.bytes;
+            let part = parts.entry(figures.cache.to_string()).or_default();
+            add(&mut part.0, figures.bytes);
         }
     }
     largest(parts, |name, bytes, _, all| {
@@ -132,8 +139,8 @@ pub(super) fn pushing(runs: &[&Run]) -> Vec<Cause> {
         let part = parts
             .entry(format!("{class} to {}", pushed.cache))
             .or_default();
-        part.0 += pushed.nar;
-        part.1 += pushed.paths;
+        add(&mut part.0, pushed.nar);
+        add(&mut part.1, pushed.paths);
     }
     largest(parts, |name, bytes, paths, all| {
         let share = u128::from(bytes) * 100 / u128::from(all.max(1));

@@ -8,8 +8,8 @@ use crate::insight::run::{Run, Substituted};
 #[derive(Clone, Debug, Default)]
 pub struct Colds {
     by_drv: BTreeMap<String, u64>,
-    /// By path of an output: its derivation, whose time counts for the first output alone.
-    by_path: BTreeMap<String, (String, bool)>,
+    /// By path of an output: its derivation, where that was timed.
+    by_path: BTreeMap<String, String>,
 }
 
 impl Colds {
@@ -21,11 +21,13 @@ impl Colds {
             if built.failed {
                 continue;
             }
-            if let Some(millis) = built.millis {
-                times.entry(&built.drv).or_default().push(millis);
-            }
-            for (at, output) in built.outputs.iter().enumerate() {
-                by_path.insert(output.path.clone(), (built.drv.clone(), at == 0));
+            // Several derivations may make the same path; one that was never timed says nothing.
+            let Some(millis) = built.millis else {
+                continue;
+            };
+            times.entry(&built.drv).or_default().push(millis);
+            for output in &built.outputs {
+                by_path.insert(output.path.clone(), built.drv.clone());
             }
         }
         let by_drv = times
@@ -38,15 +40,15 @@ impl Colds {
         Self { by_drv, by_path }
     }
 
-    /// How long a build of this path would take; none: none was recorded.
+    /// The derivation that makes this path, as far as it is known.
+    pub(super) fn derivation<'r>(&'r self, fetched: &'r Substituted) -> Option<&'r str> {
+        let built = self.by_path.get(&fetched.path);
+        built.or(fetched.deriver.as_ref()).map(String::as_str)
+    }
+
+    /// How long a build of this path would take, with all outputs of its derivation; none: none was recorded.
     #[must_use]
     pub fn of_path(&self, fetched: &Substituted) -> Option<u64> {
-        if let Some((drv, is_first)) = self.by_path.get(&fetched.path) {
-            return self
-                .by_drv
-                .get(drv)
-                .map(|millis| if *is_first { *millis } else { 0 });
-        }
-        self.by_drv.get(fetched.deriver.as_ref()?).copied()
+        self.by_drv.get(self.derivation(fetched)?).copied()
     }
 }

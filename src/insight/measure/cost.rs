@@ -37,18 +37,22 @@ pub(super) fn keeping(prices: &Prices, bytes: i64) -> f64 {
     bytes / GIGABYTE * prices.storage
 }
 
+fn sum(amounts: impl Iterator<Item = u64>) -> u64 {
+    amounts.fold(0, u64::saturating_add)
+}
+
 pub(super) fn of(runs: &[&Run], config: &Config, storage: &[StorageFigures]) -> Option<Cost> {
     let prices = config.prices.as_ref()?;
-    let bytes: u64 = storage.iter().map(|it| it.bytes).sum();
+    let bytes = sum(storage.iter().map(|it| it.bytes));
     let span = runs.last()?.start.0 - runs.first()?.start.0;
     #[expect(clippy::cast_precision_loss, reason = "money is rounded to cents")]
     let a_month = |amount: u64| (span >= LEAST).then(|| amount as f64 * MONTH / span as f64);
     let paths = runs.iter().flat_map(|run| &run.substituted);
-    let downloaded: u64 = paths.filter_map(|path| path.download).sum();
+    let downloaded = sum(paths.filter_map(|path| path.download));
     let in_ci = runs
         .iter()
         .filter(|run| run.origin.event.as_deref() != Some("local"));
-    let millis: u64 = in_ci.filter_map(|run| run.millis).sum();
+    let millis = sum(in_ci.filter_map(|run| run.millis));
     Some(Cost {
         currency: prices.currency.clone(),
         storage: keeping(prices, i64::try_from(bytes).unwrap_or(i64::MAX)),

@@ -217,6 +217,10 @@ fn unknowns(report: &Report) -> Vec<String> {
         report.hits.millis.unknown,
         "paths have no recorded build: how long one would take is not known, and they count in no rate of time",
     );
+    say(
+        report.push.untimed,
+        "pushes were not timed: they count in no time and no rate of uploads",
+    );
     for storage in &report.storage {
         if storage.read.is_none() {
             found.push(format!(
@@ -228,5 +232,7 @@ fn unknowns(report: &Report) -> Vec<String> {
     found
 }
 
+#[cfg(test)]
+pub(crate) mod properties;
 #[cfg(test)]
 mod tests;

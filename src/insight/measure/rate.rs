@@ -36,8 +36,9 @@ impl Rate {
     fn add(&mut self, amount: Option<u64>, is_hit: bool) {
         match amount {
             Some(amount) => {
-                self.all += amount;
-                self.hit += if is_hit { amount } else { 0 };
+                self.all = self.all.saturating_add(amount);
+                let hit = if is_hit { amount } else { 0 };
+                self.hit = self.hit.saturating_add(hit);
             }
             None => self.unknown += 1,
         }
@@ -78,30 +79,37 @@ pub(super) struct Needed<'r> {
 /// What a run needed, each path once.
 pub(super) fn needed<'r>(run: &'r Run, colds: &Colds) -> Vec<Needed<'r>> {
     let mut seen = BTreeSet::new();
+    // One build makes all outputs of a derivation: its time counts for the first of them that the run needed.
+    let mut counted = BTreeSet::new();
     let mut all = Vec::new();
     for fetched in &run.substituted {
         if seen.insert(fetched.path.as_str()) {
+            let drv = colds.derivation(fetched);
+            let is_first = drv.is_none_or(|drv| counted.insert(drv));
+            let millis = colds.of_path(fetched);
             all.push(Needed {
                 path: &fetched.path,
                 hit: Some(fetched),
                 class: fetched.class.as_ref().map(ClassName::as_str),
                 system: run.origin.system.as_deref(),
                 nar: fetched.nar,
-                millis: colds.of_path(fetched),
+                millis: millis.map(|millis| if is_first { millis } else { 0 }),
             });
         }
     }
     for built in run.built.iter().filter(|built| !built.failed) {
-        for (at, output) in built.outputs.iter().enumerate() {
+        let mut is_first = true;
+        for output in &built.outputs {
             if seen.insert(output.path.as_str()) {
+                let millis = built.millis.map(|all| if is_first { all } else { 0 });
+                is_first = false;
                 all.push(Needed {
                     path: &output.path,
                     hit: None,
                     class: built.class.as_ref().map(ClassName::as_str),
                     system: built.system.as_deref().or(run.origin.system.as_deref()),
                     nar: output.nar,
-                    // One build makes all of its outputs.
-                    millis: if at == 0 { built.millis } else { Some(0) },
+                    millis,
                 });
             }
         }

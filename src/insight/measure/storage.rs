@@ -137,12 +137,13 @@ fn cache(
         figures.classes.clear();
         for path in &content.paths {
             if files.insert(path.file.as_str()) {
-                bytes += path.bytes;
+                bytes = path.bytes.saturating_add(bytes);
                 if let Some(class) = &path.class {
-                    *figures.classes.entry(class.clone()).or_default() += path.bytes;
+                    let part = figures.classes.entry(class.clone()).or_default();
+                    *part = part.saturating_add(path.bytes);
                 }
             } else {
-                shared += path.bytes;
+                shared = path.bytes.saturating_add(shared);
             }
             if read.is_some_and(|read| read.contains(path.path.as_str())) {
                 used.insert(path.file.as_str(), path.bytes);
@@ -152,7 +153,7 @@ fn cache(
         figures.estimate = false;
         figures.paths = content.paths.len() as u64;
         figures.shared = Some(shared);
-        figures.read = Some(used.into_values().sum());
+        figures.read = Some(used.into_values().fold(0, u64::saturating_add));
     }
     let points: Vec<(Time, u64)> = samples.iter().map(|(time, it)| (*time, it.bytes)).collect();
     figures.forecast = forecast::of(&points, limit, now);

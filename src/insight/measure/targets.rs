@@ -84,9 +84,9 @@ pub(super) fn figures(
     }
     if let Some(target) = targets.build_time_reduction {
         let value = report.time.reduction();
-        let unknown = "of nothing that was fetched a build was ever recorded";
-        // Without a single recorded build of something that was fetched, only what was built is known.
-        let value = value.filter(|_| report.hits.millis.hit > 0 || report.hits.paths.hit == 0);
+        let unknown = "of nothing that was fetched both the fetch and a build were ever timed";
+        // Of what was built alone nobody sees what caches save.
+        let value = value.filter(|_| report.time.fetched > 0 || report.hits.paths.hit == 0);
         add(
             "build-time-reduction",
             u64::from(target.0),
@@ -97,7 +97,8 @@ pub(super) fn figures(
         );
     }
     if let Some(target) = targets.size {
-        let bytes = report.storage.iter().map(|it| it.bytes).sum::<u64>();
+        let bytes = report.storage.iter().map(|it| it.bytes);
+        let bytes = bytes.fold(0, u64::saturating_add);
         let value = (!report.storage.is_empty()).then(|| i64::try_from(bytes).unwrap_or(i64::MAX));
         let unknown = "no apply has recorded how full the caches are, and nobody looked";
         add("size", target.0, value, false, unknown, &|| {
@@ -106,7 +107,7 @@ pub(super) fn figures(
     }
     if let Some(target) = targets.push_time {
         let value = report.push.longest.and_then(|it| i64::try_from(it).ok());
-        let unknown = "no push was recorded";
+        let unknown = "no push was timed";
         add(
             "push-time",
             target.0.saturating_mul(1000),

@@ -1,5 +1,3 @@
-use proptest::prelude::*;
-
 use super::*;
 use crate::config::model::ClassName;
 use crate::insight::run::{Built, Origin, Output, Pushed, Storage, Substituted};
@@ -17,13 +15,13 @@ targets: { hit-rate: "60%", build-time-reduction: "50%", size: 1 kB, push-time: 
 prices: { currency: EUR, storage: 2, egress: 1, ci-minute: 0.5 }
 "#;
 
-fn config() -> Config {
+pub(super) fn config() -> Config {
     crate::config::read("cache.yaml", FILE.as_bytes())
         .unwrap_or_else(|problems| panic!("{problems:?}"))
         .0
 }
 
-fn run(start: i64) -> Run {
+pub(super) fn run(start: i64) -> Run {
     Run {
         format: crate::insight::run::FORMAT,
         project: "p".into(),
@@ -364,18 +362,63 @@ fn a_month_costs_what_its_parts_cost() {
     assert_eq!(of(&week()[..1]).cost.unwrap().egress, None);
 }
 
-proptest! {
-    #![proptest_config(ProptestConfig::with_cases(32))]
-    /// The figures hang on the records, not on their order or on how often they were told.
-    #[test]
-    fn any_order_gives_the_same_figures(order in prop::collection::vec(0usize..9, 9..30)) {
-        let mut runs = week();
-        runs.extend((3..10).map(|at| applied(at * 86_400, 100 * at.unsigned_abs(), 10)));
-        let whole = of(&runs);
-        let mut told: Vec<Run> = order.iter().map(|at| runs[*at].clone()).collect();
-        told.extend(runs.iter().rev().cloned());
-        prop_assert_eq!(of(&told), whole);
+#[test]
+fn the_time_of_a_build_counts_once_though_it_has_many_outputs() {
+    let outputs = |built: &mut Built| {
+        for name in ["2-lib-dev", "2-lib-doc"] {
+            built.outputs.push(Output {
+                path: name.into(),
+                nar: Some(10),
+            });
+        }
+    };
+    let mut lib = built("2-lib", 2_000, 300);
+    outputs(&mut lib);
+    let cold = Run {
+        built: vec![lib],
+        ..run(0)
+    };
+    // Not the first output of the derivation, and yet all of its build is spared, once.
+    let warm = Run {
+        substituted: ["2-lib-doc", "2-lib-dev"]
+            .map(|name| Substituted {
+                deriver: None,
+                ..fetched(name, Some(("dev", Some(3))), 100, 10)
+            })
+            .into(),
+        ..run(1)
+    };
+    let report = of(&[cold, warm]);
+    assert_eq!(rate(report.hits.millis), (2_000, 4_000, 0));
+    assert_eq!((report.time.spent, report.time.cold), (2_200, 4_000));
+}
+
+#[test]
+fn what_was_not_timed_is_not_taken_for_quick() {
+    // A log without times: it is seen what was fetched, not how long it took.
+    let mut warm = week().remove(1);
+    warm.millis = None;
+    for path in &mut warm.substituted {
+        path.millis = None;
     }
+    let report = of(&[week().remove(0), warm]);
+    let [_, reduction, ..] = &report.targets[..] else {
+        panic!("{:?}", report.targets);
+    };
+    assert_eq!((reduction.value, reduction.met), (None, None));
+    assert_eq!((report.time.known, report.time.fetched), (4, 0));
+
+    let mut untimed = applied(5, 1, 0);
+    for pushed in &mut untimed.pushed {
+        pushed.millis = None;
+    }
+    let report = of(&[applied(3, 1, 4_000), untimed.clone()]);
+    assert_eq!((report.push.pushes, report.push.untimed), (2, 1));
+    assert_eq!(report.push.median, Some(4_000));
+    assert_eq!(report.network.uploaded, 80);
+    assert_eq!(report.network.upload_rate(), Some(10));
+    let nothing = of(&[untimed]);
+    assert_eq!((nothing.push.longest, nothing.targets[3].met), (None, None));
 }
 
 #[test]

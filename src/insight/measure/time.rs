@@ -1,6 +1,6 @@
 //! Times: what building took, against building everything; how fast downloads and uploads were.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -19,6 +19,9 @@ pub struct BuildTime {
     pub cold: u64,
     /// Paths that count.
     pub known: u64,
+    /// Those of them that came from caches.
+    #[serde(default)]
+    pub fetched: u64,
     /// Paths that do not, for nobody knows how long they take to build, or took to fetch.
     pub unknown: u64,
 }
@@ -33,9 +36,10 @@ impl BuildTime {
             };
             match (spent, needed.millis) {
                 (Some(spent), Some(cold)) => {
-                    time.spent += spent;
-                    time.cold += cold;
+                    time.spent = time.spent.saturating_add(spent);
+                    time.cold = time.cold.saturating_add(cold);
                     time.known += 1;
+                    time.fetched += u64::from(needed.hit.is_some());
                 }
                 _ => time.unknown += 1,
             }
@@ -73,25 +77,40 @@ pub struct Network {
     pub fetched: u64,
     /// Bytes that pushes sent.
     pub uploaded: u64,
-    /// Milliseconds of pushes: for each run and cache those of the longest class, since classes go together.
+    /// Milliseconds of pushes whose time is known: for each run and cache those of the longest class, since classes
+    /// go together.
     pub upload_millis: u64,
+    /// Bytes that those sent.
+    #[serde(default)]
+    pub upload_timed: u64,
 }
 
 impl Network {
     pub(super) fn of(runs: &[&Run]) -> Self {
         let mut all = Self::default();
+        let add = |sum: &mut u64, amount: u64| *sum = sum.saturating_add(amount);
         for run in runs {
             for path in &run.substituted {
                 let bytes = path.download.unwrap_or(0);
-                all.downloaded += bytes;
+                add(&mut all.downloaded, bytes);
                 if let (true, Some(millis)) = (bytes > 0, path.millis) {
-                    all.download_millis += millis;
-                    all.download_timed += bytes;
+                    add(&mut all.download_millis, millis);
+                    add(&mut all.download_timed, bytes);
                 }
             }
-            all.fetched += run.fetched.iter().filter_map(|it| it.bytes).sum::<u64>();
-            all.uploaded += run.pushed.iter().map(|it| it.sent).sum::<u64>();
-            all.upload_millis += by_cache(run).values().sum::<u64>();
+            for bytes in run.fetched.iter().filter_map(|it| it.bytes) {
+                add(&mut all.fetched, bytes);
+            }
+            let times = by_cache(run);
+            for millis in times.values() {
+                add(&mut all.upload_millis, *millis);
+            }
+            for pushed in &run.pushed {
+                add(&mut all.uploaded, pushed.sent);
+                if times.contains_key(&pushed.cache) {
+                    add(&mut all.upload_timed, pushed.sent);
+                }
+            }
         }
         all
     }
@@ -99,22 +118,29 @@ impl Network {
     /// Bytes a second of a download; none: none was timed.
     #[must_use]
     pub fn download_rate(&self) -> Option<u64> {
-        (self.download_timed * 1000).checked_div(self.download_millis)
+        a_second(self.download_timed, self.download_millis)
     }
 
-    /// Bytes a second of pushes; none: there was none.
+    /// Bytes a second of pushes; none: none was timed.
     #[must_use]
     pub fn upload_rate(&self) -> Option<u64> {
-        (self.uploaded * 1000).checked_div(self.upload_millis)
+        a_second(self.upload_timed, self.upload_millis)
     }
 }
 
-/// Milliseconds of the pushes of a run, by cache.
+fn a_second(bytes: u64, millis: u64) -> Option<u64> {
+    let rate = (u128::from(bytes) * 1000).checked_div(u128::from(millis))?;
+    u64::try_from(rate).ok()
+}
+
+/// Milliseconds of the pushes of a run, by cache, of those whose time is known.
 pub(super) fn by_cache(run: &Run) -> BTreeMap<&CacheName, u64> {
     let mut times: BTreeMap<&CacheName, u64> = BTreeMap::new();
     for pushed in &run.pushed {
-        let longest = times.entry(&pushed.cache).or_default();
-        *longest = (*longest).max(pushed.millis.unwrap_or(0));
+        if let Some(millis) = pushed.millis {
+            let longest = times.entry(&pushed.cache).or_default();
+            *longest = (*longest).max(millis);
+        }
     }
     times
 }
@@ -124,6 +150,9 @@ pub(super) fn by_cache(run: &Run) -> BTreeMap<&CacheName, u64> {
 pub struct PushTime {
     /// How many there were, a cache each.
     pub pushes: u64,
+    /// Those of them whose time is not known.
+    #[serde(default)]
+    pub untimed: u64,
     /// Paths that they pushed.
     pub paths: u64,
     /// The longest, in milliseconds.
@@ -141,13 +170,16 @@ impl PushTime {
             .flat_map(|run| by_cache(run).into_values())
             .collect();
         times.sort_unstable();
+        let caches = |run: &&Run| {
+            let caches = run.pushed.iter().map(|it| &it.cache);
+            caches.collect::<BTreeSet<_>>().len() as u64
+        };
+        let pushes: u64 = runs.iter().map(caches).sum();
+        let paths = runs.iter().flat_map(|run| &run.pushed).map(|it| it.paths);
         Self {
-            pushes: times.len() as u64,
-            paths: runs
-                .iter()
-                .flat_map(|run| &run.pushed)
-                .map(|it| it.paths)
-                .sum(),
+            pushes,
+            untimed: pushes - times.len() as u64,
+            paths: paths.fold(0, u64::saturating_add),
             longest: times.last().copied(),
             median: times.get(times.len().saturating_sub(1) / 2).copied(),
         }
