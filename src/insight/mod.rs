@@ -11,6 +11,8 @@ pub mod replay;
 pub mod run;
 pub mod secrets;
 pub mod status;
+#[cfg(test)]
+mod testing;
 pub mod verify;
 pub mod warming;
 pub mod workflows;

@@ -109,7 +109,7 @@ mod tests {
 
     #[test]
     fn an_item_goes_wherever_it_stands() {
-        let flow = |items: &str| format!("push:\n  exclude: [{items}]  # c\n  to: { 1 }\n");
+        let flow = |items: &str| format!("push:\n  exclude: [{items}]  # c\n  to: 1\n");
         for (before, after) in [("'a', 'b', c", "'b', c"), ("'x', 'a'", "'x'"), ("'a'", "")] {
             assert_eq!(stop_excluding(&flow(before), "a").unwrap(), flow(after));
         }
