@@ -53,6 +53,8 @@ fn defaults_of_the_schema_are_written_out() {
             .iter()
             .any(|key| path == &format!("caches.*.{key}"))
     });
+    // Without prices there is nothing to have a default: `measure` looks at those.
+    missing.retain(|path| !path.starts_with("prices."));
     assert!(
         missing.is_empty(),
         "defaults that no test looks at: {missing:?}"

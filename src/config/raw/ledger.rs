@@ -31,16 +31,17 @@ impl Default for RawLedger {
 #[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
 pub(crate) struct RawTargets {
-    /// The share of paths that come from caches, of all that runs need, at least.
+    /// The share of paths that come from caches, of all that runs need, at least. Without it nothing is asked.
     #[schemars(regex(pattern = SHARE_PATTERN), extend("examples" = ["85%"]))]
     pub(crate) hit_rate: Option<String>,
-    /// How much less time runs take for building and fetching than building all of it, at least.
+    /// How much less time runs take for building and fetching than building all of it, at least. Without it nothing
+    /// is asked.
     #[schemars(regex(pattern = SHARE_PATTERN), extend("examples" = ["70%"]))]
     pub(crate) build_time_reduction: Option<String>,
-    /// How large all caches that are written are together, at most.
+    /// How large all caches that are written are together, at most. Without it nothing is asked.
     #[schemars(regex(pattern = SIZE_PATTERN), extend("examples" = ["50 GB"]))]
     pub(crate) size: Option<String>,
-    /// How long a push takes, at most.
+    /// How long a push takes, at most. Without it nothing is asked.
     #[schemars(regex(pattern = SPAN_PATTERN), extend("examples" = ["5m"]))]
     pub(crate) push_time: Option<String>,
 }

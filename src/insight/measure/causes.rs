@@ -2,12 +2,25 @@
 
 use std::collections::BTreeMap;
 
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::colds::Colds;
 use super::rate::needed;
-use super::storage::Content;
-use super::targets::Cause;
-use super::time::Colds;
+use super::storage::{Content, StorageFigures};
 use crate::config::model::CacheName;
 use crate::insight::run::Run;
+
+/// A part of what a figure that misses its target comes from.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Cause {
+    /// What it is.
+    pub name: String,
+    /// It in words, with its numbers.
+    pub text: String,
+    /// Its share of the whole, in hundredths of a percent.
+    pub share: u32,
+}
 
 /// So many are told.
 const MOST: usize = 3;
@@ -87,7 +100,7 @@ pub(super) fn building(runs: &[&Run]) -> Vec<Cause> {
 
 /// What takes the room: classes where they are known, else caches.
 pub(super) fn room(
-    storage: &[super::StorageFigures],
+    storage: &[StorageFigures],
     contents: &BTreeMap<CacheName, Content>,
 ) -> Vec<Cause> {
     let mut parts: BTreeMap<String, (u64, u64)> = BTreeMap::new();

@@ -4,6 +4,7 @@
 //! such and never guessed; a share is of whole numbers that are told beside it.
 
 mod causes;
+mod colds;
 mod cost;
 mod forecast;
 mod rate;
@@ -12,12 +13,14 @@ mod targets;
 mod time;
 mod trend;
 
+pub use causes::Cause;
+pub use colds::Colds;
 pub use cost::Cost;
 pub use forecast::Forecast;
 pub use rate::{Group, Hits, Rate};
 pub use storage::{Content, StorageFigures, StoredPath};
-pub use targets::{Cause, TargetFigure};
-pub use time::{BuildTime, Colds, Network, PushTime};
+pub use targets::TargetFigure;
+pub use time::{BuildTime, Network, PushTime};
 pub use trend::Trend;
 
 use std::collections::BTreeMap;

@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::time::Colds;
+use super::colds::Colds;
 use crate::config::model::{ClassName, Config};
 use crate::insight::run::Run;
 

@@ -5,8 +5,9 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::Report;
+use super::causes::{self, Cause};
 use super::storage::Content;
-use super::{Report, causes};
 use crate::config::model::{CacheName, Config};
 use crate::insight::run::Run;
 
@@ -31,17 +32,6 @@ pub struct TargetFigure {
     pub causes: Vec<Cause>,
     /// Where `cache.yaml` asks for it, as a JSON pointer.
     pub setting: String,
-}
-
-/// A part of what a figure that misses its target comes from.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-pub struct Cause {
-    /// What it is.
-    pub name: String,
-    /// It in words, with its numbers.
-    pub text: String,
-    /// Its share of the whole, in hundredths of a percent.
-    pub share: u32,
 }
 
 pub(super) fn figures(
