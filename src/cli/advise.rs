@@ -32,7 +32,7 @@ pub(super) fn run(context: &Context, args: &Advise) -> Result<Exit, Failure> {
     let text = String::from_utf8_lossy(&source.bytes);
     let slowest = runs
         .iter()
-        .filter_map(|run| critical_path(run))
+        .filter_map(critical_path)
         .max_by_key(|path| (path.total_millis, path.start));
     let findings = Findings {
         advice: advise(&runs, &desired.config, &text),

@@ -41,6 +41,9 @@ pub struct Warming {
     pub next: Vec<String>,
 }
 
+/// What a run needed: of each path the bytes of its NAR, and milliseconds to build it.
+type Needs<'a> = BTreeMap<&'a str, (u64, u64)>;
+
 /// What is known of a path.
 #[derive(Clone, Copy, Debug, Default)]
 struct Known {
@@ -133,7 +136,7 @@ pub fn warming(runs: &[Run], config: &Config, bytes: Option<Size>) -> Option<War
         .filter(|run| run.project == config.project)
         .map(|run| ((run.start, run.id()), run))
         .collect();
-    let all: Vec<(&Run, BTreeMap<&str, (u64, u64)>)> = sorted
+    let all: Vec<(&Run, Needs<'_>)> = sorted
         .into_values()
         .map(|run| (run, needs(run)))
         .filter(|(_, needs)| !needs.is_empty())
@@ -201,7 +204,7 @@ fn needs(run: &Run) -> BTreeMap<&str, (u64, u64)> {
 }
 
 /// The middle of what runs needed, in bytes.
-fn usual(all: &[(&Run, BTreeMap<&str, (u64, u64)>)]) -> u64 {
+fn usual(all: &[(&Run, Needs<'_>)]) -> u64 {
     let mut sums: Vec<u64> = all
         .iter()
         .map(|(_, needs)| {

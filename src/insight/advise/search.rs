@@ -14,6 +14,12 @@ const SHORTEST: u64 = 7;
 /// Gives the changed text of a `cache.yaml`; none: it is written in a way that is not edited.
 type Edit = Box<dyn Fn(&str) -> Option<String>>;
 
+/// Changes a configuration.
+type Change<'a> = dyn Fn(&mut Config) + 'a;
+
+/// Says what a change would have done.
+type TryOut<'a> = dyn Fn(&Change<'_>) -> Effect + 'a;
+
 /// A change that helps.
 pub(super) struct Candidate {
     pub(super) kind: Kind,
@@ -29,7 +35,7 @@ pub(super) fn candidates(
     now: &Tally,
     scale: &Scale,
 ) -> Vec<Candidate> {
-    let try_out = |change: &dyn Fn(&mut Config)| {
+    let try_out = |change: &Change<'_>| {
         let mut changed = config.clone();
         change(&mut changed);
         scale.effect(now, replay(traffic, &changed))
@@ -67,7 +73,7 @@ fn retention(
     config: &Config,
     now: &Tally,
     (name, counted): (&ClassName, &ClassTally),
-    try_out: &dyn Fn(&dyn Fn(&mut Config)) -> Effect,
+    try_out: &TryOut<'_>,
 ) -> Option<Candidate> {
     let current = config.classes.get(name)?.retention;
     let seen = u64::try_from(length(traffic)).unwrap_or(0);
@@ -119,11 +125,7 @@ fn retention(
     })
 }
 
-fn path_size(
-    config: &Config,
-    name: &ClassName,
-    try_out: &dyn Fn(&dyn Fn(&mut Config)) -> Effect,
-) -> Option<Candidate> {
+fn path_size(config: &Config, name: &ClassName, try_out: &TryOut<'_>) -> Option<Candidate> {
     let limit = config.classes.get(name)?.max_path_size?;
     let effect = try_out(&|config| {
         if let Some(class) = config.classes.get_mut(name) {
@@ -140,11 +142,7 @@ fn path_size(
 }
 
 /// The best exchange of the priorities of two classes.
-fn priorities(
-    config: &Config,
-    now: &Tally,
-    try_out: &dyn Fn(&dyn Fn(&mut Config)) -> Effect,
-) -> Option<Candidate> {
+fn priorities(config: &Config, now: &Tally, try_out: &TryOut<'_>) -> Option<Candidate> {
     let mut classes: Vec<(&ClassName, u32)> = now
         .classes
         .keys()

@@ -165,12 +165,14 @@ fn too_little_is_said() {
     }
     assert_eq!(of(&hasty).unwrap(), "not enough days: 0 of 7");
     let mut foreign = week(0..40, some);
-    foreign.iter_mut().for_each(|run| run.project = "q".into());
+    for run in &mut foreign {
+        run.project = "q".into();
+    }
     assert_eq!(of(&foreign).unwrap(), "not enough runs: 0 of 20");
     let mut failed = week(0..40, |_| vec![("x-app".into(), 600_000, 1)]);
-    failed
-        .iter_mut()
-        .for_each(|run| run.outcome = crate::insight::run::Outcome::Failed);
+    for run in &mut failed {
+        run.outcome = crate::insight::run::Outcome::Failed;
+    }
     let advice = advise(&failed, &config(&text), &text);
     assert_eq!((advice.too_little, advice.recommendations.len()), (None, 0));
 }
