@@ -1,5 +1,6 @@
 //! What can be typed. Every flag says what it does; every command has an example.
 
+mod advise;
 mod analytics;
 mod reconcile;
 mod serve;
@@ -10,6 +11,7 @@ use clap::builder::Styles;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 
+pub use advise::{AdviceFormat, Advise};
 pub use analytics::{Analytics, AnalyticsCommand, Figures, FiguresFormat, Ingest};
 pub use reconcile::{Adopt, Event, Format, Limit, Phase, PlanArgs, Push, Reconcile, ScopeName};
 pub use serve::Serve;
@@ -153,6 +155,9 @@ pub enum Command {
     /// Show how well the caches serve, by what was recorded
     #[command(after_help = analytics::EXAMPLES)]
     Analytics(Analytics),
+    /// Say what of cache.yaml should be otherwise, by what recorded runs needed
+    #[command(after_help = advise::EXAMPLES)]
+    Advise(Advise),
     /// Run a command of Nix's, show what it does, and record where each path came from
     #[command(
         after_help = "Examples:\n  nanna-cache run -- nix build .#app\n  nanna-cache run --record runs.jsonl.zst -- nix flake check\n\nThe exit code is that of the command."

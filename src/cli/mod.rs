@@ -4,6 +4,7 @@
 //! only printer. Nothing imports this layer.
 
 mod adopt;
+mod advise;
 mod analytics;
 pub mod args;
 mod completions;

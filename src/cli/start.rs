@@ -9,8 +9,8 @@ use super::args::{Cli, Command};
 use super::context::Context;
 use super::error::Failure;
 use super::{
-    analytics, completions, doctor, explain, export, fetch, init, log, mark, phases, run, schema,
-    serve, status, validate, verify, workflows,
+    advise, analytics, completions, doctor, explain, export, fetch, init, log, mark, phases, run,
+    schema, serve, status, validate, verify, workflows,
 };
 use crate::exit::Exit;
 use crate::sys::host::{Host, Masks, stderr_is_a_file};
@@ -69,6 +69,7 @@ fn dispatch(command: &Command, context: &Context) -> Result<Exit, Failure> {
         Command::Doctor(args) => doctor::run(context, args),
         Command::Explain(args) => explain::run(context, args),
         Command::Fetch(args) => fetch::run(context, args),
+        Command::Advise(args) => advise::run(context, args),
         Command::Analytics(args) => analytics::run(context, args),
         Command::Run(args) => run::run(context, args),
         Command::Serve(args) => serve::run(context, args),

@@ -4,6 +4,7 @@
 //! computed from data that is passed in; nothing here reads, decides or prints. Whatever comes
 //! from outside is escaped before it is shown.
 
+pub mod advise;
 pub mod analytics;
 pub mod api;
 pub mod doctor;
