@@ -8,7 +8,7 @@ use camino::{Utf8Path, Utf8PathBuf};
 
 use super::machine::Machine;
 use super::observe::settings;
-use crate::insight::doctor::{Answer, CacheFacts, Facts, NetrcFacts, Remembered, base};
+use crate::insight::doctor::{Answer, CacheFacts, Facts, NetrcFacts, Remembered, askable, base};
 use crate::nix::conf::{Effective, Entry, FileRead};
 use crate::nix::hash::Sha256;
 use crate::nix::narinfo::NarInfo;
@@ -273,13 +273,6 @@ fn login(cache: &CacheFacts, netrc: Option<&str>) -> Option<Login> {
     })
 }
 
-/// Whether it can be asked in the way of a server or a folder.
-fn can_be_asked(url: &str) -> bool {
-    ["http://", "https://", "file://"]
-        .iter()
-        .any(|scheme| url.starts_with(scheme))
-}
-
 fn answer(look: Result<Look, String>) -> Answer {
     match look {
         Ok(look) => Answer::Got {
@@ -301,7 +294,7 @@ fn one(
     memory: Option<&Utf8Path>,
 ) {
     let url = cache.base().to_owned();
-    if !can_be_asked(&url) {
+    if !askable(&url) {
         return;
     }
     let login = login(cache, netrc);
@@ -325,6 +318,16 @@ fn one(
     }
 }
 
+/// What the caches say of one path of the closure.
+enum Found {
+    /// One has it, with these references.
+    There(Vec<StorePath>),
+    /// None has it.
+    Absent,
+    /// One that may have it could not tell.
+    Untold,
+}
+
 /// The closure and the NAR of the path, in each cache that has it.
 fn whole(facts: &mut Facts, netrc: Option<&str>, options: &Options, deep: bool) {
     let Some(path) = facts.path.clone() else {
@@ -339,17 +342,23 @@ fn whole(facts: &mut Facts, netrc: Option<&str>, options: &Options, deep: bool) 
         .collect();
     let dir = facts.store_dir.clone();
     let find = |path: &StorePath| {
-        asked.iter().find_map(|(_, url, login)| {
-            let name = format!("{}.narinfo", path.hash());
-            let seen = look(url, &name, login.as_ref(), SMALL, options).ok()?;
-            // What is refused or broken is said of the cache; here it is not "missing".
-            match seen.status {
-                404 | 410 => None,
-                _ => Some(NarInfo::parse(&String::from_utf8_lossy(&seen.body), &dir).ok()),
+        let name = format!("{}.narinfo", path.hash());
+        let mut told = Found::Absent;
+        for (_, url, login) in &asked {
+            match look(url, &name, login.as_ref(), SMALL, options) {
+                Ok(seen) if seen.status == 200 => {
+                    // A narinfo that is none is said by `verify`; here the path is not "missing".
+                    let info = NarInfo::parse(&String::from_utf8_lossy(&seen.body), &dir);
+                    return info.map_or(Found::Untold, |info| Found::There(info.references));
+                }
+                Ok(seen) if matches!(seen.status, 403 | 404 | 410) => {}
+                Ok(_) | Err(_) => told = Found::Untold,
             }
-        })
+        }
+        told
     };
     let (mut missing, mut walked) = (Vec::new(), false);
+    let (mut untold, mut cut) = (0, false);
     for (at, url, login) in &asked {
         let Some(cache) = facts.caches.get_mut(*at) else {
             continue;
@@ -377,17 +386,22 @@ fn whole(facts: &mut Facts, netrc: Option<&str>, options: &Options, deep: bool) 
             let mut known = BTreeSet::from([path.hash()]);
             let mut open: VecDeque<StorePath> = info.references.iter().cloned().collect();
             while let Some(next) = open.pop_front() {
-                if !known.insert(next.hash()) || known.len() > CLOSURE {
+                if !known.insert(next.hash()) {
                     continue;
                 }
+                if known.len() > CLOSURE {
+                    cut = true;
+                    break;
+                }
                 match find(&next) {
-                    None => missing.push(next),
-                    Some(Some(info)) => open.extend(info.references),
-                    Some(None) => {}
+                    Found::Absent => missing.push(next),
+                    Found::There(references) => open.extend(references),
+                    Found::Untold => untold += 1,
                 }
             }
         }
         cache.missing.clone_from(&missing);
+        (cache.untold, cache.cut) = (untold, cut);
     }
 }
 

@@ -61,7 +61,7 @@ pub(crate) const SCENARIOS: &[(&str, &str, SetUp)] = &[
             );
         },
     ),
-    ("cache-unreachable path-absent", "nobody listens", |case| {
+    ("cache-unreachable path-unknown", "nobody listens", |case| {
         case.forget();
         let folder = case.bed.root().join("empty");
         std::fs::create_dir_all(&folder).unwrap();
@@ -153,6 +153,21 @@ pub(crate) const SCENARIOS: &[(&str, &str, SetUp)] = &[
     ("path-absent", "never pushed", |case| {
         case.answer(&format!("{HASH}.narinfo"), 404, "");
     }),
+    ("path-unknown", "the server fails at the narinfo", |case| {
+        case.answer(&format!("{HASH}.narinfo"), 503, "");
+    }),
+    ("not-looked-at", "a bucket among the caches", |case| {
+        case.user("extra-substituters = s3://bucket\n");
+    }),
+    (
+        "closure-unknown",
+        "the server fails at a reference",
+        |case| {
+            let lib = "11111111111111111111111111111111";
+            case.narinfo(&format!("{lib}-lib"), Some(&case.key));
+            case.answer(&format!("{lib}.narinfo"), 502, "");
+        },
+    ),
     ("narinfo-malformed", "a page for a narinfo", |case| {
         case.put(&format!("{HASH}.narinfo"), "<html>");
     }),

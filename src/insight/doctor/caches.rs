@@ -29,11 +29,25 @@ pub(super) fn check(facts: &Facts) -> Vec<Finding> {
         .collect()
 }
 
+/// Whether a cache of this URL can be asked in the way of a server or a folder.
+#[must_use]
+pub fn askable(url: &str) -> bool {
+    ["http://", "https://", "file://"]
+        .iter()
+        .any(|scheme| url.starts_with(scheme))
+}
+
 fn one(facts: &Facts, cache: &CacheFacts) -> Vec<Finding> {
     let url = cache.base();
     let goes_on = "Nix warns once and goes on without it; if it was used before, a build may fail";
     let finding = match &cache.info {
-        Answer::NotAsked => return Vec::new(),
+        Answer::NotAsked if askable(url) => return Vec::new(),
+        Answer::NotAsked => Finding::new(
+            Code::NotLookedAt,
+            format!("{url} was not looked at: doctor asks only http, https and file"),
+            "whether it works, and what it has, is not known",
+        )
+        .remedy(format!("nix path-info --store '{}' PATH", cache.url)),
         Answer::Silent(why) => Finding::new(
             Code::CacheUnreachable,
             format!("{url} does not answer: {why}"),

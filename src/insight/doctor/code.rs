@@ -142,6 +142,9 @@ codes! {
     CacheSlow "cache-slow" Caches WorthKnowing
         "The cache takes longer than a second to answer, for each path."
         "Give it a higher priority number, so that nearer caches are asked first.";
+    NotLookedAt "not-looked-at" Caches WorthKnowing
+        "The cache is of a kind that doctor cannot ask, such as `s3://` or `ssh://`; nothing is known of it."
+        "Ask it by Nix itself: `nix path-info --store URL PATH`.";
     KeyMissing "key-missing" Keys Wrong
         "Nix does not trust the key of the cache."
         "Add the key to `trusted-public-keys`; `nanna-cache doctor --fix` for a cache of `cache.yaml`.";
@@ -166,12 +169,18 @@ codes! {
     PathAbsent "path-absent" Path Wrong
         "No cache that is asked has the path."
         "Push it: `nanna-cache push --apply --path PATH`.";
+    PathUnknown "path-unknown" Path Wrong
+        "A cache that may have the path could not say so: it failed, or did not answer."
+        "Ask again when the cache answers.";
     NarinfoMalformed "narinfo-malformed" Path Wrong
         "What the cache gives as the narinfo is none, or that of another path."
         "Push the path again.";
     ClosureIncomplete "closure-incomplete" Path Wrong
         "Something that the path needs is in no cache."
         "Push the whole closure again.";
+    ClosureUnknown "closure-unknown" Path WorthKnowing
+        "Not all of the closure was looked at: it is too large, or a cache did not answer."
+        "`nix path-info --recursive --store URL PATH` looks at all of it.";
     NarMissing "nar-missing" Path Wrong
         "The narinfo is there and its NAR is not."
         "Push the path again, from a machine that has it.";

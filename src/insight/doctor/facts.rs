@@ -61,6 +61,10 @@ pub struct CacheFacts {
     pub damage: Option<String>,
     /// Paths of the closure that no cache has.
     pub missing: Vec<StorePath>,
+    /// Paths of the closure of which no cache could tell.
+    pub untold: usize,
+    /// Whether the closure was too large to be looked at whole.
+    pub cut: bool,
     /// What Nix remembers of the path.
     pub remembered: Option<Remembered>,
     /// What Nix remembers of the cache's priority.
@@ -84,6 +88,8 @@ impl CacheFacts {
             nar: Answer::NotAsked,
             damage: None,
             missing: Vec::new(),
+            untold: 0,
+            cut: false,
             remembered: None,
             remembered_priority: None,
         }

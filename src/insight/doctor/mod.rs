@@ -12,6 +12,7 @@ mod keys;
 mod path;
 mod settings;
 
+pub use caches::askable;
 pub use code::{Code, Link, Severity};
 pub use facts::{Answer, CacheFacts, Facts, NetrcFacts, Remembered, base};
 

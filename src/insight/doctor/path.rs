@@ -1,5 +1,6 @@
 //! One path: narinfo, closure, NAR.
 
+use super::caches::askable;
 use super::{Answer, CacheFacts, Code, Facts, Finding};
 use crate::nix::narinfo::NarInfo;
 use crate::nix::store_path::StorePath;
@@ -36,7 +37,17 @@ pub(super) fn check(facts: &Facts) -> Vec<Finding> {
         found.extend(one(facts, cache, &full, &again));
     }
     let has = asked().any(|cache| matches!(cache.narinfo, Answer::Got { status: 200, .. }));
-    if !has && asked().next().is_some() {
+    let untold: Vec<String> = facts.caches.iter().filter_map(cannot_tell).collect();
+    if !has && asked().next().is_some() && !untold.is_empty() {
+        found.push(
+            Finding::new(
+                Code::PathUnknown,
+                format!("whether a cache has {full} is not known: {}", untold.join("; ")),
+                "Nix builds it, or fails, as long as the cache does not tell",
+            )
+            .remedy("ask again when it answers; what is wrong with a login or an URL is said of the cache"),
+        );
+    } else if !has && asked().next().is_some() {
         let urls: Vec<&str> = asked().map(CacheFacts::base).collect();
         found.push(
             Finding::new(
@@ -50,6 +61,49 @@ pub(super) fn check(facts: &Facts) -> Vec<Finding> {
         );
     }
     found
+}
+
+/// Why a cache that Nix would ask says nothing of the path; `None`: it has said yes or no.
+fn cannot_tell(cache: &CacheFacts) -> Option<String> {
+    let url = cache.base();
+    let of = |answer: &Answer| match answer {
+        Answer::Silent(why) => Some(format!("{url} does not answer: {why}")),
+        // A bucket that may not be listed says 403 where nothing is, and Nix takes it for a miss.
+        Answer::Got {
+            status: 200 | 403 | 404 | 410,
+            ..
+        } => None,
+        Answer::Got { status, .. } => Some(format!("{url} answers HTTP {status}")),
+        Answer::NotAsked => None,
+    };
+    if cache.info == Answer::NotAsked && !askable(url) {
+        return Some(format!("{url} was not looked at"));
+    }
+    of(&cache.narinfo).or_else(|| of(&cache.info))
+}
+
+/// What was not seen of the closure.
+fn unseen(cache: &CacheFacts, again: &str) -> Option<Finding> {
+    let mut why = Vec::new();
+    if cache.cut {
+        why.push("it is too large to be looked at whole".to_owned());
+    }
+    if cache.untold > 0 {
+        why.push(format!("of {} paths no cache could tell", cache.untold));
+    }
+    (!why.is_empty()).then(|| {
+        let what = format!(
+            "not all of the closure was looked at: {}",
+            why.join(", and ")
+        );
+        Finding::new(
+            Code::ClosureUnknown,
+            what,
+            "what was not looked at may be missing",
+        )
+        .at(cache.base())
+        .remedy(again)
+    })
 }
 
 fn one(facts: &Facts, cache: &CacheFacts, full: &str, again: &str) -> Vec<Finding> {
@@ -91,6 +145,8 @@ fn one(facts: &Facts, cache: &CacheFacts, full: &str, again: &str) -> Vec<Findin
                 .remedy(again),
         );
     }
+    let all = format!("nix path-info --recursive --store '{}' {full}", cache.url);
+    found.extend(unseen(cache, &all));
     let nar = format!("{url}/{}", info.url);
     match (&cache.nar, info.file_size) {
         (
@@ -107,6 +163,15 @@ fn one(facts: &Facts, cache: &CacheFacts, full: &str, again: &str) -> Vec<Findin
                 Finding::new(Code::NarSizeDiffers, what, effect)
                     .at(nar)
                     .remedy(again),
+            );
+        }
+        (Answer::Got { status, .. }, _) if *status >= 500 => {
+            let what = format!("whether the NAR is there is not known (HTTP {status})");
+            let effect = "Nix tries again, and then fails or builds the path";
+            found.push(
+                Finding::new(Code::PathUnknown, what, effect)
+                    .at(nar)
+                    .remedy("ask again when the cache answers"),
             );
         }
         (Answer::Got { status, .. }, _) if *status != 200 => {

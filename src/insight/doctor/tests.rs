@@ -185,6 +185,35 @@ fn memories_count_as_long_as_nix_believes_them() {
 }
 
 #[test]
+fn what_could_not_be_seen_is_unknown_and_not_absent() {
+    let with = |status: u16| after(|facts| facts.caches[0].narinfo = got(status, ""));
+    assert_eq!(with(503), ["path-unknown"]);
+    assert_eq!(with(404), ["path-absent"]);
+    assert_eq!(with(403), ["path-absent"]);
+    let said = after(|facts| facts.caches[0].nar = got(502, ""));
+    assert_eq!(said, ["path-unknown"]);
+    let mut facts = healthy();
+    facts.caches[0].narinfo = got(503, "");
+    let what = &diagnose(&facts).findings[0].what;
+    assert!(what.contains("HTTP 503"), "{what}");
+    assert_eq!(
+        after(|facts| facts.caches[0].cut = true),
+        ["closure-unknown"]
+    );
+    assert_eq!(
+        after(|facts| facts.caches[0].untold = 1),
+        ["closure-unknown"]
+    );
+    let bucket = |facts: &mut Facts| facts.caches.push(CacheFacts::new("s3://bucket"));
+    assert!(after(bucket).contains(&"not-looked-at"));
+    let nowhere = after(|facts| {
+        bucket(facts);
+        facts.caches[0].narinfo = got(404, "");
+    });
+    assert!(nowhere.contains(&"path-unknown") && !nowhere.contains(&"path-absent"));
+}
+
+#[test]
 fn a_cache_may_be_trusted_without_signatures() {
     let none = |facts: &mut Facts| {
         facts
