@@ -72,9 +72,9 @@ fn cannot_tell(cache: &CacheFacts) -> Option<String> {
         Answer::Got {
             status: 200 | 403 | 404 | 410,
             ..
-        } => None,
+        }
+        | Answer::NotAsked => None,
         Answer::Got { status, .. } => Some(format!("{url} answers HTTP {status}")),
-        Answer::NotAsked => None,
     };
     if cache.info == Answer::NotAsked && !askable(url) {
         return Some(format!("{url} was not looked at"));
