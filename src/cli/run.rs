@@ -26,6 +26,8 @@ use crate::sys::file::{read_if_there, write};
 
 /// In a log, a build that took less than this is not told when it ends.
 const WORTH_A_LINE: u64 = 1_000;
+/// On a terminal, the lines are drawn again after this many milliseconds.
+const FRAME: u64 = 100;
 /// The signal that interrupts.
 const INTERRUPT: i32 = 2;
 /// The signal that terminates.
@@ -167,6 +169,8 @@ struct Display<'c> {
     bar: Option<ProgressBar>,
     /// Whether the logs of builds are wanted.
     logs: bool,
+    /// When the lines are drawn again, in milliseconds since the start.
+    next: u64,
     /// Builds whose end was told.
     told: usize,
     /// Builds whose failure was told.
@@ -192,6 +196,7 @@ impl<'c> Display<'c> {
             context,
             bar,
             logs: LOGS.iter().any(|flag| has(flag)) || (is_old && !quiet),
+            next: 0,
             told: 0,
             failed: Vec::new(),
         }
@@ -233,13 +238,13 @@ impl<'c> Display<'c> {
             Some(Show::Said(Said::BuildLine(..))) | None => {}
         }
         match &self.bar {
-            Some(bar) => {
-                let message = render::at_work(facts, at).join("\n");
-                if message != bar.message() {
-                    bar.set_message(message);
-                    bar.tick();
-                }
+            // A busy Nix tells thousands of things a second; nobody reads so fast.
+            Some(bar) if at >= self.next => {
+                bar.set_message(render::at_work(facts, at).join("\n"));
+                bar.tick();
+                self.next = at + FRAME;
             }
+            Some(_) => {}
             None => self.sparse(log),
         }
     }

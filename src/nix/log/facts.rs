@@ -105,6 +105,8 @@ enum Open {
 pub struct Log {
     facts: Facts,
     open: BTreeMap<u64, Open>,
+    /// The latest substitution of each path.
+    latest: BTreeMap<String, usize>,
     /// Substitutions whose copy has begun and whose download has not, in a dialect without parents.
     waiting: Vec<usize>,
 }
@@ -151,7 +153,11 @@ impl Log {
     fn start(&mut self, at: u64, id: u64, parent: u64, activity: Activity) {
         let open = match activity {
             Activity::Substitute { path, url } => {
-                self.failed_before(&path);
+                let number = self.facts.substitutions.len();
+                // Whoever fetches a path again did not get it before.
+                if let Some(before) = self.latest.insert(path.clone(), number) {
+                    self.facts.substitutions[before].failed = true;
+                }
                 self.facts.substitutions.push(Substitution {
                     path,
                     url,
@@ -161,7 +167,7 @@ impl Log {
                     download: None,
                     failed: false,
                 });
-                Some(Open::Substitution(self.facts.substitutions.len() - 1))
+                Some(Open::Substitution(number))
             }
             Activity::CopyPath { path, .. } => {
                 let at_work = self.at_work(&path);
@@ -196,15 +202,9 @@ impl Log {
 
     /// The number of the substitution of this path that has not ended.
     fn at_work(&self, path: &str) -> Option<usize> {
-        let is_it = |it: &Substitution| it.path == path && it.ended.is_none();
-        self.facts.substitutions.iter().rposition(is_it)
-    }
-
-    /// Whoever fetches a path again did not get it before.
-    fn failed_before(&mut self, path: &str) {
-        for before in &mut self.facts.substitutions {
-            before.failed |= before.path == path;
-        }
+        let number = *self.latest.get(path)?;
+        let ended = self.facts.substitutions[number].ended;
+        ended.is_none().then_some(number)
     }
 
     fn transfer(&mut self, at: u64, parent: u64, url: String) -> Option<Open> {
