@@ -8,11 +8,11 @@ use super::address::{Address, Phase, key_address};
 use super::change::Changes;
 use super::desired::Desired;
 use super::observed::{Observed, Why};
-use super::plan::{Advice, CacheRequests, Counts, FORMAT, Plan, PlanError, Unknown};
+use super::plan::{Advice, CacheRequests, Counts, FORMAT, Plan, PlanError, StoragePrice, Unknown};
 use super::setup::key::{DIFFERS, LOST, MISSING, UNUSABLE};
 use super::step::{Because, Op, Step};
 use super::{adopt, optimize, prune, push, repair, setup};
-use crate::config::model::CacheName;
+use crate::config::model::{CacheName, Config};
 use crate::config::secret::SecretRef;
 
 /// Makes the plan. The same inputs give the same plan, byte for byte.
@@ -59,7 +59,26 @@ pub fn plan(desired: &Desired, observed: &Observed, config: &str) -> Plan {
         unknowns: all.unknowns,
         refusals: all.refusals,
         advice: all.advice,
+        price: price(&desired.config),
     }
+}
+
+/// What keeping bytes costs; none: nothing, or nobody said.
+fn price(config: &Config) -> Option<StoragePrice> {
+    let prices = config
+        .prices
+        .as_ref()
+        .filter(|prices| prices.storage > 0.0)?;
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "the schema keeps prices between nothing and a million"
+    )]
+    let gigabyte_month = (prices.storage * 1e6).round() as u64;
+    Some(StoragePrice {
+        currency: prices.currency.clone(),
+        gigabyte_month,
+    })
 }
 
 /// The name of `cache.yaml`; no plan depends on where a checkout lies.

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::address::{Address, Phase};
 use super::observed::{Requests, Why};
-use super::step::{Because, Step};
+use super::step::{Because, Op, Step};
 use super::time::Time;
 use crate::config::model::{CacheName, ClassName};
 use crate::nix::store_path::StorePath;
@@ -58,6 +58,39 @@ pub struct Plan {
     pub refusals: Vec<Refusal>,
     /// What a person must do.
     pub advice: Vec<Advice>,
+    /// What keeping bytes costs, where `cache.yaml` says so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub price: Option<StoragePrice>,
+}
+
+impl Plan {
+    /// What a month of keeping costs more after this plan, or (negative) less, in millionths of the currency. What is
+    /// pushed counts uncompressed, so this is the most that it can be. None: `cache.yaml` has no price for it, or
+    /// nothing comes or goes.
+    #[must_use]
+    pub fn costs(&self) -> Option<i64> {
+        let price = self.price.as_ref()?;
+        let bytes: i128 = self
+            .steps
+            .iter()
+            .map(|step| match step.op {
+                Op::Push { .. } => i128::from(step.effect.bytes),
+                Op::Prune { .. } => -i128::from(step.effect.bytes),
+                _ => 0,
+            })
+            .sum();
+        let micros = bytes * i128::from(price.gigabyte_month) / 1_000_000_000;
+        (bytes != 0).then(|| i64::try_from(micros).unwrap_or(i64::MAX))
+    }
+}
+
+/// What keeping bytes costs, as `prices` says.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct StoragePrice {
+    /// In what it is paid.
+    pub currency: String,
+    /// Millionths of it, for a gigabyte (10⁹ bytes) and a month of 30 days.
+    pub gigabyte_month: u64,
 }
 
 /// What plans of before the name was written down were made from.

@@ -60,6 +60,10 @@ fn page(view: &PlanView, items: Option<usize>, diffs: bool) -> String {
         page.line("");
         page.line(&escape(looked));
     }
+    if let Some(cost) = &view.cost {
+        page.line("");
+        page.line(&escape(cost));
+    }
     if !view.legend.is_empty() {
         let legend: Vec<String> = view
             .legend

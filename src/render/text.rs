@@ -71,6 +71,9 @@ pub fn plan(view: &PlanView, layout: Layout) -> String {
     if let Some(looked) = &view.looked {
         page.paragraph(looked, 0, Role::Faint);
     }
+    if let Some(cost) = &view.cost {
+        page.paragraph(cost, 0, Role::Faint);
+    }
     if let Some(folded) = &view.folded {
         page.paragraph(folded, 0, Role::Faint);
     }

@@ -141,6 +141,8 @@ pub struct PlanView {
     pub notices: Vec<Notice>,
     /// Requests that looking at caches in object storage took, in one sentence.
     pub looked: Option<String>,
+    /// What the plan does to the cost of a month, in one sentence.
+    pub cost: Option<String>,
     /// How to see what is folded, if something is.
     pub folded: Option<String>,
     /// The last line.
@@ -252,6 +254,7 @@ impl PlanView {
             },
             hidden: hidden(plan, options, plan.steps.len() - steps.len()),
             looked: looked(plan),
+            cost: cost(plan),
             folded,
             sum: sum::sentence(plan, &summary, &notices, options),
             is_empty: summary.is_empty(),
@@ -319,6 +322,25 @@ fn looked(plan: &Plan) -> Option<String> {
     };
     let all: Vec<String> = plan.requests.iter().map(one).collect();
     (!all.is_empty()).then(|| format!("Looked at {}.", all.join("; ")))
+}
+
+/// What the plan does to the cost of a month.
+fn cost(plan: &Plan) -> Option<String> {
+    let (costs, price) = (plan.costs()?, plan.price.as_ref()?);
+    let (more, upper) = if costs < 0 {
+        ("less", "")
+    } else {
+        ("more", "at most ")
+    };
+    let cents = costs.unsigned_abs() / 10_000;
+    let currency = safe(&price.currency);
+    let amount = match cents {
+        0 => format!("less than 0.01 {currency}"),
+        cents => format!("{upper}{}.{:02} {currency}", cents / 100, cents % 100),
+    };
+    Some(format!(
+        "By `prices`, keeping what is then in the caches costs {amount} a month {more}."
+    ))
 }
 
 /// What is left out for being of the other scope.

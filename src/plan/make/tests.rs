@@ -239,3 +239,34 @@ fn what_a_look_took_is_told_for_the_caches_that_count_requests() {
     };
     assert_eq!(plan.requests, [expected]);
 }
+
+#[test]
+fn with_a_price_the_plan_says_what_a_month_costs_more() {
+    let of = |prices: &str| {
+        let desired = desired(&format!("{BUILT_AND_GIVEN}{prices}"));
+        plan_given(
+            &desired,
+            &built_and_given().with_store(&["here 35"]),
+            "here",
+        )
+    };
+    assert_eq!(of("").costs(), None);
+    assert_eq!(
+        of("prices: { ci-minute: 1 }\n").costs(),
+        None,
+        "storage costs nothing"
+    );
+    let plan = of("prices: { currency: EUR, storage: 1000000 }\n");
+    let bytes = |phase: &str| -> u64 {
+        let steps = plan.steps.iter().filter(|step| step.address.is_in(phase));
+        steps.map(|step| step.effect.bytes).sum()
+    };
+    let (push, prune) = (bytes("push"), bytes("prune"));
+    assert!(push != prune, "{push} {prune}");
+    let wanted = (i64::try_from(push).unwrap() - i64::try_from(prune).unwrap()) * 1_000;
+    assert_eq!(
+        plan.costs(),
+        Some(wanted),
+        "a million for a gigabyte is a thousand millionths for a byte"
+    );
+}
