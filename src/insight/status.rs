@@ -7,6 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::measure::Point;
 use crate::config::model::{CacheName, ClassName};
 use crate::nix::closure::RowSet;
 use crate::nix::store_path::{HashPart, StorePath};
@@ -41,6 +42,9 @@ pub struct Status {
     pub pending: Summary,
     /// What could not be seen.
     pub unknowns: Vec<Unknown>,
+    /// The last runs that this machine knows of, the latest first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub runs: Vec<Point>,
 }
 
 /// How a cache stands.
@@ -137,6 +141,7 @@ pub fn status(desired: &Desired, observed: &Observed, plan: &Plan) -> Status {
         coverage,
         pending: Summary::of(plan),
         unknowns: plan.unknowns.clone(),
+        runs: Vec::new(),
     }
 }
 

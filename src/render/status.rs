@@ -6,7 +6,7 @@ use super::json;
 use super::layout::{left, safe, shorten, width, wrap};
 use super::style::Role;
 use super::text::Layout;
-use super::units::{count, list, percent, size, size_of, things};
+use super::units::{count, duration, elapsed, list, percent, size, size_of, things};
 use super::view::sum_parts;
 use crate::insight::status::{CacheStatus, Coverage, Presence, Status};
 
@@ -37,6 +37,7 @@ pub fn text(status: &Status, layout: Layout) -> String {
     page.gap();
     page.caches(status);
     page.coverage(status);
+    page.runs(status);
     page.unknowns(status);
     page.gap();
     let parts = sum_parts(&status.pending);
@@ -110,6 +111,29 @@ impl Page {
                 left(&safe(&one.kind), kinds.unwrap_or(0)),
             );
             self.paragraph(&head, &filled(one));
+        }
+    }
+
+    fn runs(&mut self, status: &Status) {
+        if status.runs.is_empty() {
+            return;
+        }
+        self.gap();
+        self.title("last runs");
+        for run in &status.runs {
+            let ago = duration(status.now.since(run.start).0);
+            let rate = run.paths.as_ref().map(|paths| {
+                let percent = percent(paths.hit, paths.all);
+                format!("{percent} of {} from caches", things(paths.all, "path"))
+            });
+            let pushed = run
+                .push_millis
+                .map(|millis| format!("pushed in {}", elapsed(millis)));
+            let took = run.millis.map(|millis| format!("took {}", elapsed(millis)));
+            let parts: Vec<String> = [rate, pushed, took].into_iter().flatten().collect();
+            let head = format!("  {} ago  ", left(&ago, 10));
+            let text = format!("{}: {}", safe(&run.what), parts.join(", "));
+            self.paragraph(&head, text.trim_end_matches([':', ' ']));
         }
     }
 

@@ -88,7 +88,7 @@ pub struct Report {
 }
 
 /// One run in numbers.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Point {
     /// When it began.
     pub start: Time,
@@ -129,6 +129,14 @@ impl Filter {
             && fits(&self.branch, &run.origin.branch)
             && fits(&self.event, &run.origin.event)
     }
+}
+
+/// The last runs, at most so many, the latest first.
+#[must_use]
+pub fn latest(runs: &[Run], most: usize) -> Vec<Point> {
+    let mut all: Vec<&Run> = runs.iter().collect();
+    all.sort_by_cached_key(|run| std::cmp::Reverse((run.start, run.id())));
+    all.into_iter().take(most).map(point).collect()
 }
 
 /// The figures of these runs. `contents` is what is in caches now, as far as somebody looked.

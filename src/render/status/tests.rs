@@ -42,3 +42,43 @@ fn json_reads_back() {
     let again: Status = serde_json::from_str(&json(&status)).unwrap();
     assert_eq!(again, status);
 }
+
+#[test]
+fn the_last_runs_are_told_in_a_line_each() {
+    use crate::insight::measure::{Point, Rate};
+    use crate::plan::time::Time;
+
+    let (mut status, _) = shown();
+    let point = |ago: i64, paths, push_millis| Point {
+        start: Time(status.now.0 - ago),
+        what: "nix build .#app".to_owned(),
+        commit: None,
+        millis: Some(61_000),
+        paths,
+        push_millis,
+        sizes: std::collections::BTreeMap::new(),
+    };
+    let rate = Rate {
+        hit: 9,
+        all: 10,
+        unknown: 0,
+    };
+    status.runs = vec![
+        point(7_200, Some(rate), None),
+        point(200_000, None, Some(2_000)),
+    ];
+    let text = text(&status, Layout::new(Some(100), Palette::PLAIN));
+    let lines: Vec<&str> = text
+        .lines()
+        .skip_while(|line| *line != "last runs")
+        .collect();
+    assert_eq!(
+        lines[1..3],
+        [
+            "  2 hours    ago  nix build .#app: 90% of 10 paths from caches, took 1 min 01 s",
+            "  2 days     ago  nix build .#app: pushed in 2.00 s, took 1 min 01 s"
+        ]
+    );
+    let again: Status = serde_json::from_str(&json(&status)).unwrap();
+    assert_eq!(again, status);
+}
