@@ -43,11 +43,13 @@ pub(super) fn run(context: &Context, args: &Status) -> Result<Exit, Failure> {
 fn last_runs(context: &Context, desired: &Desired) -> Vec<Point> {
     let runs = Ledger::open(&context.host.state_folder())
         .and_then(|ledger| ledger.runs(&desired.config.project, None));
-    runs.map(|runs| latest(&runs, RUNS))
-        .unwrap_or_else(|error| {
+    match runs {
+        Ok(runs) => latest(&runs, RUNS),
+        Err(error) => {
             tracing::warn!("the last runs are not known: {}", sentence(&error));
             Vec::new()
-        })
+        }
+    }
 }
 
 fn look(context: &Context, args: &Status) -> Result<String, Failure> {

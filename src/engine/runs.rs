@@ -2,12 +2,13 @@
 //!
 //! Promise: a record is never changed on its way; what a cache has that cannot be read is left there and named.
 
+use std::collections::BTreeSet;
+
 use super::machine::{Machine, sentence};
 use super::origin::origin;
 use crate::config::model::{CacheName, ClassName};
 use crate::insight::run::{FORMAT, Origin, Outcome, Pushed, Run, Storage};
 use crate::ledger::{Added, Ledger, file};
-use crate::plan::address::Phase;
 use crate::plan::desired::{Cache, Desired};
 use crate::plan::report::{self, Remaining, Report};
 use crate::plan::time::Time;
@@ -25,9 +26,8 @@ fn keepers(desired: &Desired) -> impl Iterator<Item = (&CacheName, &Cache)> {
 pub fn gather(desired: &Desired, machine: &Machine, ledger: &mut Ledger) -> (Added, Vec<String>) {
     let mut added = Added::default();
     let mut unseen = Vec::new();
-    let since = oldest(desired, machine.now());
     for (name, cache) in keepers(desired) {
-        match gather_from(machine, cache, ledger, since) {
+        match gather_from(desired, machine, cache, ledger) {
             Ok((more, broken)) => {
                 added.new += more.new;
                 added.known += more.known;
@@ -41,17 +41,19 @@ pub fn gather(desired: &Desired, machine: &Machine, ledger: &mut Ledger) -> (Add
 }
 
 fn gather_from(
+    desired: &Desired,
     machine: &Machine,
     cache: &Cache,
     ledger: &mut Ledger,
-    since: Time,
 ) -> Result<(Added, Vec<String>), String> {
+    let since = oldest(desired, machine.now());
+    let project = &desired.config.project;
     let view = machine.view(cache).map_err(|error| sentence(&error))?;
     if !view.exists().map_err(|error| sentence(&error))? {
         return Ok((Added::default(), Vec::new()));
     }
     let mut wanted = Vec::new();
-    for listed in runs::list(&*view).map_err(|error| sentence(&error))? {
+    for listed in runs::list(&*view, project).map_err(|error| sentence(&error))? {
         let has = ledger.has(&listed.id).map_err(|error| sentence(&error))?;
         if !has && listed.start >= since {
             wanted.push(listed);
@@ -83,10 +85,15 @@ fn gather_from(
 
 /// Writes what caches have not been told of yet, and takes away, here and there, what is older than `ledger.keep`.
 /// Answers how many records were written, and a sentence for each cache that could not be written.
-pub fn share(desired: &Desired, machine: &Machine, ledger: &mut Ledger) -> (u64, Vec<String>) {
+pub fn share(
+    desired: &Desired,
+    machine: &Machine,
+    ledger: &mut Ledger,
+    meant: &dyn Fn(&CacheName) -> bool,
+) -> (u64, Vec<String>) {
     let mut written = 0;
     let mut failed = Vec::new();
-    for (name, cache) in keepers(desired) {
+    for (name, cache) in keepers(desired).filter(|(name, _)| meant(name)) {
         match share_with(desired, machine, name, cache, ledger) {
             Ok(more) => written += more,
             Err(why) => failed.push(format!("records of runs in {name}: {why}")),
@@ -107,9 +114,10 @@ fn share_with(
     ledger: &mut Ledger,
 ) -> Result<u64, String> {
     let since = oldest(desired, machine.now());
+    let project = &desired.config.project;
     let place = cache.place.identity();
     let untold = ledger
-        .untold(&desired.config.project, &place)
+        .untold(project, &place)
         .map_err(|error| sentence(&error))?;
     let store = machine.store(cache).map_err(|error| sentence(&error))?;
     if !store.view().exists().map_err(|error| sentence(&error))? {
@@ -122,14 +130,15 @@ fn share_with(
         };
         if run.start >= since {
             let bytes = file::pack(&format!("{line}\n"));
-            runs::write(&*store, run.start, &id, bytes).map_err(|error| sentence(&error))?;
+            runs::write(&*store, project, run.start, &id, bytes)
+                .map_err(|error| sentence(&error))?;
         }
         written.push(id);
     }
     ledger
         .told(&place, &written)
         .map_err(|error| sentence(&error))?;
-    runs::thin(&*store, since).map_err(|error| sentence(&error))?;
+    runs::thin(&*store, project, since).map_err(|error| sentence(&error))?;
     Ok(written.len() as u64)
 }
 
@@ -140,8 +149,8 @@ fn oldest(desired: &Desired, now: Time) -> Time {
 }
 
 /// Records what an apply did, and writes to the caches of `ledger.caches` what they have not been told of yet; the
-/// latter only where push is a part of what was meant. Answers a sentence for each thing that could not be done: none
-/// of them is a failure of the apply.
+/// latter only for caches that it pushed to. Answers a sentence for each thing that could not be done: none of them is
+/// a failure of the apply.
 pub fn close(desired: &Desired, machine: &Machine, report: &Report) -> Vec<String> {
     let mut ledger = match Ledger::open(&machine.host.state_folder()) {
         Ok(ledger) => ledger,
@@ -153,10 +162,16 @@ pub fn close(desired: &Desired, machine: &Machine, report: &Report) -> Vec<Strin
     {
         failed.push(format!("this run is not recorded: {}", sentence(&error)));
     }
-    if desired.has(Phase::Push) {
-        let (_, unwritten) = share(desired, machine, &mut ledger);
-        failed.extend(unwritten);
-    }
+    let pushed: BTreeSet<&str> = report
+        .steps
+        .iter()
+        .filter(|step| step.address.is_in("push"))
+        .map(|step| step.address.place())
+        .collect();
+    let (_, unwritten) = share(desired, machine, &mut ledger, &|cache| {
+        pushed.contains(cache.as_str())
+    });
+    failed.extend(unwritten);
     failed
 }
 

@@ -269,7 +269,7 @@ fn areas(_: Open<'_>, store: &dyn CacheStore, _: &str, _: Able) {
         ),
         (Area::Roots, format!("nanna-cache/v1/roots/x/{hash}.json")),
         (Area::Pins, format!("nanna-cache/v1/pins/p/{hash}.json")),
-        (Area::Runs, "nanna-cache/v1/runs/1-a.jsonl.zst".to_owned()),
+        (Area::Runs, "nanna-cache/v1/runs/p/1-a.jsonl.zst".to_owned()),
         (
             Area::Realisations,
             "realisations/sha256:a!out.doi".to_owned(),

@@ -311,7 +311,7 @@ impl CacheView for FolderStore {
             Area::Strays => self.list_strays(each),
             Area::Roots => self.list_files(&format!("{FOLDER}/roots"), true, each),
             Area::Pins => self.list_files(&format!("{FOLDER}/pins"), true, each),
-            Area::Runs => self.list_files(&format!("{FOLDER}/runs"), false, each),
+            Area::Runs => self.list_files(&format!("{FOLDER}/runs"), true, each),
             Area::Intents => self.list_records(&format!("{FOLDER}/intents"), each),
             Area::Prunes => self.list_records(&format!("{FOLDER}/prunes"), each),
         }

@@ -121,7 +121,7 @@ pub enum Area {
     Roots,
     /// `nanna-cache/v1/pins/`, all names.
     Pins,
-    /// `nanna-cache/v1/runs/`: records of runs, of use to no protocol.
+    /// `nanna-cache/v1/runs/`, all projects: records of runs, of use to no protocol.
     Runs,
     /// Realisations (`realisations/` and `build-trace-v2/`): which path a derivation's output became.
     Realisations,

@@ -55,7 +55,7 @@ impl BucketStore {
             Area::Prunes => vec![Part::flat(format!("{FOLDER}/prunes/"))],
             Area::Roots => vec![Part::deep(format!("{FOLDER}/roots/"))],
             Area::Pins => vec![Part::deep(format!("{FOLDER}/pins/"))],
-            Area::Runs => vec![Part::flat(format!("{FOLDER}/runs/"))],
+            Area::Runs => vec![Part::deep(format!("{FOLDER}/runs/"))],
             Area::Realisations => vec![Part::flat("realisations/"), Part::deep("build-trace-v2/")],
             Area::Debug => vec![Part::deep("debuginfo/")],
             // Whoever dies while writing leaves nothing that a listing shows.
