@@ -4,6 +4,8 @@
 
 #[path = "doctor/case.rs"]
 mod case;
+#[path = "doctor/complaints.rs"]
+mod complaints;
 #[path = "doctor/scenarios.rs"]
 mod scenarios;
 mod support;
@@ -12,6 +14,7 @@ use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
 use case::Case;
+use complaints::{Answer, COMPLAINTS};
 use nanna_cache::insight::doctor::{Code, Link, Severity};
 use scenarios::{ELSEWHERE, SCENARIOS};
 
@@ -104,4 +107,34 @@ fn the_document_lists_the_codes() {
         std::fs::write(&file, &text).unwrap();
     }
     assert_eq!(std::fs::read_to_string(file).unwrap_or_default(), text);
+}
+
+#[test]
+fn every_complaint_is_answered_by_a_test_or_has_its_reason() {
+    let codes: BTreeSet<&str> = SCENARIOS
+        .iter()
+        .flat_map(|(codes, ..)| codes.split(' '))
+        .collect();
+    for (complaint, answer) in COMPLAINTS {
+        match answer {
+            Answer::Named(named) => {
+                for code in *named {
+                    assert!(
+                        codes.contains(code),
+                        "{complaint}: no scenario has `{code}`"
+                    );
+                }
+            }
+            Answer::Shown(tests) => {
+                for (file, test) in *tests {
+                    let text = std::fs::read_to_string(support::repository().join(file)).unwrap();
+                    assert!(
+                        text.contains(&format!("fn {test}(")),
+                        "{complaint}: {file} has no `{test}`"
+                    );
+                }
+            }
+            Answer::NotYet(why) => assert!(why.len() > 20, "{complaint}"),
+        }
+    }
 }

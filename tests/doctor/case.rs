@@ -178,7 +178,11 @@ impl Case {
         let codes = findings
             .iter()
             .map(|it| it["code"].as_str().unwrap().to_owned());
-        codes.collect()
+        // A busy machine is slow, too: that a cache is slow counts where it was made so.
+        let is_made_slow = self.served.lock().unwrap().wait >= Duration::from_secs(1);
+        codes
+            .filter(|code| is_made_slow || code != "cache-slow")
+            .collect()
     }
 }
 

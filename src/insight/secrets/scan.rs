@@ -47,8 +47,6 @@ pub struct Scanner {
     done: usize,
     /// Bytes that the file is said to have.
     size: u64,
-    /// Whether all of it was looked at, in one piece.
-    is_whole: bool,
     is_text: Option<bool>,
     found: Vec<Finding>,
     /// Whether all findings are kept, however many.
@@ -70,15 +68,20 @@ impl Scanner {
         self.buffer.clear();
         self.found.clear();
         (self.base, self.done, self.size) = (0, 0, size);
-        (self.is_whole, self.is_text) = (false, None);
+        self.is_text = None;
     }
 
     /// Takes the next bytes of the file.
     pub fn content(&mut self, bytes: &[u8]) {
-        let is_first = self.base == 0 && self.buffer.is_empty() && !self.is_whole;
+        let is_first = self.base == 0 && self.buffer.is_empty();
         if is_first && bytes.len() as u64 == self.size {
-            self.is_whole = true;
-            self.look(bytes, 0, bytes.len());
+            // Of what comes whole only the end is copied; it is looked at in the end, for more may come.
+            let to = bytes.len().saturating_sub(AHEAD + LONGEST);
+            self.look(bytes, 0, to);
+            let gone = to.saturating_sub(BEHIND);
+            self.buffer
+                .extend_from_slice(bytes.get(gone..).unwrap_or_default());
+            (self.base, self.done) = (gone as u64, to - gone);
             return;
         }
         self.buffer.extend_from_slice(bytes);

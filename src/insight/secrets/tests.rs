@@ -145,6 +145,18 @@ fn a_key_longer_than_what_is_looked_at_is_taken_out_whole() {
     assert!(!clean.contains("QUJDREVG"), "{}", &clean[..200]);
 }
 
+#[test]
+fn a_file_that_goes_on_after_its_size_is_looked_at_whole() {
+    let file = b"machine cache.team.org login ci password 1td9prviHab-4z\n";
+    for first in 1..file.len() {
+        let mut scanner = Scanner::default();
+        scanner.begin(first as u64);
+        scanner.content(&file[..first]);
+        scanner.content(&file[first..]);
+        assert_eq!(scanner.end(), scan(&[file]), "cut at {first}");
+    }
+}
+
 /// Files of several samples with stretches of different lengths between them.
 fn file() -> impl Strategy<Value = Vec<u8>> {
     let gap = prop_oneof![
